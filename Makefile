@@ -1,0 +1,67 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test invoke lint build format lock clean
+
+# Any Python from 3.11 on: make run PYTHON=python3.13
+PYTHON ?= python3
+VENV := .venv
+SAM_VENV := .venv-sam
+BIN := $(VENV)/bin
+SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r
+
+help: ## Show what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+run: $(VENV)/.local ## Run the whole login on this machine; options: PARAMETERS="…" PORT= WECHAT_PORT=
+	@PARAMETERS='$(PARAMETERS)' $(BIN)/python -m local
+
+test: lint build ## Check everything: style, types, layering, template, build, and every test
+	$(BIN)/python -m pytest
+
+invoke: $(VENV)/.local ## Invoke one function without Docker: FUNCTION=login EVENT=events/login.json
+	@$(BIN)/python -m local.invoke '$(FUNCTION)' '$(EVENT)'
+
+lint: $(VENV)/.dev $(SAM_VENV)/.sam ## Check style, types, layering and the template
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(SAM) validate --lint --region us-east-1
+
+build: $(VENV)/.local $(SAM_VENV)/.sam ## Build what is deployed, into .aws-sam/build
+	PYTHON='$(abspath $(BIN)/python)' $(SAM) build --region us-east-1
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(VENV)/.dev ## Pin again what the .in files ask for
+	$(BIN)/python -m pip install --quiet uv
+	cd requirements && for each in dev local sam ministack; do \
+	  ../$(BIN)/uv pip compile --universal --generate-hashes --no-strip-extras --no-header --python-version 3.11 \
+	    $$each.in -c dev.txt -o $$each.txt; done
+
+clean: ## Remove what was built and installed; .local, the local data, stays
+	rm -rf $(VENV) $(SAM_VENV) .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make run PYTHON=python3.13")'
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian: apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.local: requirements/local.txt | $(VENV)/.made
+	@echo "Installing what the local run needs into $(VENV) …"
+	@$(BIN)/python $(PIP_INSTALL) requirements/local.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt | $(VENV)/.local
+	@echo "Installing what the tests need into $(VENV) …"
+	@$(BIN)/python $(PIP_INSTALL) requirements/dev.txt
+	@touch $@
+
+# SAM CLI pins its own boto3, so it has a virtual environment of its own.
+$(SAM_VENV)/.sam: requirements/sam.txt | $(VENV)/.made
+	@echo "Installing SAM CLI into $(SAM_VENV) …"
+	@$(BIN)/python -m venv $(SAM_VENV)
+	@$(SAM_VENV)/bin/python $(PIP_INSTALL) requirements/sam.txt
+	@touch $@
