@@ -1,0 +1,1 @@
+"""Everything the login functions share: WeChat, users, sessions, tokens and the HTTP edge."""

@@ -1,0 +1,187 @@
+"""What can go wrong, and what the caller is told about it.
+
+    LoginError                  500  internal               a bug of ours
+    ├── BadRequest              400  bad_request            the body is not what the route takes
+    ├── SessionRequired         401  session_required       no session was sent
+    ├── SessionInvalid          401  session_invalid        forged, revoked, expired, or erased
+    ├── CodeRejected            401  code_rejected          WeChat will not exchange this code
+    ├── TokenInvalid            401  token_invalid          not a token of ours, or expired
+    ├── SessionMismatch         403  session_mismatch       the session belongs to another openid
+    ├── UserBlocked             403  user_blocked           WeChat refuses this user as high-risk
+    ├── NotFound                404  not_found              there is nothing of that name
+    ├── PhoneTaken              409  phone_taken            the number belongs to another account
+    ├── LegacyPhoneDisabled     409  legacy_phone_disabled  encryptedData is switched off
+    ├── PayloadTooLarge         413  payload_too_large      the body is larger than any route needs
+    ├── TooManyAttempts         429  too_many_attempts      this caller has to wait
+    ├── Misconfigured           500  misconfigured          for the operator: see the alarm
+    │   ├── AppSecretRejected                               the AppSecret may have been rotated
+    │   └── SealBroken                                      a sealed value does not open
+    ├── WeChatUnavailable       502  wechat_unavailable     no answer, nonsense, or busy
+    │   ├── AccessTokenRejected                             the access token may have been replaced
+    │   └── CheckUnavailable                                an optional check could not be made
+    └── StorageUnavailable      503  storage_unavailable    DynamoDB or SSM did not answer in time
+
+Only `api.endpoint` turns these into responses. `code` never changes, so clients branch on it;
+`message` is for people. `facts` go to the log and nowhere else; never put a secret, a code, a
+session_key, a token or a phone number into them.
+"""
+
+from typing import ClassVar
+
+
+class LoginError(Exception):
+    """Something the caller may be told: by its class, not by its text."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+    message: str = "Something went wrong on our side."
+    retry_after: int | None = None  # seconds, for the Retry-After header
+
+    def __init__(self, **facts: object) -> None:
+        """Keep `facts` for the log."""
+        super().__init__(self.code, facts)
+        self.facts = facts
+
+
+class BadRequest(LoginError):
+    """The request is not what the route takes; `reason` is shown to the caller."""
+
+    status = 400
+    code = "bad_request"
+    message = "The request is not what this route takes."
+
+    def __init__(self, reason: str = message, **facts: object) -> None:
+        super().__init__(**facts, reason=reason)
+        self.message = reason
+
+
+class SessionRequired(LoginError):
+    """The route needs `Authorization: Bearer <session>` and got none."""
+
+    status = 401
+    code = "session_required"
+    message = "Send the session as Authorization: Bearer."
+
+
+class SessionInvalid(LoginError):
+    """The session is forged, revoked or expired, or its user is gone."""
+
+    status = 401
+    code = "session_invalid"
+    message = "The session is no longer valid. Log in again."
+
+
+class CodeRejected(LoginError):
+    """WeChat will not exchange this code: used, expired, another user's or of the wrong kind."""
+
+    status = 401
+    code = "code_rejected"
+    message = (
+        "WeChat rejected the code. Get a new one: wx.login, or a new tap for the phone number."
+    )
+
+
+class TokenInvalid(LoginError):
+    """The token is not one of ours, or no longer."""
+
+    status = 401
+    code = "token_invalid"
+    message = "The token is not valid."
+
+
+class SessionMismatch(LoginError):
+    """The openid in the request is not the session's."""
+
+    status = 403
+    code = "session_mismatch"
+    message = "The session belongs to another user."
+
+
+class UserBlocked(LoginError):
+    """WeChat refuses this user as high-risk (errcode 40226). Trying again does not help."""
+
+    status = 403
+    code = "user_blocked"
+    message = "WeChat does not let this user log in."
+
+
+class NotFound(LoginError):
+    """There is nothing of that name."""
+
+    status = 404
+    code = "not_found"
+    message = "Not found."
+
+
+class PhoneTaken(LoginError):
+    """The number belongs to another account, and `PhoneConflict` is `reject`."""
+
+    status = 409
+    code = "phone_taken"
+    message = "This phone number belongs to another account."
+
+
+class LegacyPhoneDisabled(LoginError):
+    """`encryptedData` and `iv` were sent, but `LegacyPhone` is off."""
+
+    status = 409
+    code = "legacy_phone_disabled"
+    message = "Send the phone code; encryptedData is not accepted here."
+
+
+class PayloadTooLarge(LoginError):
+    """The body is larger than any route needs."""
+
+    status = 413
+    code = "payload_too_large"
+    message = "The request body is too large."
+
+
+class TooManyAttempts(LoginError):
+    """WeChat's limits, which count by the minute, or ours want this caller to wait."""
+
+    status = 429
+    code = "too_many_attempts"
+    message = "Too many attempts. Wait before trying again."
+    retry_after = 60
+
+
+class Misconfigured(LoginError):
+    """AppID, AppSecret, IP list, keys or permissions are wrong: an operator has to act."""
+
+    status = 500
+    code = "misconfigured"
+    message = "The service is not set up correctly. Its operators have been told."
+
+
+class AppSecretRejected(Misconfigured):
+    """WeChat refuses the AppSecret: wrong, or rotated since we read it."""
+
+
+class SealBroken(Misconfigured):
+    """A sealed value does not open: it was altered, or its key is gone."""
+
+
+class WeChatUnavailable(LoginError):
+    """WeChat gave no answer, nonsense, or said that it is busy."""
+
+    status = 502
+    code = "wechat_unavailable"
+    message = "WeChat did not answer properly. Try again with a new code."
+
+
+class AccessTokenRejected(WeChatUnavailable):
+    """WeChat refuses the access token; `AccessTokens.call` recovers from this once."""
+
+
+class CheckUnavailable(WeChatUnavailable):
+    """An optional check could not be made; its caller goes on without it."""
+
+
+class StorageUnavailable(LoginError):
+    """DynamoDB or SSM did not answer in time, or asked us to slow down."""
+
+    status = 503
+    code = "storage_unavailable"
+    message = "The service is busy. Try again in a moment."
+    retry_after = 2

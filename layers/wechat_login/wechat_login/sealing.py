@@ -1,0 +1,81 @@
+"""Encrypts what must not lie in clear, and indexes it blindly so that it can still be found.
+
+A keyring is the JSON `{"current": id, "keys": {id: key}, "index": key}`, keys being 32 bytes in
+base64. New values are sealed with the current key; a value names its key, so values sealed with an
+earlier one stay readable. The index key never changes: an index must always come out the same.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass, field
+
+from Crypto.Cipher import AES
+
+from wechat_login.errors import SealBroken
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+TAG_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Seals with AES-256-GCM (NIST SP 800-38D), indexes with HMAC-SHA256."""
+
+    current: str
+    keys: dict[str, bytes] = field(repr=False)
+    index_key: bytes = field(repr=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Keyring":
+        """Read a keyring as `new_keyring` makes it."""
+        ring = json.loads(text)
+        keys = {key_id: base64.b64decode(key) for key_id, key in ring["keys"].items()}
+        return cls(ring["current"], keys, base64.b64decode(ring["index"]))
+
+    def seal(self, plain: str, *, context: str) -> str:
+        """Encrypt `plain` so that it opens only under the same `context`, such as an item's key."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        cipher = AES.new(self.keys[self.current], AES.MODE_GCM, nonce=nonce, mac_len=TAG_BYTES)
+        cipher.update(context.encode())
+        encrypted, tag = cipher.encrypt_and_digest(plain.encode())
+        return f"{self.current}.{base64.urlsafe_b64encode(nonce + encrypted + tag).decode()}"
+
+    def open(self, sealed: str, *, context: str) -> str:
+        """Decrypt what `seal` made. Raises `SealBroken` when it was altered or its key is gone."""
+        key_id, _, body = sealed.partition(".")
+        try:
+            raw = base64.b64decode(body, altchars=b"-_", validate=True)
+            cipher = AES.new(
+                self.keys[key_id], AES.MODE_GCM, nonce=raw[:NONCE_BYTES], mac_len=TAG_BYTES
+            )
+            cipher.update(context.encode())
+            plain = cipher.decrypt_and_verify(raw[NONCE_BYTES:-TAG_BYTES], raw[-TAG_BYTES:])
+        except (KeyError, ValueError):
+            raise SealBroken from None
+        return plain.decode()
+
+    def blind_index(self, value: str) -> str:
+        """Return the name under which `value` is found without being readable, as 64 hex digits."""
+        return hmac.new(self.index_key, value.encode(), hashlib.sha256).hexdigest()
+
+
+def new_keyring() -> str:
+    """Make a keyring with one sealing key and the index key, as JSON for SSM."""
+    ring = {"current": "k1", "keys": {"k1": _new_key()}, "index": _new_key()}
+    return json.dumps(ring)
+
+
+def with_new_key(text: str) -> str:
+    """Add a sealing key and make it current; earlier values stay readable."""
+    ring = json.loads(text)
+    ring["current"] = f"k{len(ring['keys']) + 1}"
+    ring["keys"][ring["current"]] = _new_key()
+    return json.dumps(ring)
+
+
+def _new_key() -> str:
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()

@@ -1,0 +1,60 @@
+"""The environment, read in one place into a frozen dataclass.
+
+The template passes names and choices, never a secret: a secret is read from the SSM parameter
+that is named here. A function has the names of only those parameters that it may read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# Environment variable of each SSM parameter's name, and what the rest of the code calls it.
+PARAMETERS = {
+    "APP_SECRET_PARAMETER": "app-secret",
+    "ACCESS_TOKEN_PARAMETER": "access-token",
+    "SIGNING_KEYS_PARAMETER": "signing-keys",
+    "PUBLIC_KEYS_PARAMETER": "public-keys",
+    "SEALING_KEY_PARAMETER": "sealing-key",
+    "EVENT_TOKEN_PARAMETER": "event-token",
+    "EVENT_AES_KEY_PARAMETER": "event-aes-key",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a deployment decides; docs/operate.md has the same list.
+
+    A variable without a default must be set: reading it raises `KeyError` with its name.
+    """
+
+    appid: str  # the mini program's AppID
+    table: str  # the DynamoDB table's name
+    parameter_names: Mapping[str, str]  # "app-secret" -> SSM name, for those this function may read
+    wechat_url: str  # WeChat's access point, a name and never an IP
+    connect_timeout: float  # seconds to wait for a connection to WeChat
+    read_timeout: float  # seconds to wait for WeChat's answer
+    session_days: int  # a session ends this long after its last use
+    token_seconds: int  # an app token ends this long after it was signed
+    issuer: str  # the tokens' `iss`; empty: the request's own domain name
+    audience: str  # the tokens' `aud`
+    phone_required: bool  # no phone, no token
+    phone_conflict: str  # transfer, link or reject
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> "Settings":
+        """Read the settings from `env`, in Lambda `os.environ`."""
+        return cls(
+            appid=env["WECHAT_APPID"],
+            table=env["TABLE"],
+            parameter_names={
+                name: env[variable] for variable, name in PARAMETERS.items() if variable in env
+            },
+            wechat_url=env.get("WECHAT_URL", "https://api.weixin.qq.com"),
+            connect_timeout=float(env.get("CONNECT_TIMEOUT", "2")),
+            read_timeout=float(env.get("READ_TIMEOUT", "5")),
+            session_days=int(env.get("SESSION_DAYS", "30")),
+            token_seconds=int(env.get("TOKEN_SECONDS", "7200")),
+            issuer=env.get("ISSUER", "").rstrip("/"),
+            audience=env.get("TOKEN_AUDIENCE") or env["WECHAT_APPID"],
+            phone_required=env.get("PHONE_REQUIRED", "true") == "true",
+            phone_conflict=env.get("PHONE_CONFLICT", "transfer"),
+        )
