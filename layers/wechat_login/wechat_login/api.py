@@ -1,0 +1,275 @@
+"""API Gateway's edge: what comes in is checked here, what goes out is made here, and logged.
+
+An endpoint gets a `Request` and returns a `Reply`; whatever it raises becomes a response here and
+nowhere else. Payload format 2.0:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+"""
+
+import base64
+import json
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache, wraps
+from typing import Any, Self
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from wechat_login.errors import BadRequest, LoginError, PayloadTooLarge, SessionRequired
+
+Event = Mapping[str, Any]
+Answer = dict[str, Any]
+
+# Also the name of the logger that every module's own logger is a child of.
+SERVICE = "wechat_login"
+NAMESPACE = "WeChatLogin"
+# The largest body is legacy phone data, under 1 KB; API Gateway itself would let 10 MB through.
+LARGEST_BODY = 16 * 1024
+# Where nothing said how much time is left: a unit test, a script.
+NO_DEADLINE = 10.0
+SERVER_ERROR = 500
+# A shorter openid would be shown nearly whole by its first and last four characters.
+SHORTEST_MASKED = 12
+HEADERS = {"content-type": "application/json; charset=utf-8", "cache-control": "no-store"}
+
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+_line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, read from an API Gateway event."""
+
+    event: Event = field(repr=False)
+
+    @property
+    def route(self) -> str:
+        """Return the route, such as `POST /login`."""
+        return str(self.event.get("routeKey", ""))
+
+    @property
+    def id(self) -> str:
+        """Return API Gateway's id of this request."""
+        return str(self._context.get("requestId", ""))
+
+    @property
+    def domain(self) -> str:
+        """Return the domain name the request came to; API Gateway sets it, not the caller."""
+        return str(self._context.get("domainName", ""))
+
+    def bearer(self) -> str:
+        """Return the credential of `Authorization: Bearer`, or raise `SessionRequired`."""
+        scheme, _, credential = self.header("authorization").partition(" ")
+        if scheme.lower() != "bearer" or not credential.strip():
+            raise SessionRequired
+        return credential.strip()
+
+    def header(self, name: str) -> str:
+        """Return a header, whatever its case, or an empty string."""
+        headers = self.event.get("headers") or {}
+        return next((str(value) for key, value in headers.items() if key.lower() == name), "")
+
+    def text(self, name: str, *, longest: int = 128) -> str:
+        """Return a text field of the body. Raises `BadRequest`, `PayloadTooLarge`."""
+        value = self.body().get(name)
+        if not isinstance(value, str) or not value:
+            raise BadRequest(f"{name} is missing or not a text.")
+        if len(value) > longest:
+            raise BadRequest(f"{name} is longer than {longest} characters.")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Return a boolean field of the body; absent is false. Raises like `text`."""
+        value = self.body().get(name, False)
+        if not isinstance(value, bool):
+            raise BadRequest(f"{name} is neither true nor false.")
+        return value
+
+    def body(self) -> Answer:
+        """Return the JSON object of the body; no body is an empty one. Raises like `text`."""
+        raw = self._raw_body()
+        if len(raw) > LARGEST_BODY:
+            raise PayloadTooLarge
+        if not raw:
+            return {}
+        if self.header("content-type").partition(";")[0].strip().lower() != "application/json":
+            raise BadRequest("Send the body as application/json.")
+        try:
+            body = json.loads(raw.decode())
+            # A lone surrogate passes JSON, and breaks everything that encodes it later.
+            json.dumps(body, ensure_ascii=False).encode()
+        except (ValueError, RecursionError):
+            body = None
+        if not isinstance(body, dict):
+            raise BadRequest("The body is not a JSON object.")
+        return body
+
+    def note(self, **facts: object) -> None:
+        """Add facts to this request's log line; an openid is masked."""
+        note(**facts)
+
+    @property
+    def _context(self) -> Mapping[str, Any]:
+        return self.event.get("requestContext") or {}
+
+    def _raw_body(self) -> bytes:
+        body = self.event.get("body") or ""
+        if not self.event.get("isBase64Encoded"):
+            return str(body).encode(errors="surrogatepass")
+        try:
+            return base64.b64decode(body, validate=True)
+        except ValueError:
+            raise BadRequest("The body is not base64.") from None
+
+
+class Reply:
+    """A successful answer: `data`, and fields beside it, such as `expiresIn`."""
+
+    def __init__(self, data: object, **beside: object) -> None:
+        self.body = {"success": True, "data": data, **beside}
+
+
+def endpoint(handle: Callable[[Request], Reply]) -> Callable[[Event, Any], Answer]:
+    """Make a Lambda handler for API Gateway of a function from request to reply."""
+
+    @wraps(handle)
+    def handler(event: Event, context: Any) -> Answer:
+        request = Request(event)
+        with _Call(request.route, context, requestId=request.id) as call:
+            try:
+                return _response(200, handle(request).body)
+            except LoginError as error:
+                call.failed(error)
+                return _failure(error, request.id)
+            except Exception as bug:  # noqa: BLE001 - the edge: the caller gets a constant answer
+                call.broke(bug)
+                return _failure(LoginError(), request.id)
+
+    return handler
+
+
+def scheduled(handle: Callable[[], Mapping[str, object]]) -> Callable[[Event, Any], Answer]:
+    """Make a Lambda handler for a schedule; what it returns is logged, what it raises escapes.
+
+    An error that escapes is counted and tried again by Lambda.
+    """
+
+    @wraps(handle)
+    def handler(_event: Event, context: Any) -> Answer:
+        with _Call(handle.__module__, context) as call:
+            try:
+                facts = dict(handle())
+            except LoginError as error:
+                call.failed(error)
+                raise
+            note(**facts)
+            return facts
+
+    return handler
+
+
+def time_left() -> float:
+    """Return the seconds until Lambda ends the current invocation."""
+    deadline = _deadline.get()
+    return NO_DEADLINE if deadline is None else deadline - time.monotonic()
+
+
+def note(**facts: object) -> None:
+    """Add facts to the log line of the current invocation; an openid is masked."""
+    line = _line.get()
+    if line is None:
+        return
+    if "openid" in facts:
+        facts["openid"] = masked(str(facts["openid"]))
+    line.update(facts)
+
+
+def note_wechat_call(path: str, said: int | str, ms: float) -> None:
+    """Add a call of WeChat's API to the current log line: its errcode, or how it failed."""
+    line = _line.get()
+    if line is not None:
+        line.setdefault("wechat", []).append({"api": path, "said": said, "ms": round(ms, 1)})
+
+
+def masked(openid: str) -> str:
+    """Return enough of an openid to follow a user through the log, and no more."""
+    return f"{openid[:4]}…{openid[-4:]}" if len(openid) > SHORTEST_MASKED else "…"
+
+
+class _Call:
+    """One invocation: its deadline, its log line, its metrics."""
+
+    def __init__(self, route: str, context: Any, **line: object) -> None:
+        self._route = route
+        self._remaining = context.get_remaining_time_in_millis() / 1000
+        self._line: dict[str, Any] = {"route": route, "status": 200, **line}
+        self._log = _logger().info
+
+    def __enter__(self) -> Self:
+        self._started = time.monotonic()
+        self._tokens = _deadline.set(self._started + self._remaining), _line.set(self._line)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        deadline, line = self._tokens
+        _deadline.reset(deadline)
+        _line.reset(line)
+        self._line["ms"] = round((time.monotonic() - self._started) * 1000, 1)
+        self._log("request", extra={"request": self._line})
+        _count(self._route, self._line)
+
+    def failed(self, error: LoginError) -> None:
+        self._log = _logger().error if error.status >= SERVER_ERROR else _logger().warning
+        self._line.update(error.facts, status=error.status, code=error.code)
+
+    def broke(self, bug: Exception) -> None:
+        """Note where a bug is, but not its text, which may quote anything."""
+        self._log = _logger().error
+        frames = traceback.extract_tb(bug.__traceback__)
+        where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        self._line.update(status=500, code=LoginError.code, bug=type(bug).__name__, where=where)
+
+
+def _response(status: int, body: Answer, retry_after: int | None = None) -> Answer:
+    headers = dict(HEADERS)
+    if retry_after is not None:
+        headers["retry-after"] = str(retry_after)
+    return {
+        "statusCode": status,
+        "headers": headers,
+        "body": json.dumps(body, ensure_ascii=False),
+    }
+
+
+def _failure(error: LoginError, request_id: str) -> Answer:
+    said = {"code": error.code, "message": error.message, "requestId": request_id}
+    return _response(error.status, {"success": False, "error": said}, error.retry_after)
+
+
+@cache
+def _logger() -> Logger:
+    return Logger(service=SERVICE)
+
+
+def _count(route: str, line: Mapping[str, Any]) -> None:
+    """Print the metrics of one invocation in CloudWatch's embedded metric format."""
+    failed = int(line["status"] >= SERVER_ERROR)
+    _flush({"route": route}, Requests=1, Failures=failed, Latency=line["ms"])
+    if "code" in line:
+        _flush({"code": line["code"]}, Refusals=1)
+    for call in line.get("wechat", ()):
+        _flush({"api": call["api"], "said": str(call["said"])}, WeChatLatency=call["ms"])
+
+
+def _flush(dimensions: Mapping[str, str], **metrics: float) -> None:
+    # Not Powertools' usual `Metrics`: its state is shared by all threads, ours is one invocation's.
+    emf = EphemeralMetrics(namespace=NAMESPACE)
+    for name, value in dimensions.items():
+        emf.add_dimension(name, value)
+    for name, number in metrics.items():
+        unit = MetricUnit.Milliseconds if name.endswith("Latency") else MetricUnit.Count
+        emf.add_metric(name, unit, number)
+    emf.flush_metrics()

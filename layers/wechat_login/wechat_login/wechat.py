@@ -1,0 +1,348 @@
+"""Talks to WeChat's server API.
+
+WeChat answers errors with HTTP 200 and text/plain, so the body alone decides; the AppSecret, codes
+and access tokens travel in URLs, so no URL and no exception of the HTTP library leaves this module.
+Pages, under https://developers.weixin.qq.com/miniprogram/dev/server/API/:
+user-login/api_code2session, mp-access-token/api_getstableaccesstoken,
+user-info/phone-number/api_getphonenumber.
+"""
+
+import json
+import logging
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import requests
+import urllib3.exceptions
+
+from wechat_login.errors import (
+    AccessTokenRejected,
+    AppSecretRejected,
+    BadRequest,
+    CheckUnavailable,
+    CodeRejected,
+    LoginError,
+    Misconfigured,
+    TooManyAttempts,
+    UserBlocked,
+    WeChatUnavailable,
+)
+
+T = TypeVar("T")
+Answer = dict[str, Any]
+
+BUSY = -1
+# Seconds between tries, each jittered.
+PAUSES = (0.2, 0.6)
+# Seconds kept for what has to be done with WeChat's answer.
+RESERVE = 1.5
+# A connection that has idled longer may be dead without our knowing, as a frozen container sees no
+# FIN; a code sent into it would be lost, because it must not be sent again.
+IDLE_SECONDS = 15.0
+# The AppSecret is read anew after WeChat refused it, but by no more than one request in this time.
+SECRET_MAX_AGE = 10.0
+
+CODE = re.compile(r"[A-Za-z0-9_-]{1,128}")
+# DevTools without a real AppID hands out this literal instead of a code.
+MOCK_CODE = "the code is a mock one"
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+RID = re.compile(r"(?:rid|req_id): ?([A-Za-z0-9_-]+)")
+REFUSED_IP = re.compile(r"invalid ip ([0-9a-fA-F.:]+)")
+
+# What each errcode means to us, whichever API it comes from; any other is for the operator.
+# https://developers.weixin.qq.com/doc/oplatform/developers/errCode/
+ERRORS: dict[int, type[LoginError]] = {
+    BUSY: WeChatUnavailable,
+    1: BadRequest,  # checkencryptedmsg knows no such data
+    40003: BadRequest,
+    40014: AccessTokenRejected,
+    40029: CodeRejected,
+    40125: AppSecretRejected,
+    40163: CodeRejected,
+    40226: UserBlocked,
+    41008: BadRequest,
+    42001: AccessTokenRejected,
+    44991: TooManyAttempts,
+    45011: TooManyAttempts,
+    61010: CheckUnavailable,
+    61080: CheckUnavailable,
+    61081: CheckUnavailable,
+    87007: CodeRejected,
+    87009: CodeRejected,
+    87014: BadRequest,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One of WeChat's APIs: `repeatable` if sending the same request twice does no harm."""
+
+    method: str
+    path: str
+    repeatable: bool
+    errors: dict[int, type[LoginError]] = field(default_factory=dict)
+
+
+JSCODE2SESSION = Api("GET", "/sns/jscode2session", repeatable=False)
+# 40001 means the AppSecret where one is sent, the access token everywhere else.
+STABLE_TOKEN = Api("POST", "/cgi-bin/stable_token", True, {40001: AppSecretRejected})
+GETUSERPHONENUMBER = Api(
+    "POST", "/wxa/business/getuserphonenumber", False, {40001: AccessTokenRejected}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a login code belongs to."""
+
+    openid: str
+    unionid: str | None = None
+    session_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccessToken:
+    """An access token as WeChat hands it out; `expires_in` seconds are left."""
+
+    value: str = field(repr=False)
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How one try ended: with an answer, or why not and whether WeChat may have acted on it."""
+
+    answer: Answer | None = field(default=None, repr=False)
+    why: str = ""
+    may_have_arrived: bool = True
+
+
+class WeChatClient:
+    """WeChat's API as one mini program sees it; safe for threads."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        appid: str,
+        app_secret: Callable[[float | None], str],
+        with_access_token: Callable[[Callable[[str], Answer]], Answer],
+        connect_timeout: float,
+        read_timeout: float,
+        time_left: Callable[[], float],
+        observe: Callable[[str, int | str, float], None],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Wire the client.
+
+        `app_secret(max_age)` returns the AppSecret, read at most `max_age` seconds ago if given;
+        `with_access_token(call)` makes a call with an access token, once more if it was refused;
+        `observe(path, errcode or failure, ms)` is told of each try.
+        """
+        if not re.match(r"https://|http://(127\.0\.0\.1|localhost)(:|$)", url):
+            raise Misconfigured(why="WeChat's URL must be https")
+        # At DEBUG urllib3 logs path and query, which hold the AppSecret.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
+        self._url = url
+        self._appid = appid
+        self._app_secret = app_secret
+        self._with_access_token = with_access_token
+        self._connect_timeout = connect_timeout
+        self._read_timeout = read_timeout
+        self._time_left = time_left
+        self._observe = observe
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._http = _new_session()
+        self._used_at = time.time()
+
+    def jscode2session(self, js_code: str) -> Identity:
+        """Exchange a `wx.login` code, which works once and for five minutes.
+
+        Raises `CodeRejected`, `UserBlocked`, `TooManyAttempts`, `WeChatUnavailable`,
+        `Misconfigured`.
+        """
+        _check_code(js_code)
+
+        def exchange(secret: str) -> Answer:
+            query = {"appid": self._appid, "secret": secret, "js_code": js_code}
+            return self._ask(JSCODE2SESSION, {**query, "grant_type": "authorization_code"})
+
+        answer = self._with_secret(exchange)
+        openid, unionid = answer.get("openid"), answer.get("unionid")
+        if not isinstance(openid, str) or not CODE.fullmatch(openid):
+            raise WeChatUnavailable(api=JSCODE2SESSION.path, why="no openid")
+        return Identity(openid, unionid or None, answer.get("session_key") or None)
+
+    def stable_token(self, *, force_refresh: bool = False) -> NewAccessToken:
+        """Ask for the access token: the same again, unless five minutes are left or it is forced.
+
+        `force_refresh` kills the former token and works 20 times a day.
+        Raises `WeChatUnavailable`, `TooManyAttempts`, `Misconfigured`.
+        """
+
+        def ask(secret: str) -> Answer:
+            body = {"grant_type": "client_credential", "appid": self._appid, "secret": secret}
+            return self._ask(STABLE_TOKEN, {}, {**body, "force_refresh": force_refresh})
+
+        answer = self._with_secret(ask)
+        try:
+            return NewAccessToken(str(answer["access_token"]), int(answer["expires_in"]))
+        except (KeyError, TypeError, ValueError):
+            pass
+        raise WeChatUnavailable(api=STABLE_TOKEN.path, why="no access_token")
+
+    def getuserphonenumber(self, code: str, openid: str) -> str:
+        """Exchange a phone code for the number in E.164, such as `+8613800138000`.
+
+        With the openid WeChat itself refuses a code of somebody else. The code works once, for five
+        minutes, and the user has paid for it with a tap. Raises what `jscode2session` does.
+        """
+        _check_code(code)
+
+        def exchange(access_token: str) -> Answer:
+            body = {"code": code, "openid": openid}
+            return self._ask(GETUSERPHONENUMBER, {"access_token": access_token}, body)
+
+        info = self._with_access_token(exchange).get("phone_info")
+        if not isinstance(info, dict):
+            raise WeChatUnavailable(api=GETUSERPHONENUMBER.path, why="no phone_info")
+        watermark = info.get("watermark")
+        if not isinstance(watermark, dict) or watermark.get("appid") != self._appid:
+            raise CodeRejected(api=GETUSERPHONENUMBER.path, why="watermark")
+        return e164(info.get("countryCode"), info.get("purePhoneNumber"))
+
+    def _with_secret(self, call: Callable[[str], Answer]) -> Answer:
+        """Make a call with the AppSecret; refused, read it again: it may have been rotated."""
+        secret = self._app_secret(None)
+        try:
+            return call(secret)
+        except AppSecretRejected as refusal:
+            rejected = refusal
+        renewed = self._app_secret(SECRET_MAX_AGE)
+        if renewed == secret:
+            raise rejected
+        return call(renewed)
+
+    def _ask(self, api: Api, query: dict[str, str], body: Answer | None = None) -> Answer:
+        """Ask until there is an answer or no safe try left; return it if it is no error."""
+        busy = False
+        outcome = _Outcome(why="no time left", may_have_arrived=False)
+        for pause in (0.0, *PAUSES):
+            if self._time_left() < pause + self._connect_timeout + RESERVE:
+                break
+            self._sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
+            outcome = self._send(api, query, body)
+            if outcome.answer is not None:
+                # An explicit "busy" may be tried once more even with a code; see the pages above.
+                if busy or _errcode(outcome.answer) != BUSY:
+                    break
+                busy = True
+            elif outcome.may_have_arrived and not api.repeatable:
+                break
+        if outcome.answer is None:
+            raise WeChatUnavailable(api=api.path, why=outcome.why)
+        return _without_error(api, outcome.answer)
+
+    def _send(self, api: Api, query: dict[str, str], body: Answer | None) -> _Outcome:
+        started = time.perf_counter()
+        outcome = self._try(api, query, body)
+        said = outcome.why if outcome.answer is None else _errcode(outcome.answer)
+        self._observe(api.path, said, (time.perf_counter() - started) * 1000)
+        return outcome
+
+    def _try(self, api: Api, query: dict[str, str], body: Answer | None) -> _Outcome:
+        read_timeout = max(0.1, min(self._read_timeout, self._time_left() - RESERVE))
+        try:
+            response = self._connection().request(
+                api.method,
+                self._url + api.path,
+                params=query,
+                # Unescaped, because WeChat counts characters.
+                data=None if body is None else json.dumps(body, ensure_ascii=False).encode(),
+                headers={} if body is None else {"Content-Type": "application/json"},
+                timeout=(self._connect_timeout, read_timeout),
+                allow_redirects=False,
+            )
+        except requests.RequestException as failure:
+            return _Outcome(why=type(failure).__name__, may_have_arrived=_may_have_arrived(failure))
+        if response.status_code != requests.codes.ok:
+            return _Outcome(why=f"HTTP {response.status_code}")
+        try:
+            # WeChat's bodies hold stray control characters and, at times, broken UTF-8.
+            answer = json.loads(response.content.decode(errors="ignore"), strict=False)
+        except (ValueError, RecursionError):
+            return _Outcome(why="no JSON")
+        return _Outcome(answer) if isinstance(answer, dict) else _Outcome(why="no JSON object")
+
+    def _connection(self) -> requests.Session:
+        with self._lock:
+            now = time.time()
+            if now - self._used_at > IDLE_SECONDS:
+                self._http = _new_session()
+            self._used_at = now
+            return self._http
+
+
+def e164(country_code: object, pure_number: object) -> str:
+    """Join WeChat's parts of a number: `86` (text or number) and `13800138000`.
+
+    `phoneNumber` is not used: its form differs by country. Raises `BadRequest` where the parts make
+    no E.164 number.
+    """
+    number = f"+{str(country_code).strip().lstrip('+')}{pure_number}"
+    if not E164.fullmatch(number):
+        raise BadRequest("WeChat gave a phone number that is not in international form.")
+    return number
+
+
+def _check_code(code: str) -> None:
+    if code == MOCK_CODE:
+        raise BadRequest("This is the developer tools' mock code: set a real AppID in the project.")
+    if not CODE.fullmatch(code):
+        raise BadRequest("code is not a code of WeChat's.")
+
+
+def _errcode(answer: Answer) -> int:
+    try:
+        return int(answer.get("errcode") or 0)
+    except (TypeError, ValueError):
+        return 0
+
+
+def _without_error(api: Api, answer: Answer) -> Answer:
+    """Return an answer that is no error, else raise what its errcode means."""
+    errcode = _errcode(answer)
+    if errcode == 0:
+        return answer
+    errmsg = str(answer.get("errmsg", ""))
+    facts: dict[str, object] = {"api": api.path, "errcode": errcode}
+    for name, pattern in (("rid", RID), ("refused_ip", REFUSED_IP)):
+        found = pattern.search(errmsg)
+        if found:
+            facts[name] = found[1]
+    error = {**ERRORS, **api.errors}.get(errcode, Misconfigured)
+    raise error(**facts)
+
+
+def _may_have_arrived(failure: requests.RequestException) -> bool:
+    """Tell whether WeChat may have received the request: not if no connection was made."""
+    if isinstance(failure, requests.ConnectTimeout):
+        return False
+    cause = getattr(failure.args[0] if failure.args else None, "reason", None)
+    return not isinstance(cause, urllib3.exceptions.NewConnectionError)
+
+
+def _new_session() -> requests.Session:
+    session = requests.Session()
+    # No proxy, netrc or CA bundle out of the environment: netrc alone costs a file read a call.
+    session.trust_env = False
+    adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=64)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
