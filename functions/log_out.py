@@ -1,0 +1,18 @@
+"""POST /logout: ends this session, or all sessions of its user."""
+
+from wechat_login import wiring
+from wechat_login.api import Reply, Request, endpoint
+
+
+@endpoint
+def handler(request: Request) -> Reply:
+    credential, everywhere = request.bearer(), request.flag("everywhere")
+
+    session = wiring.sessions().authenticate(credential)
+    if everywhere:
+        wiring.sessions().revoke_all(session.user)
+    else:
+        wiring.sessions().revoke(session)
+
+    request.note(openid=session.user.openid, everywhere=everywhere)
+    return Reply(None)

@@ -1,0 +1,15 @@
+"""POST /token: an openid and its session in, the app token of a registered user out."""
+
+from wechat_login import wiring
+from wechat_login.api import Reply, Request, endpoint
+
+
+@endpoint
+def handler(request: Request) -> Reply:
+    credential, openid = request.bearer(), request.text("openid")
+
+    session = wiring.sessions().authenticate(credential, openid)
+    token = wiring.tokens().sign_for(session.user, sid=session.sid, domain=request.domain)
+
+    request.note(openid=openid, user_id=session.user.user_id)
+    return Reply(token, expiresIn=wiring.tokens().lifetime if token else None)
