@@ -6,11 +6,17 @@ from wechat_login.api import Reply, Request, endpoint
 
 @endpoint
 def handler(request: Request) -> Reply:
-    credential, openid, code = request.bearer(), request.text("openid"), request.text("code")
-
-    session = wiring.sessions().authenticate(credential, openid)
-    user = wiring.phones().register(session.user, code, wiring.wechat().getuserphonenumber)
+    session = wiring.sessions().authenticate(request.bearer(), request.text("openid"))
+    wiring.screening().registration(session.user, request.source_ip)
+    phones = wiring.phones()
+    if request.has("receipt"):
+        user = phones.redeem(session.user, request.text("receipt", longest=1024))
+    elif request.has("encryptedData") and not request.has("code"):
+        encrypted_data = request.text("encryptedData", longest=4096)
+        user = phones.register_legacy(session.user, encrypted_data, request.text("iv"))
+    else:
+        user = phones.register(session.user, request.text("code"))
     token = wiring.tokens().sign_for(user, sid=session.sid, domain=request.domain)
 
-    request.note(openid=openid, user_id=user.user_id)
+    request.note(openid=user.openid, user_id=user.user_id)
     return Reply(token, expiresIn=wiring.tokens().lifetime)

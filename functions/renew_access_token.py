@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 
 from wechat_login import wiring
-from wechat_login.api import scheduled
+from wechat_login.api import Event, note, task
 
 
-@scheduled
-def handler() -> Mapping[str, object]:
-    return {"valid_seconds": wiring.access_tokens().renew()}
+@task
+def handler(_event: Event) -> Mapping[str, object]:
+    valid_seconds = wiring.access_tokens().renew()
+
+    note(valid_seconds=valid_seconds)
+    return {"validSeconds": valid_seconds}

@@ -10,7 +10,6 @@ import logging
 import random
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +18,7 @@ from wechat_login.errors import AccessTokenRejected, StorageUnavailable, WeChatU
 from wechat_login.table import ConditionFailed, Key, Table, Update, Value
 
 if TYPE_CHECKING:
+    from wechat_login.lock import Lock
     from wechat_login.parameters import Parameters
     from wechat_login.wechat import NewAccessToken
 
@@ -62,10 +62,11 @@ class SharedToken:
             return None
 
 
-class RenewalLock:
-    """One renewal at a time, and no more forced ones than WeChat allows, over all containers.
+class ForcedRefreshes:
+    """Counts the refreshes that kill the former token, over all containers.
 
-    SSM cannot compare and set, so this lies in the table: WECHAT#<appid>, ACCESS_TOKEN.
+    pk                 sk                holds
+    WECHAT#<appid>     ACCESS_TOKEN      forcedAt, forcedDay, forcedCount
     """
 
     def __init__(self, table: Table, *, appid: str, now: Callable[[], float] = time.time) -> None:
@@ -73,20 +74,8 @@ class RenewalLock:
         self._key: Key = (f"WECHAT#{appid}", "ACCESS_TOKEN")
         self._now = now
 
-    def acquire(self) -> str | None:
-        """Return the name to release the lock by, or None while another holds it."""
-        name, now = uuid.uuid4().hex, int(self._now())
-        values: dict[str, Value] = {":me": name, ":until": now + LOCK_SECONDS, ":now": now}
-        change = "SET lockedBy = :me, lockedUntil = :until"
-        free = "attribute_not_exists(lockedUntil) OR lockedUntil < :now"
-        return name if self._change(change, free, values, name) else None
-
-    def release(self, name: str) -> None:
-        """Let the next one renew; a lock that was lost meanwhile stays with its new holder."""
-        self._change("SET lockedUntil = :zero", "lockedBy = :me", {":me": name, ":zero": 0})
-
-    def may_force(self) -> bool:
-        """Count one forced refresh, or return False where WeChat would refuse it."""
+    def take(self) -> bool:
+        """Count one, or return False where WeChat would refuse it."""
         now = int(self._now())
         today: dict[str, Value] = {
             ":now": now,
@@ -94,21 +83,25 @@ class RenewalLock:
             ":apart": now - FORCED_APART,
             ":one": 1,
         }
-        again = "forcedDay = :day AND forcedAt <= :apart AND forcedCount < :most"
-        first = "attribute_not_exists(forcedDay) OR (forcedDay < :day AND forcedAt <= :apart)"
-        return self._change(
-            "SET forcedAt = :now ADD forcedCount :one", again, {**today, ":most": FORCED_A_DAY}
-        ) or self._change("SET forcedAt = :now, forcedDay = :day, forcedCount = :one", first, today)
+        again = Update(
+            self._key,
+            "SET forcedAt = :now ADD forcedCount :one",
+            "forcedDay = :day AND forcedAt <= :apart AND forcedCount < :most",
+            {**today, ":most": FORCED_A_DAY},
+        )
+        first = Update(
+            self._key,
+            "SET forcedAt = :now, forcedDay = :day, forcedCount = :one",
+            "attribute_not_exists(forcedDay) OR (forcedDay < :day AND forcedAt <= :apart)",
+            today,
+        )
+        return self._went_through(again) or self._went_through(first)
 
-    def _change(
-        self, change: str, condition: str, values: dict[str, Value], holder: str = ""
-    ) -> bool:
+    def _went_through(self, update: Update) -> bool:
         try:
-            self._table.write(Update(self._key, change, condition, values))
-        except ConditionFailed as refused:
-            # Ours after all, where the first answer was lost and botocore asked again.
-            found = refused.items[0] or {}
-            return bool(holder) and found.get("lockedBy") == holder
+            self._table.write(update)
+        except ConditionFailed:
+            return False
         return True
 
 
@@ -119,7 +112,8 @@ class AccessTokens:
         self,
         *,
         parameters: "Parameters",
-        lock: RenewalLock,
+        lock: "Lock",
+        forced: ForcedRefreshes,
         fetch: "Callable[..., NewAccessToken]",
         time_left: Callable[[], float],
         now: Callable[[], float] = time.time,
@@ -128,6 +122,7 @@ class AccessTokens:
         """Wire it: `fetch(force_refresh=…)` asks WeChat, `time_left()` bounds the waiting."""
         self._parameters = parameters
         self._lock = lock
+        self._forced = forced
         self._fetch = fetch
         self._time_left = time_left
         self._now = now
@@ -171,19 +166,19 @@ class AccessTokens:
     def _renewed(self, rejected: str | None) -> SharedToken:
         """Renew the token, or wait until another thread or container has."""
         with self._mutex:
-            name = self._acquire()
+            holder = self._acquire()
             try:
                 # Whoever held the lock before has probably renewed it.
                 return self._usable(rejected, 0) or self._share(self._new(rejected))
             finally:
-                self._lock.release(name)
+                self._lock.release(holder)
 
     def _acquire(self) -> str:
         pause = 0.05
         while True:
-            name = self._lock.acquire()
-            if name is not None:
-                return name
+            holder = self._lock.acquire()
+            if holder is not None:
+                return holder
             if self._time_left() < pause + RESERVE:
                 raise WeChatUnavailable(why="another renewal takes too long")
             self._sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads load
@@ -194,7 +189,7 @@ class AccessTokens:
         if token.value != rejected:
             return token
         # WeChat hands out the very token it refuses. Forcing kills that token for everybody.
-        if not self._lock.may_force():
+        if not self._forced.take():
             raise WeChatUnavailable(why="forced refreshes used up")
         log.warning("access_token_forced")
         return self._ask_wechat(force_refresh=True)

@@ -51,6 +51,11 @@ class Request:
         return str(self.event.get("routeKey", ""))
 
     @property
+    def method(self) -> str:
+        """Return the HTTP method."""
+        return self.route.partition(" ")[0]
+
+    @property
     def id(self) -> str:
         """Return API Gateway's id of this request."""
         return str(self._context.get("requestId", ""))
@@ -59,6 +64,22 @@ class Request:
     def domain(self) -> str:
         """Return the domain name the request came to; API Gateway sets it, not the caller."""
         return str(self._context.get("domainName", ""))
+
+    @property
+    def source_ip(self) -> str:
+        """Return the caller's address, as API Gateway saw it."""
+        return str((self._context.get("http") or {}).get("sourceIp", ""))
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """Return the query's parameters."""
+        return self.event.get("queryStringParameters") or {}
+
+    @property
+    def claims(self) -> Mapping[str, str]:
+        """Return the context that our authorizer gave."""
+        authorized: Mapping[str, str] = (self._context.get("authorizer") or {}).get("lambda") or {}
+        return authorized
 
     def bearer(self) -> str:
         """Return the credential of `Authorization: Bearer`, or raise `SessionRequired`."""
@@ -81,6 +102,14 @@ class Request:
             raise BadRequest(f"{name} is longer than {longest} characters.")
         return value
 
+    def texts(self, **longest: int) -> dict[str, str | None]:
+        """Return those of some text fields that are there; null is None. Raises like `text`."""
+        present = {name: most for name, most in longest.items() if name in self.body()}
+        return {
+            name: self.text(name, longest=most) if self.has(name) else None
+            for name, most in present.items()
+        }
+
     def flag(self, name: str) -> bool:
         """Return a boolean field of the body; absent is false. Raises like `text`."""
         value = self.body().get(name, False)
@@ -88,11 +117,13 @@ class Request:
             raise BadRequest(f"{name} is neither true nor false.")
         return value
 
+    def has(self, name: str) -> bool:
+        """Tell whether the body has a field. Raises like `text`."""
+        return self.body().get(name) is not None
+
     def body(self) -> Answer:
         """Return the JSON object of the body; no body is an empty one. Raises like `text`."""
-        raw = self._raw_body()
-        if len(raw) > LARGEST_BODY:
-            raise PayloadTooLarge
+        raw = self.raw_body()
         if not raw:
             return {}
         if self.header("content-type").partition(";")[0].strip().lower() != "application/json":
@@ -111,28 +142,57 @@ class Request:
         """Add facts to this request's log line; an openid is masked."""
         note(**facts)
 
+    def raw_body(self) -> bytes:
+        """Return the body as it was sent. Raises `BadRequest`, `PayloadTooLarge`."""
+        body = self.event.get("body") or ""
+        if not self.event.get("isBase64Encoded"):
+            raw = str(body).encode(errors="surrogatepass")
+        else:
+            try:
+                raw = base64.b64decode(body, validate=True)
+            except ValueError:
+                raise BadRequest("The body is not base64.") from None
+        if len(raw) > LARGEST_BODY:
+            raise PayloadTooLarge
+        return raw
+
     @property
     def _context(self) -> Mapping[str, Any]:
         return self.event.get("requestContext") or {}
-
-    def _raw_body(self) -> bytes:
-        body = self.event.get("body") or ""
-        if not self.event.get("isBase64Encoded"):
-            return str(body).encode(errors="surrogatepass")
-        try:
-            return base64.b64decode(body, validate=True)
-        except ValueError:
-            raise BadRequest("The body is not base64.") from None
 
 
 class Reply:
     """A successful answer: `data`, and fields beside it, such as `expiresIn`."""
 
     def __init__(self, data: object, **beside: object) -> None:
-        self.body = {"success": True, "data": data, **beside}
+        self.headers = HEADERS
+        self.body = _json({"success": True, "data": data, **beside})
 
 
-def endpoint(handle: Callable[[Request], Reply]) -> Callable[[Event, Any], Answer]:
+class Document:
+    """A successful answer that is a JSON document of somebody else's standard, so no envelope.
+
+    `max_age` is for how many seconds anyone may keep it.
+    """
+
+    def __init__(self, content: Mapping[str, object], *, max_age: int = 0) -> None:
+        self.headers = dict(HEADERS)
+        if max_age:
+            self.headers["cache-control"] = f"public, max-age={max_age}"
+        self.body = _json(content)
+
+
+class Text:
+    """A successful answer in plain text."""
+
+    def __init__(self, text: str) -> None:
+        self.headers = {**HEADERS, "content-type": "text/plain; charset=utf-8"}
+        self.body = text
+
+
+def endpoint(
+    handle: Callable[[Request], Reply | Document | Text],
+) -> Callable[[Event, Any], Answer]:
     """Make a Lambda handler for API Gateway of a function from request to reply."""
 
     @wraps(handle)
@@ -140,33 +200,56 @@ def endpoint(handle: Callable[[Request], Reply]) -> Callable[[Event, Any], Answe
         request = Request(event)
         with _Call(request.route, context, requestId=request.id) as call:
             try:
-                return _response(200, handle(request).body)
+                reply = handle(request)
             except LoginError as error:
                 call.failed(error)
                 return _failure(error, request.id)
             except Exception as bug:  # noqa: BLE001 - the edge: the caller gets a constant answer
                 call.broke(bug)
                 return _failure(LoginError(), request.id)
+            return {"statusCode": 200, "headers": reply.headers, "body": reply.body}
 
     return handler
 
 
-def scheduled(handle: Callable[[], Mapping[str, object]]) -> Callable[[Event, Any], Answer]:
-    """Make a Lambda handler for a schedule; what it returns is logged, what it raises escapes.
+def authorizer(
+    handle: Callable[[Request], Mapping[str, str]],
+) -> Callable[[Event, Any], Answer]:
+    """Make a Lambda authorizer (payload 2.0, simple response) of a function that returns a context.
 
-    An error that escapes is counted and tried again by Lambda.
+    A refusal is kept by API Gateway for a while, so only what the caller did wrong is one; anything
+    else escapes, and API Gateway answers 500.
     """
 
     @wraps(handle)
-    def handler(_event: Event, context: Any) -> Answer:
+    def handler(event: Event, context: Any) -> Answer:
+        request = Request(event)
+        with _Call(handle.__module__, context, requestId=request.id) as call:
+            try:
+                return {"isAuthorized": True, "context": dict(handle(request))}
+            except LoginError as error:
+                call.failed(error)
+                if error.status >= SERVER_ERROR:
+                    raise
+                return {"isAuthorized": False}
+
+    return handler
+
+
+def task(handle: Callable[[Event], Mapping[str, object]]) -> Callable[[Event, Any], Answer]:
+    """Make a Lambda handler for a schedule or a direct call; what it raises escapes.
+
+    An error that escapes is counted and, on a schedule, tried again by Lambda.
+    """
+
+    @wraps(handle)
+    def handler(event: Event, context: Any) -> Answer:
         with _Call(handle.__module__, context) as call:
             try:
-                facts = dict(handle())
+                return dict(handle(event))
             except LoginError as error:
                 call.failed(error)
                 raise
-            note(**facts)
-            return facts
 
     return handler
 
@@ -233,20 +316,17 @@ class _Call:
         self._line.update(status=500, code=LoginError.code, bug=type(bug).__name__, where=where)
 
 
-def _response(status: int, body: Answer, retry_after: int | None = None) -> Answer:
-    headers = dict(HEADERS)
-    if retry_after is not None:
-        headers["retry-after"] = str(retry_after)
-    return {
-        "statusCode": status,
-        "headers": headers,
-        "body": json.dumps(body, ensure_ascii=False),
-    }
-
-
 def _failure(error: LoginError, request_id: str) -> Answer:
-    said = {"code": error.code, "message": error.message, "requestId": request_id}
-    return _response(error.status, {"success": False, "error": said}, error.retry_after)
+    said = {"code": error.code, "message": error.message, "requestId": request_id, **error.told}
+    headers = dict(HEADERS)
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
+    body = _json({"success": False, "error": said})
+    return {"statusCode": error.status, "headers": headers, "body": body}
+
+
+def _json(content: Mapping[str, object]) -> str:
+    return json.dumps(content, ensure_ascii=False)
 
 
 @cache

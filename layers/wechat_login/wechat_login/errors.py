@@ -4,14 +4,17 @@
     ├── BadRequest              400  bad_request            the body is not what the route takes
     ├── SessionRequired         401  session_required       no session was sent
     ├── SessionInvalid          401  session_invalid        forged, revoked, expired, or erased
+    ├── PushRejected            401  push_rejected          not a push of WeChat's
     ├── CodeRejected            401  code_rejected          WeChat will not exchange this code
     ├── TokenInvalid            401  token_invalid          not a token of ours, or expired
     ├── SessionMismatch         403  session_mismatch       the session belongs to another openid
     ├── UserBlocked             403  user_blocked           WeChat refuses this user as high-risk
     ├── NotFound                404  not_found              there is nothing of that name
     ├── PhoneTaken              409  phone_taken            the number belongs to another account
+    ├── SessionKeyStale         409  session_key_stale      encryptedData does not open
     ├── LegacyPhoneDisabled     409  legacy_phone_disabled  encryptedData is switched off
     ├── PayloadTooLarge         413  payload_too_large      the body is larger than any route needs
+    ├── ContentRejected         422  content_rejected       WeChat finds this text risky
     ├── TooManyAttempts         429  too_many_attempts      this caller has to wait
     ├── Misconfigured           500  misconfigured          for the operator: see the alarm
     │   ├── AppSecretRejected                               the AppSecret may have been rotated
@@ -41,6 +44,7 @@ class LoginError(Exception):
         """Keep `facts` for the log."""
         super().__init__(self.code, facts)
         self.facts = facts
+        self.told: dict[str, object] = {}  # for the caller, beside code and message
 
 
 class BadRequest(LoginError):
@@ -69,6 +73,14 @@ class SessionInvalid(LoginError):
     status = 401
     code = "session_invalid"
     message = "The session is no longer valid. Log in again."
+
+
+class PushRejected(LoginError):
+    """Not a message push that WeChat has just made for us: signature, time, appid or replay."""
+
+    status = 401
+    code = "push_rejected"
+    message = "This is not a message push of WeChat's."
 
 
 class CodeRejected(LoginError):
@@ -121,6 +133,14 @@ class PhoneTaken(LoginError):
     message = "This phone number belongs to another account."
 
 
+class SessionKeyStale(LoginError):
+    """`encryptedData` does not open; one answer for every reason, so that nothing can be learnt."""
+
+    status = 409
+    code = "session_key_stale"
+    message = "The phone data does not open. Log in again, then ask for another tap."
+
+
 class LegacyPhoneDisabled(LoginError):
     """`encryptedData` and `iv` were sent, but `LegacyPhone` is off."""
 
@@ -137,13 +157,24 @@ class PayloadTooLarge(LoginError):
     message = "The request body is too large."
 
 
+class ContentRejected(LoginError):
+    """WeChat's content check finds this text risky."""
+
+    status = 422
+    code = "content_rejected"
+    message = "This text is not allowed."
+
+
 class TooManyAttempts(LoginError):
     """WeChat's limits, which count by the minute, or ours want this caller to wait."""
 
     status = 429
     code = "too_many_attempts"
     message = "Too many attempts. Wait before trying again."
-    retry_after = 60
+
+    def __init__(self, *, retry_after: int = 60, **facts: object) -> None:
+        super().__init__(**facts)
+        self.retry_after = retry_after
 
 
 class Misconfigured(LoginError):

@@ -1,7 +1,10 @@
 """Binds phone numbers to users: one owner a number, whatever happens at once.
 
-A code is paid for and works once, so its hash is kept: sent again by the same user it is answered
-from here. What happens to a number that belongs to another openid is the deployment's choice:
+A code is paid for and works once. So its hash is kept: sent again by the same user it is answered
+from here; and where the table fails after WeChat gave the number, the user gets a sealed receipt
+that does what the code would have done.
+
+What happens to a number that belongs to another openid is the deployment's choice:
 
     transfer  the number moves here; the earlier account keeps its data but must register again
     link      this openid joins the earlier account: the same userId, the same number
@@ -9,20 +12,34 @@ from here. What happens to a number that belongs to another openid is the deploy
 """
 
 import hashlib
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wechat_login.errors import CodeRejected, PhoneTaken, SessionInvalid, StorageUnavailable
-from wechat_login.table import ConditionFailed, Delete, Item, Key, Put, Table, Update, Value, Write
-from wechat_login.users import TRIES, User, UserStore, id_key, phone_key
+from wechat_login.errors import (
+    CodeRejected,
+    LegacyPhoneDisabled,
+    PhoneTaken,
+    SealBroken,
+    SessionInvalid,
+    StorageUnavailable,
+)
+from wechat_login.phone_number import PhoneNumber
+from wechat_login.table import ConditionFailed, Item, Key, Put, Table, Update, Value, Write
+from wechat_login.users import TRIES, User, UserStore, id_key, leave, phone_key
 
 if TYPE_CHECKING:
+    from wechat_login.attempts import Attempts
     from wechat_login.sealing import Keyring
 
 # The same code, in flight elsewhere: WeChat has answered there and the write is about to land.
 LOOKS_FOR_A_TWIN = (0.1, 0.2, 0.4, 0.8)
+# Seconds between tries to write a number that was paid for, while this much time is left.
+PAUSES_TO_WRITE = (0.2, 0.5, 1.0, 2.0)
+RESERVE = 6.0
+RECEIPT_SECONDS = 600
 FORGET_PHONE = "REMOVE phone, phoneIndex, registeredAt, phoneCodeHash"
 
 
@@ -36,54 +53,149 @@ class Phones:
         *,
         keyring: "Callable[[], Keyring]",
         conflict: str,
+        attempts: "Attempts",
+        exchange: Callable[[str, str], PhoneNumber],
+        legacy: Callable[[User, str, str], PhoneNumber] | None,
+        time_left: Callable[[], float],
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """Wire it: `exchange(code, openid)`; `legacy(user, encryptedData, iv)` or None for off."""
         self._table = table
         self._users = users
         self._keyring = keyring
         self._conflict = conflict
+        self._attempts = attempts
+        self._exchange = exchange
+        self._legacy = legacy
+        self._time_left = time_left
         self._now = now
         self._sleep = sleep
 
-    def register(self, user: User, code: str, exchange: Callable[[str, str], str]) -> User:
-        """Bind the number, in E.164, that `exchange(code, openid)` gives to the user.
+    def register(self, user: User, code: str) -> User:
+        """Bind the number that WeChat gives for a phone code, and return the user as bound.
 
-        Raises `PhoneTaken`, `SessionInvalid` when the user was erased meanwhile, `CodeRejected` and
-        what else `exchange` raises; then nothing is written.
+        Raises `PhoneTaken`, `CodeRejected`, `TooManyAttempts`, what the exchange raises, and
+        `SessionInvalid` when the user was erased meanwhile; then nothing is written. Raises
+        `StorageUnavailable` with a receipt when the number could not be written.
         """
-        code_hash = hashlib.sha256(code.encode()).hexdigest()
-        if user.phone_code_hash == code_hash:
-            return user
+        return self._register(user, code, lambda: self._exchange(code, user.openid))
+
+    def register_legacy(self, user: User, encrypted_data: str, iv: str) -> User:
+        """Bind the number in `encryptedData`; like `register`.
+
+        Raises `LegacyPhoneDisabled`, and `SessionKeyStale` for whatever is wrong with the data.
+        """
+        legacy = self._legacy
+        if legacy is None:
+            raise LegacyPhoneDisabled
+        return self._register(user, encrypted_data, lambda: legacy(user, encrypted_data, iv))
+
+    def redeem(self, user: User, receipt: str) -> User:
+        """Bind the number of a receipt: ten minutes long, and for this user only."""
         try:
-            number = exchange(code, user.openid)
+            paid = json.loads(self._keyring().open(receipt, context=_receipt_context(user)))
+        except SealBroken:
+            paid = None
+        # Raised here, so that nothing of the receipt hangs on the exception.
+        if paid is None or paid["until"] < self._now():
+            raise CodeRejected(why="receipt")
+        return self._bind(user, PhoneNumber.from_text(paid["number"]), paid["hash"])
+
+    def number(self, user: User) -> PhoneNumber | None:
+        """Return the user's number in clear, or None."""
+        if user.sealed_phone is None:
+            return None
+        text = self._keyring().open(user.sealed_phone, context=user.key[0])
+        return PhoneNumber.from_text(text)
+
+    def record(self, user: User) -> dict[str, object]:
+        """Return everything that is held about a user, the number in clear, for the team itself."""
+        number = self.number(user)
+        return {
+            **user.shown(number.e164 if number else None),
+            "appid": user.appid,
+            "lastLoginAt": user.last_login_at,
+            "updatedAt": user.updated_at,
+        }
+
+    def find(self, e164: str) -> list[User]:
+        """Return the users of a number such as `+8613800138000`."""
+        return self._users.find_by_phone(self._keyring().blind_index(e164))
+
+    def forget(self, openid: str, *, unless_newer_than: float) -> None:
+        """Unbind a user's number, unless it was registered after that Unix time."""
+        for _ in range(TRIES):
+            user = self._users.find(openid)
+            if user is None or user.phone_index is None:
+                return
+            if (user.registered_at or 0) > unless_newer_than:
+                return
+            number = phone_key(user.appid, user.phone_index)
+            owners = (self._table.get(number) or {}).get("owners", frozenset())
+            try:
+                self._table.write(
+                    _forget(user.key, user.phone_index), leave(number, user.key[0], owners)
+                )
+            except ConditionFailed:
+                continue
+            return
+        raise StorageUnavailable(operation="forget_phone", tries=TRIES)
+
+    def _register(self, user: User, proof: str, exchange: Callable[[], PhoneNumber]) -> User:
+        proof_hash = hashlib.sha256(proof.encode()).hexdigest()
+        if user.phone_code_hash == proof_hash:
+            return user
+        self._attempts.take(user)
+        # Whatever the number will be sealed with has to be there before the code is spent.
+        self._keyring()
+        try:
+            number = exchange()
         except CodeRejected:
-            twin = self._twin(user, code_hash)
+            twin = self._twin(user, proof_hash)
             if twin is None:
                 raise
             return twin
-        return self._bind(user, number, code_hash)
+        return self._bind(user, number, proof_hash)
 
-    def _twin(self, user: User, code_hash: str) -> User | None:
+    def _twin(self, user: User, proof_hash: str) -> User | None:
         """Return the user as another request with the same code has just registered them."""
         for pause in LOOKS_FOR_A_TWIN:
             twin = self._users.find(user.openid)
-            if twin and twin.phone_code_hash == code_hash:
+            if twin and twin.phone_code_hash == proof_hash:
                 return twin
             self._sleep(pause)
         return None
 
-    def _bind(self, user: User, number: str, code_hash: str) -> User:
+    def _bind(self, user: User, number: PhoneNumber, proof_hash: str) -> User:
+        """Write a number that was paid for; while the table fails, again, and then a receipt."""
+        for pause in (*PAUSES_TO_WRITE, None):
+            try:
+                return self._bind_once(user, number, proof_hash)
+            except StorageUnavailable as failure:
+                if pause is None or self._time_left() < RESERVE:
+                    failure.told["receipt"] = self._receipt(user, number, proof_hash)
+                    raise
+            self._sleep(pause)
+        raise AssertionError("the last pause is None")
+
+    def _receipt(self, user: User, number: PhoneNumber, proof_hash: str) -> str:
+        until = int(self._now()) + RECEIPT_SECONDS
+        paid = {"number": number.to_text(), "hash": proof_hash, "until": until}
+        return self._keyring().seal(json.dumps(paid), context=_receipt_context(user))
+
+    def _bind_once(self, user: User, number: PhoneNumber, proof_hash: str) -> User:
         keyring = self._keyring()
-        index, sealed = keyring.blind_index(number), keyring.seal(number, context=user.key[0])
+        index = keyring.blind_index(number.e164)
+        sealed = keyring.seal(number.to_text(), context=user.key[0])
         seen = _Seen.at_first(user)
         for _ in range(TRIES):
             bound = replace(
                 user,
                 sealed_phone=sealed,
                 phone_index=index,
-                registered_at=user.registered_at or int(self._now()),
-                phone_code_hash=code_hash,
+                registered_at=int(self._now()),
+                phone_code_hash=proof_hash,
             )
             if self._conflict == "link" and seen.belongs_to_others(user):
                 bound = replace(bound, user_id=seen.account)
@@ -107,22 +219,17 @@ class Phones:
         elif self._conflict == "transfer":
             writes["number"] = _take_over(number, bound, seen.owners)
             for other in seen.owners:
-                writes[other] = Update(
-                    (other, user.key[1]),
-                    FORGET_PHONE,
-                    "phoneIndex = :i",
-                    {":i": bound.phone_index or ""},
-                )
+                writes[other] = _forget((other, user.key[1]), bound.phone_index or "")
         elif self._conflict == "link":
             as_seen: dict[str, Value] = {":seen": seen.owners}
             writes["number"] = _join(number, bound, "owners = :seen", as_seen)
             writes["account"] = _join(id_key(bound.user_id), bound, "attribute_exists(pk)", {})
-            writes["id"] = _leave(id_key(user.user_id), me, seen.id_sharers)
+            writes["id"] = leave(id_key(user.user_id), me, seen.id_sharers)
         else:
             raise PhoneTaken
         if user.phone_index not in (None, bound.phone_index):
             former = phone_key(user.appid, user.phone_index or "")
-            writes["former"] = _leave(former, me, seen.former_sharers)
+            writes["former"] = leave(former, me, seen.former_sharers)
         return writes
 
 
@@ -197,10 +304,10 @@ def _take_over(claim: Key, bound: User, owners: frozenset[str]) -> Put:
     return Put(item, "owners = :owners", {":owners": owners})
 
 
-def _leave(claim: Key, me: str, sharers: frozenset[str]) -> Write:
-    """Return the write that takes the user off a claim's owners; the last one takes it along."""
-    values: dict[str, Value] = {":sharers": sharers}
-    if sharers == {me}:
-        return Delete(claim, "owners = :sharers", values)
-    values[":me"] = frozenset({me})
-    return Update(claim, "DELETE owners :me", "owners = :sharers", values)
+def _forget(user: Key, index: str) -> Update:
+    """Return the write that takes a number from a user's own record."""
+    return Update(user, FORGET_PHONE, "phoneIndex = :index", {":index": index})
+
+
+def _receipt_context(user: User) -> str:
+    return f"receipt {user.key[0]}"

@@ -89,7 +89,34 @@ class Sessions:
         # An openid is no secret, so nothing is lost by comparing it first.
         if openid is not None and owner != openid:
             raise SessionMismatch
-        return self._check(owner, _sid(secret))
+        session, slid_at = self._check(owner, _sid(secret))
+        if int(self._now()) - slid_at >= DAY:
+            self._slide(session.key)
+        return session
+
+    def resume(self, openid: str, sid: str, user_id: str) -> Session:
+        """Return the session that a token names, without sliding it.
+
+        Raises `SessionInvalid` where it was revoked, has expired, or its user is another by now.
+        """
+        session, _ = self._check(openid, sid)
+        if session.user.user_id != user_id:
+            raise SessionInvalid(why="another user")
+        return session
+
+    def of(self, session: Session) -> list[dict[str, object]]:
+        """Return the sessions of the same user that still hold, as shown to them, newest first."""
+        items = self._table.query(session.user.key[0], PREFIX)
+        held = [item for item in items if item["expiresAt"] > self._now()]
+        return [
+            {
+                "createdAt": item["createdAt"],
+                "lastUsedAt": item["slidAt"],  # to the day
+                "expiresAt": item["expiresAt"],
+                "current": item["sk"] == session.key[1],
+            }
+            for item in sorted(held, key=lambda item: -item["createdAt"])
+        ]
 
     def revoke(self, session: Session) -> None:
         """End this session. Ending it twice is no error."""
@@ -100,21 +127,19 @@ class Sessions:
         for item in self._table.query(user.key[0], PREFIX):
             self._table.write(Delete((item["pk"], item["sk"])))
 
-    def _check(self, openid: str, sid: str) -> Session:
+    def _check(self, openid: str, sid: str) -> tuple[Session, int]:
         profile_key = user_key(self._appid, openid)
         key = (profile_key[0], PREFIX + sid)
         profile, session = self._table.get_both(profile_key, key)
         if profile is None or session is None:
             raise SessionInvalid(why="unknown or revoked")
-        now = int(self._now())
         # DynamoDB deletes expired items late, by days at times.
-        if session["expiresAt"] <= now:
+        if session["expiresAt"] <= self._now():
             raise SessionInvalid(why="expired")
-        if now - session["slidAt"] >= DAY:
-            self._slide(key, now)
-        return Session(sid, User.from_item(profile))
+        return Session(sid, User.from_item(profile)), session["slidAt"]
 
-    def _slide(self, key: Key, now: int) -> None:
+    def _slide(self, key: Key) -> None:
+        now = int(self._now())
         values = {":end": now + self._lifetime, ":now": now}
         change = "SET expiresAt = :end, slidAt = :now"
         try:

@@ -38,6 +38,10 @@ class Settings:
     audience: str  # the tokens' `aud`
     phone_required: bool  # no phone, no token
     phone_conflict: str  # transfer, link or reject
+    legacy_phone: bool  # whether encryptedData is accepted; only then are session_keys kept
+    risk_limit: int  # WeChat's risk rank from which a registration is refused; 0: not asked
+    check_content: bool  # whether WeChat is asked about nicknames
+    signing_key_days: int  # a new signing key is made this often
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "Settings":
@@ -57,4 +61,8 @@ class Settings:
             audience=env.get("TOKEN_AUDIENCE") or env["WECHAT_APPID"],
             phone_required=env.get("PHONE_REQUIRED", "true") == "true",
             phone_conflict=env.get("PHONE_CONFLICT", "transfer"),
+            legacy_phone=env.get("LEGACY_PHONE", "false") == "true",
+            risk_limit=int(env.get("RISK_LIMIT", "0")),
+            check_content=env.get("CHECK_CONTENT", "false") == "true",
+            signing_key_days=int(env.get("SIGNING_KEY_DAYS", "90")),
         )

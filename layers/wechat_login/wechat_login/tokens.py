@@ -1,12 +1,10 @@
 """Signs and verifies the tokens that other services accept: RS256 JWTs in the shape of RFC 9068.
 
-The private keys are the JSON `{"keys": [JWK with "activeFrom"]}`; a signer takes the newest key
-that is already active. The public keys are a JWK Set (RFC 7517), in which a coming key appears long
-before it signs and a former one stays until its last token has expired.
+A signer takes the newest private key that is already active, a verifier the public key that the
+token names; signing_keys.py says what both sets look like and how they change.
 """
 
 import base64
-import hashlib
 import json
 import time
 import uuid
@@ -28,7 +26,8 @@ if TYPE_CHECKING:
 
 ALGORITHM = "RS256"
 TYPE = "at+jwt"
-KEY_BITS = 2048
+CLAIMS = ["iss", "aud", "sub", "client_id", "openid", "sid", "iat", "exp"]
+PUBLISHED = ("kid", "kty", "use", "alg", "n", "e")
 # API Gateway's JWT authorizer documents no leeway, and clocks differ by a second or two.
 BACKDATED_SECONDS = 5
 
@@ -54,7 +53,7 @@ class PycryptodomeRS256(Algorithm):
 
     @staticmethod
     def to_jwk(key_obj: Any, as_dict: bool = False) -> Any:
-        """Refuse: JWKs are made by `new_key`."""
+        """Refuse: JWKs are made by `signing_keys`."""
         raise TypeError(key_obj, as_dict)
 
     @staticmethod
@@ -117,6 +116,26 @@ class Tokens:
         """Return the issuer's URL, without a final slash."""
         return self.issuer or f"https://{domain}"
 
+    def key_set(self) -> dict[str, object]:
+        """Return the public keys as a JWK Set (RFC 7517)."""
+        keys = json.loads(self.public_keys())["keys"]
+        return {"keys": [{name: key[name] for name in PUBLISHED} for key in keys]}
+
+    def discovery(self, domain: str) -> dict[str, object]:
+        """Return the metadata by which verifiers find the keys (OpenID Connect Discovery 1.0)."""
+        issuer = self.issuer_at(domain)
+        return {
+            "issuer": issuer,
+            "jwks_uri": f"{issuer}/.well-known/jwks.json",
+            "userinfo_endpoint": f"{issuer}/userinfo",
+            # Required by the standard, though a wx.login code takes the place of a redirect here.
+            "authorization_endpoint": f"{issuer}/login",
+            "response_types_supported": ["token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [ALGORITHM],
+            "claims_supported": [*CLAIMS, "jti", "phone_number_verified"],
+        }
+
     def verify(self, token: str, *, domain: str) -> dict[str, Any]:
         """Return the claims of a token of ours that is still valid, else raise `TokenInvalid`."""
         try:
@@ -130,10 +149,7 @@ class Tokens:
                 algorithms=[ALGORITHM],
                 audience=self.audience,
                 issuer=self.issuer_at(domain),
-                options={
-                    "require": ["iss", "aud", "sub", "client_id", "openid", "sid", "iat", "exp"],
-                    "strict_aud": True,
-                },
+                options={"require": CLAIMS, "strict_aud": True},
             )
         except (jwt.PyJWTError, KeyError, TypeError) as refused:
             why = type(refused).__name__
@@ -146,25 +162,6 @@ class Tokens:
             raise Misconfigured(why="no signing key is active yet")
         _, kid, key = max(active, key=lambda each: each[0])
         return kid, key
-
-
-def new_signing_keys(active_from: int = 0) -> tuple[str, str]:
-    """Make the first key: the private keys and the public JWK Set, as JSON for SSM."""
-    private, public = new_key(active_from)
-    return json.dumps({"keys": [private]}), json.dumps({"keys": [public]})
-
-
-def new_key(active_from: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Make an RSA key that signs from `active_from` (Unix seconds): its private and public JWK."""
-    key = RSA.generate(KEY_BITS)
-    public = {"kty": "RSA", "n": _base64url(int(key.n)), "e": _base64url(int(key.e))}
-    # RFC 7638: the thumbprint is the hash of the required members, sorted, without blanks.
-    canonical = json.dumps(public, sort_keys=True, separators=(",", ":")).encode()
-    kid = base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
-    public = {"kid": kid, "use": "sig", "alg": ALGORITHM, **public}
-    parts = {"d": int(key.d), "p": int(key.p), "q": int(key.q)}
-    private = {name: _base64url(value) for name, value in parts.items()}
-    return {**public, **private, "activeFrom": active_from}, public
 
 
 # The texts change only on rotation; building a key from its parts costs more than a look-up.
@@ -182,11 +179,6 @@ def _rsa_key(jwk: dict[str, Any]) -> RSA.RsaKey:
     parts = [_integer(jwk[name]) for name in ("n", "e", "d", "p", "q") if name in jwk]
     # The check costs 30 ms and would only find a key that we did not make ourselves.
     return RSA.construct(tuple(parts), consistency_check=False)
-
-
-def _base64url(number: int) -> str:
-    raw = number.to_bytes((number.bit_length() + 7) // 8, "big")
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _integer(text: str) -> int:

@@ -4,9 +4,11 @@ WeChat answers errors with HTTP 200 and text/plain, so the body alone decides; t
 and access tokens travel in URLs, so no URL and no exception of the HTTP library leaves this module.
 Pages, under https://developers.weixin.qq.com/miniprogram/dev/server/API/:
 user-login/api_code2session, mp-access-token/api_getstableaccesstoken,
-user-info/phone-number/api_getphonenumber.
+user-info/phone-number/api_getphonenumber, user-info/basic-info/api_checkencrypteddata,
+sec-center/safety-control-capability/api_getuserriskrank, sec-center/sec-check/api_msgseccheck.
 """
 
+import hashlib
 import json
 import logging
 import random
@@ -32,6 +34,7 @@ from wechat_login.errors import (
     UserBlocked,
     WeChatUnavailable,
 )
+from wechat_login.phone_number import PhoneNumber
 
 T = TypeVar("T")
 Answer = dict[str, Any]
@@ -50,7 +53,6 @@ SECRET_MAX_AGE = 10.0
 CODE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # DevTools without a real AppID hands out this literal instead of a code.
 MOCK_CODE = "the code is a mock one"
-E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 RID = re.compile(r"(?:rid|req_id): ?([A-Za-z0-9_-]+)")
 REFUSED_IP = re.compile(r"invalid ip ([0-9a-fA-F.:]+)")
 
@@ -91,9 +93,11 @@ class Api:
 JSCODE2SESSION = Api("GET", "/sns/jscode2session", repeatable=False)
 # 40001 means the AppSecret where one is sent, the access token everywhere else.
 STABLE_TOKEN = Api("POST", "/cgi-bin/stable_token", True, {40001: AppSecretRejected})
-GETUSERPHONENUMBER = Api(
-    "POST", "/wxa/business/getuserphonenumber", False, {40001: AccessTokenRejected}
-)
+BUSINESS: dict[int, type[LoginError]] = {40001: AccessTokenRejected}
+GETUSERPHONENUMBER = Api("POST", "/wxa/business/getuserphonenumber", False, BUSINESS)
+CHECKENCRYPTEDMSG = Api("POST", "/wxa/business/checkencryptedmsg", True, BUSINESS)
+GETUSERRISKRANK = Api("POST", "/wxa/getuserriskrank", True, BUSINESS)
+MSG_SEC_CHECK = Api("POST", "/wxa/msg_sec_check", True, BUSINESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,25 +201,61 @@ class WeChatClient:
             pass
         raise WeChatUnavailable(api=STABLE_TOKEN.path, why="no access_token")
 
-    def getuserphonenumber(self, code: str, openid: str) -> str:
-        """Exchange a phone code for the number in E.164, such as `+8613800138000`.
+    def getuserphonenumber(self, code: str, openid: str) -> PhoneNumber:
+        """Exchange a phone code for the number.
 
         With the openid WeChat itself refuses a code of somebody else. The code works once, for five
         minutes, and the user has paid for it with a tap. Raises what `jscode2session` does.
         """
         _check_code(code)
-
-        def exchange(access_token: str) -> Answer:
-            body = {"code": code, "openid": openid}
-            return self._ask(GETUSERPHONENUMBER, {"access_token": access_token}, body)
-
-        info = self._with_access_token(exchange).get("phone_info")
+        answer = self._ask_business(GETUSERPHONENUMBER, {"code": code, "openid": openid})
+        info = answer.get("phone_info")
         if not isinstance(info, dict):
             raise WeChatUnavailable(api=GETUSERPHONENUMBER.path, why="no phone_info")
         watermark = info.get("watermark")
         if not isinstance(watermark, dict) or watermark.get("appid") != self._appid:
             raise CodeRejected(api=GETUSERPHONENUMBER.path, why="watermark")
-        return e164(info.get("countryCode"), info.get("purePhoneNumber"))
+        return PhoneNumber.from_wechat(info)
+
+    def checkencryptedmsg(self, encrypted_data: str) -> bool:
+        """Tell whether WeChat made this phone data in the last three days.
+
+        The hash is over the base64 text. Raises `WeChatUnavailable`, `Misconfigured`.
+        """
+        digest = hashlib.sha256(encrypted_data.encode()).hexdigest()
+        try:
+            answer = self._ask_business(CHECKENCRYPTEDMSG, {"encrypted_msg_hash": digest})
+        except BadRequest:
+            return False
+        # "vaild" is WeChat's spelling.
+        return answer.get("vaild") is True
+
+    def getuserriskrank(self, openid: str, client_ip: str) -> int:
+        """Return WeChat's opinion of a user who registers: 0 (fine) to 4 (block).
+
+        Raises `CheckUnavailable` and the like; the user must have been active within two hours.
+        """
+        body = {"appid": self._appid, "openid": openid, "scene": 0, "client_ip": client_ip}
+        rank = self._ask_business(GETUSERRISKRANK, body).get("risk_rank")
+        if not isinstance(rank, int):
+            raise CheckUnavailable(api=GETUSERRISKRANK.path, why="no risk_rank")
+        return rank
+
+    def msg_sec_check(self, openid: str, content: str) -> str:
+        """Return WeChat's opinion of a text in a profile: `pass`, `review` or `risky`.
+
+        Raises `CheckUnavailable` and the like; the user must have been active within two hours.
+        """
+        body = {"openid": openid, "scene": 1, "version": 2, "content": content}
+        result = self._ask_business(MSG_SEC_CHECK, body).get("result")
+        if not isinstance(result, dict):
+            raise CheckUnavailable(api=MSG_SEC_CHECK.path, why="no result")
+        return str(result.get("suggest"))
+
+    def _ask_business(self, api: Api, body: Answer) -> Answer:
+        return self._with_access_token(
+            lambda access_token: self._ask(api, {"access_token": access_token}, body)
+        )
 
     def _with_secret(self, call: Callable[[str], Answer]) -> Answer:
         """Make a call with the AppSecret; refused, read it again: it may have been rotated."""
@@ -287,18 +327,6 @@ class WeChatClient:
                 self._http = _new_session()
             self._used_at = now
             return self._http
-
-
-def e164(country_code: object, pure_number: object) -> str:
-    """Join WeChat's parts of a number: `86` (text or number) and `13800138000`.
-
-    `phoneNumber` is not used: its form differs by country. Raises `BadRequest` where the parts make
-    no E.164 number.
-    """
-    number = f"+{str(country_code).strip().lstrip('+')}{pure_number}"
-    if not E164.fullmatch(number):
-        raise BadRequest("WeChat gave a phone number that is not in international form.")
-    return number
 
 
 def _check_code(code: str) -> None:

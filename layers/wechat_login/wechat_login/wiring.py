@@ -13,12 +13,19 @@ import boto3
 from botocore.config import Config
 
 from wechat_login import api
-from wechat_login.access_token import AccessTokens, RenewalLock
+from wechat_login.access_token import LOCK_SECONDS, AccessTokens, ForcedRefreshes
+from wechat_login.attempts import Attempts
+from wechat_login.legacy_phone import LegacyPhone
+from wechat_login.lock import Lock
+from wechat_login.message_push import MessagePush
 from wechat_login.parameters import MAX_AGE, Parameters
 from wechat_login.phones import Phones
+from wechat_login.platform_events import PlatformEvents
+from wechat_login.screening import Screening
 from wechat_login.sealing import Keyring
 from wechat_login.sessions import Sessions
 from wechat_login.settings import Settings
+from wechat_login.signing_keys import Rotation
 from wechat_login.table import Table
 from wechat_login.tokens import Tokens
 from wechat_login.users import UserStore
@@ -85,7 +92,8 @@ def access_tokens() -> AccessTokens:
     """Return WeChat's access token, shared through SSM."""
     return AccessTokens(
         parameters=parameters(),
-        lock=RenewalLock(table(), appid=settings().appid),
+        lock=Lock(table(), "access-token", seconds=LOCK_SECONDS),
+        forced=ForcedRefreshes(table(), appid=settings().appid),
         fetch=wechat().stable_token,
         time_left=api.time_left,
     )
@@ -94,13 +102,80 @@ def access_tokens() -> AccessTokens:
 @once
 def users() -> UserStore:
     """Return the users."""
-    return UserStore(table(), appid=settings().appid)
+    chosen = settings()
+    return UserStore(
+        table(),
+        appid=chosen.appid,
+        seal_session_key=legacy_phone().seal_session_key if chosen.legacy_phone else None,
+    )
+
+
+@once
+def legacy_phone() -> LegacyPhone:
+    """Return what opens encryptedData."""
+    return LegacyPhone(keyring, wechat().checkencryptedmsg, settings().appid)
 
 
 @once
 def phones() -> Phones:
     """Return the claims to phone numbers."""
-    return Phones(table(), users(), keyring=keyring, conflict=settings().phone_conflict)
+    chosen = settings()
+    return Phones(
+        table(),
+        users(),
+        keyring=keyring,
+        conflict=chosen.phone_conflict,
+        attempts=Attempts(table()),
+        exchange=wechat().getuserphonenumber,
+        legacy=legacy_phone().number if chosen.legacy_phone else None,
+        time_left=api.time_left,
+    )
+
+
+@once
+def screening() -> Screening:
+    """Return WeChat's optional opinions."""
+    chosen = settings()
+    return Screening(
+        risk_limit=chosen.risk_limit,
+        check_content=chosen.check_content,
+        risk_rank=wechat().getuserriskrank,
+        opinion=wechat().msg_sec_check,
+    )
+
+
+@once
+def message_push() -> MessagePush:
+    """Return WeChat's message pushes."""
+    return MessagePush(
+        table(),
+        appid=settings().appid,
+        token=lambda: parameters().get("event-token"),
+        aes_key=lambda: parameters().get("event-aes-key"),
+    )
+
+
+@once
+def platform_events() -> PlatformEvents:
+    """Return what WeChat's events oblige us to do."""
+    return PlatformEvents(users(), phones(), settings().appid)
+
+
+@once
+def rotation() -> Rotation:
+    """Return the rotation of the signing keys."""
+    chosen = settings()
+    return Rotation(
+        parameters(),
+        Lock(table(), "signing-keys", seconds=60),
+        chosen.signing_key_days,
+        chosen.token_seconds,
+    )
+
+
+def public_keys() -> str:
+    """Return the public signing keys as SSM has them now."""
+    return parameters().get("public-keys")
 
 
 @once
@@ -115,7 +190,7 @@ def tokens() -> Tokens:
     chosen = settings()
     return Tokens(
         signing_keys=lambda: parameters().get("signing-keys"),
-        public_keys=lambda: parameters().get("public-keys"),
+        public_keys=public_keys,
         issuer=chosen.issuer,
         audience=chosen.audience,
         appid=chosen.appid,

@@ -1,0 +1,20 @@
+"""API Gateway's authorizer: a token of ours, whose session still holds, or a refusal."""
+
+from collections.abc import Mapping
+
+from wechat_login import wiring
+from wechat_login.api import Request, authorizer
+
+
+@authorizer
+def handler(request: Request) -> Mapping[str, str]:
+    claims = wiring.tokens().verify(request.bearer(), domain=request.domain)
+    session = wiring.sessions().resume(claims["openid"], claims["sid"], claims["sub"])
+
+    request.note(openid=session.user.openid, user_id=session.user.user_id)
+    return {
+        "userId": session.user.user_id,
+        "openid": session.user.openid,
+        "appid": session.user.appid,
+        "sid": session.sid,
+    }

@@ -1,0 +1,13 @@
+"""DELETE /account: the user, all sessions and the claim to the phone number, gone for good."""
+
+from wechat_login import wiring
+from wechat_login.api import Reply, Request, endpoint
+
+
+@endpoint
+def handler(request: Request) -> Reply:
+    session = wiring.sessions().authenticate(request.bearer())
+    wiring.users().erase(session.user.openid)
+
+    request.note(user_id=session.user.user_id)
+    return Reply(None)

@@ -1,0 +1,13 @@
+"""GET /account/sessions: where the signed-in user is logged in."""
+
+from wechat_login import wiring
+from wechat_login.api import Reply, Request, endpoint
+
+
+@endpoint
+def handler(request: Request) -> Reply:
+    session = wiring.sessions().authenticate(request.bearer())
+    held = wiring.sessions().of(session)
+
+    request.note(openid=session.user.openid, sessions=len(held))
+    return Reply(held)

@@ -1,0 +1,13 @@
+"""GET /.well-known/…: OpenID discovery, and the public keys that verify tokens."""
+
+from wechat_login import wiring
+from wechat_login.api import Document, Request, endpoint
+
+HOUR = 3600
+
+
+@endpoint
+def handler(request: Request) -> Document:
+    if request.route.endswith("jwks.json"):
+        return Document(wiring.tokens().key_set(), max_age=HOUR)
+    return Document(wiring.tokens().discovery(request.domain), max_age=HOUR)

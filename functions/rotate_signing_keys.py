@@ -1,0 +1,14 @@
+"""Every day, or by hand with {"now": true}: makes the next signing key in time, drops old ones."""
+
+from collections.abc import Mapping
+
+from wechat_login import wiring
+from wechat_login.api import Event, note, task
+
+
+@task
+def handler(event: Event) -> Mapping[str, object]:
+    counts = wiring.rotation().rotate(by_hand=event.get("now") is True)
+
+    note(**counts)
+    return counts

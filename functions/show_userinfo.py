@@ -1,0 +1,14 @@
+"""GET /userinfo: who a token speaks of, as OpenID Connect's UserInfo."""
+
+from wechat_login import wiring
+from wechat_login.api import Document, Request, endpoint
+
+
+@endpoint
+def handler(request: Request) -> Document:
+    session = wiring.sessions().resume(
+        request.claims["openid"], request.claims["sid"], request.claims["userId"]
+    )
+
+    request.note(openid=session.user.openid, user_id=session.user.user_id)
+    return Document(session.user.userinfo())

@@ -1,0 +1,58 @@
+"""A phone number as WeChat gives it, as E.164, and as much of it as may be shown."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wechat_login.errors import BadRequest
+
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+LONG = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneNumber:
+    """A country code such as `86` and a national number such as `13800138000`."""
+
+    country_code: str = field(repr=False)
+    national: str = field(repr=False)
+
+    @classmethod
+    def from_wechat(cls, info: Mapping[str, object]) -> "PhoneNumber":
+        """Read `countryCode` (text or number) and `purePhoneNumber`.
+
+        `phoneNumber` is not used: its form differs by country. Raises `BadRequest` where the two
+        make no E.164 number, such as one with a trunk zero's blank or dash.
+        """
+        country_code = str(info.get("countryCode", "")).strip().lstrip("+")
+        number = cls(country_code, str(info.get("purePhoneNumber", "")))
+        if not country_code or not E164.fullmatch(number.e164):
+            raise BadRequest("WeChat gave a phone number that is not in international form.")
+        return number
+
+    @classmethod
+    def from_text(cls, text: str) -> "PhoneNumber":
+        """Read what `to_text` wrote."""
+        country_code, _, national = text.partition(" ")
+        return cls(country_code, national)
+
+    def to_text(self) -> str:
+        """Return the number for sealing, its parts kept apart."""
+        return f"{self.country_code} {self.national}"
+
+    @property
+    def e164(self) -> str:
+        """Return the number as every phone system takes it: `+8613800138000`."""
+        return f"+{self.country_code}{self.national}"
+
+    @property
+    def masked(self) -> str:
+        """Return `138******00`: the first three and last two digits, of a short number two and two.
+
+        https://developers.weixin.qq.com/miniprogram/product/ sets this form.
+        """
+        first = 3 if len(self.national) >= LONG else 2
+        hidden = len(self.national) - first - 2
+        if hidden <= 0:
+            return "****"
+        return f"{self.national[:first]}{'*' * hidden}{self.national[-2:]}"
