@@ -7,15 +7,14 @@ from wechat_login.api import Reply, Request, endpoint
 @endpoint
 def handler(request: Request) -> Reply:
     session = wiring.sessions().authenticate(request.bearer(), request.text("openid"))
-    wiring.screening().registration(session.user, request.source_ip)
-    phones = wiring.phones()
+    phones, client_ip = wiring.phones(), request.source_ip
     if request.has("receipt"):
         user = phones.redeem(session.user, request.text("receipt", longest=1024))
     elif request.has("encryptedData") and not request.has("code"):
-        encrypted_data = request.text("encryptedData", longest=4096)
-        user = phones.register_legacy(session.user, encrypted_data, request.text("iv"))
+        data, iv = request.text("encryptedData", longest=4096), request.text("iv")
+        user = phones.register_legacy(session.user, data, iv, client_ip)
     else:
-        user = phones.register(session.user, request.text("code"))
+        user = phones.register(session.user, request.text("code"), client_ip)
     token = wiring.tokens().sign_for(user, sid=session.sid, domain=request.domain)
 
     request.note(openid=user.openid, user_id=user.user_id)

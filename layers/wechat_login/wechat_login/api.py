@@ -48,7 +48,7 @@ class Request:
     @property
     def route(self) -> str:
         """Return the route, such as `POST /login`."""
-        return str(self.event.get("routeKey", ""))
+        return str(self.event.get("routeKey") or "unknown")
 
     @property
     def method(self) -> str:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from wechat_login.attempts import Attempts
     from wechat_login.sealing import Keyring
 
-# The same code, in flight elsewhere: WeChat has answered there and the write is about to land.
-LOOKS_FOR_A_TWIN = (0.1, 0.2, 0.4, 0.8)
+# Seconds between looks for what another request with the same code does.
+LOOKS_FOR_A_TWIN = (0.1, 0.2, 0.4, 0.8, 1.6)
 # Seconds between tries to write a number that was paid for, while this much time is left.
 PAUSES_TO_WRITE = (0.2, 0.5, 1.0, 2.0)
 RESERVE = 6.0
@@ -54,34 +54,42 @@ class Phones:
         keyring: "Callable[[], Keyring]",
         conflict: str,
         attempts: "Attempts",
+        screen: Callable[[User, str], None],
         exchange: Callable[[str, str], PhoneNumber],
         legacy: Callable[[User, str, str], PhoneNumber] | None,
         time_left: Callable[[], float],
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Wire it: `exchange(code, openid)`; `legacy(user, encryptedData, iv)` or None for off."""
+        """Wire it.
+
+        `screen(user, client_ip)` raises for whom WeChat thinks too risky; `exchange(code, openid)`
+        and `legacy(user, encryptedData, iv)`, or None for off, return the number.
+        """
         self._table = table
         self._users = users
         self._keyring = keyring
         self._conflict = conflict
         self._attempts = attempts
+        self._screen = screen
         self._exchange = exchange
         self._legacy = legacy
         self._time_left = time_left
         self._now = now
         self._sleep = sleep
 
-    def register(self, user: User, code: str) -> User:
+    def register(self, user: User, code: str, client_ip: str) -> User:
         """Bind the number that WeChat gives for a phone code, and return the user as bound.
 
-        Raises `PhoneTaken`, `CodeRejected`, `TooManyAttempts`, what the exchange raises, and
-        `SessionInvalid` when the user was erased meanwhile; then nothing is written. Raises
-        `StorageUnavailable` with a receipt when the number could not be written.
+        Raises `PhoneTaken`, `CodeRejected`, `UserBlocked`, `TooManyAttempts`, what the exchange
+        raises, and `SessionInvalid` when the user was erased meanwhile; then nothing is bound.
+        Raises `StorageUnavailable` with a receipt when the number could not be written.
         """
-        return self._register(user, code, lambda: self._exchange(code, user.openid))
+        return self._register(
+            user, code, client_ip, exchange=lambda: self._exchange(code, user.openid)
+        )
 
-    def register_legacy(self, user: User, encrypted_data: str, iv: str) -> User:
+    def register_legacy(self, user: User, encrypted_data: str, iv: str, client_ip: str) -> User:
         """Bind the number in `encryptedData`; like `register`.
 
         Raises `LegacyPhoneDisabled`, and `SessionKeyStale` for whatever is wrong with the data.
@@ -89,7 +97,9 @@ class Phones:
         legacy = self._legacy
         if legacy is None:
             raise LegacyPhoneDisabled
-        return self._register(user, encrypted_data, lambda: legacy(user, encrypted_data, iv))
+        return self._register(
+            user, encrypted_data, client_ip, exchange=lambda: legacy(user, encrypted_data, iv)
+        )
 
     def redeem(self, user: User, receipt: str) -> User:
         """Bind the number of a receipt: ten minutes long, and for this user only."""
@@ -142,24 +152,25 @@ class Phones:
             return
         raise StorageUnavailable(operation="forget_phone", tries=TRIES)
 
-    def _register(self, user: User, proof: str, exchange: Callable[[], PhoneNumber]) -> User:
+    def _register(
+        self, user: User, proof: str, client_ip: str, *, exchange: Callable[[], PhoneNumber]
+    ) -> User:
         proof_hash = hashlib.sha256(proof.encode()).hexdigest()
         if user.phone_code_hash == proof_hash:
             return user
-        self._attempts.take(user)
-        # Whatever the number will be sealed with has to be there before the code is spent.
-        self._keyring()
-        try:
-            number = exchange()
-        except CodeRejected:
+        if not self._attempts.begin(user, proof_hash):
             twin = self._twin(user, proof_hash)
-            if twin is None:
-                raise
-            return twin
-        return self._bind(user, number, proof_hash)
+            if twin is not None:
+                return twin
+            # Its request ended otherwise, or died: the user may still have what they paid for.
+            self._attempts.begin_again(user)
+        self._screen(user, client_ip)
+        # What the number will be sealed with has to be there before the code is spent.
+        self._keyring()
+        return self._bind(user, exchange(), proof_hash)
 
     def _twin(self, user: User, proof_hash: str) -> User | None:
-        """Return the user as another request with the same code has just registered them."""
+        """Return the user as another request with the same code registers them meanwhile."""
         for pause in LOOKS_FOR_A_TWIN:
             twin = self._users.find(user.openid)
             if twin and twin.phone_code_hash == proof_hash:
@@ -169,15 +180,16 @@ class Phones:
 
     def _bind(self, user: User, number: PhoneNumber, proof_hash: str) -> User:
         """Write a number that was paid for; while the table fails, again, and then a receipt."""
-        for pause in (*PAUSES_TO_WRITE, None):
+        pauses = iter(PAUSES_TO_WRITE)
+        while True:
             try:
                 return self._bind_once(user, number, proof_hash)
             except StorageUnavailable as failure:
-                if pause is None or self._time_left() < RESERVE:
+                pause = next(pauses, None)
+                if pause is None or self._time_left() < pause + RESERVE:
                     failure.told["receipt"] = self._receipt(user, number, proof_hash)
                     raise
             self._sleep(pause)
-        raise AssertionError("the last pause is None")
 
     def _receipt(self, user: User, number: PhoneNumber, proof_hash: str) -> str:
         until = int(self._now()) + RECEIPT_SECONDS
@@ -223,8 +235,9 @@ class Phones:
         elif self._conflict == "link":
             as_seen: dict[str, Value] = {":seen": seen.owners}
             writes["number"] = _join(number, bound, "owners = :seen", as_seen)
-            writes["account"] = _join(id_key(bound.user_id), bound, "attribute_exists(pk)", {})
-            writes["id"] = leave(id_key(user.user_id), me, seen.id_sharers)
+            if bound.user_id != user.user_id:
+                writes["account"] = _join(id_key(bound.user_id), bound, "attribute_exists(pk)", {})
+                writes["id"] = leave(id_key(user.user_id), me, seen.id_sharers)
         else:
             raise PhoneTaken
         if user.phone_index not in (None, bound.phone_index):

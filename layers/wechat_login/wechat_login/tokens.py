@@ -151,7 +151,7 @@ class Tokens:
                 issuer=self.issuer_at(domain),
                 options={"require": CLAIMS, "strict_aud": True},
             )
-        except (jwt.PyJWTError, KeyError, TypeError) as refused:
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, RecursionError) as refused:
             why = type(refused).__name__
         # Raised here, and not above, so that no token hangs on the exception as its context.
         raise TokenInvalid(why=why)

@@ -126,6 +126,7 @@ def phones() -> Phones:
         keyring=keyring,
         conflict=chosen.phone_conflict,
         attempts=Attempts(table()),
+        screen=screening().registration,
         exchange=wechat().getuserphonenumber,
         legacy=legacy_phone().number if chosen.legacy_phone else None,
         time_left=api.time_left,
