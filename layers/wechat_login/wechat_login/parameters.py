@@ -39,8 +39,8 @@ class Parameters:
         # Containers that start together would otherwise all read again at the same moment.
         self._jitter = random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
 
-    def get(self, name: str, *, max_age: float = MAX_AGE) -> str:
-        """Return a parameter read at most about `max_age` seconds ago.
+    def get(self, name: str, *, max_age: float | None = None) -> str:
+        """Return a parameter read at most about `max_age` seconds ago, by default five minutes.
 
         Raises `Misconfigured` where SSM has none, `StorageUnavailable` where it never answered.
         """
@@ -49,9 +49,10 @@ class Parameters:
             raise Misconfigured(missing_parameter=self._names.get(name, name))
         return value
 
-    def find(self, name: str, *, max_age: float = MAX_AGE) -> str | None:
+    def find(self, name: str, *, max_age: float | None = None) -> str | None:
         """Return a parameter like `get`, or None where SSM has none."""
         asked_at = self._now()
+        max_age = MAX_AGE if max_age is None else max_age
         with self._lock:
             # A thread that waited here while another read finds what it wanted.
             if self._read_at < asked_at - max_age * self._jitter:

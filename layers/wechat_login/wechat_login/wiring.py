@@ -9,36 +9,32 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import boto3
-from botocore.config import Config
-
 from wechat_login import api
-from wechat_login.access_token import LOCK_SECONDS, AccessTokens, ForcedRefreshes
-from wechat_login.attempts import Attempts
-from wechat_login.legacy_phone import LegacyPhone
-from wechat_login.lock import Lock
-from wechat_login.message_push import MessagePush
-from wechat_login.parameters import MAX_AGE, Parameters
-from wechat_login.phones import Phones
-from wechat_login.platform_events import PlatformEvents
-from wechat_login.screening import Screening
-from wechat_login.sealing import Keyring
-from wechat_login.sessions import Sessions
 from wechat_login.settings import Settings
-from wechat_login.signing_keys import Rotation
-from wechat_login.table import Table
-from wechat_login.tokens import Tokens
-from wechat_login.users import UserStore
-from wechat_login.wechat import WeChatClient
 
+# Each builder imports what it builds, so that a function loads only what it uses: a cold start of
+# publish_keys needs no HTTP client, one of log_out no cryptography.
 if TYPE_CHECKING:
+    from botocore.config import Config
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ssm import SSMClient
 
-T = TypeVar("T")
+    from wechat_login.access_token import AccessTokens
+    from wechat_login.legacy_phone import LegacyPhone
+    from wechat_login.message_push import MessagePush
+    from wechat_login.parameters import Parameters
+    from wechat_login.phones import Phones
+    from wechat_login.platform_events import PlatformEvents
+    from wechat_login.screening import Screening
+    from wechat_login.sealing import Keyring
+    from wechat_login.sessions import Sessions
+    from wechat_login.signing_keys import Rotation
+    from wechat_login.table import Table
+    from wechat_login.tokens import Tokens
+    from wechat_login.users import UserStore
+    from wechat_login.wechat import WeChatClient
 
-# Both services answer within milliseconds; botocore's own defaults would wait for a minute.
-QUICK = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "max_attempts": 3})
+T = TypeVar("T")
 
 _lock = threading.RLock()
 _built: dict[str, Any] = {}
@@ -72,13 +68,15 @@ def settings() -> Settings:
 
 
 @once
-def wechat() -> WeChatClient:
+def wechat() -> "WeChatClient":
     """Return the client of WeChat's API."""
+    from wechat_login.wechat import WeChatClient
+
     chosen = settings()
     return WeChatClient(
         url=chosen.wechat_url,
         appid=chosen.appid,
-        app_secret=lambda max_age: parameters().get("app-secret", max_age=max_age or MAX_AGE),
+        app_secret=lambda max_age: parameters().get("app-secret", max_age=max_age),
         with_access_token=lambda call: access_tokens().call(call),
         connect_timeout=chosen.connect_timeout,
         read_timeout=chosen.read_timeout,
@@ -88,8 +86,11 @@ def wechat() -> WeChatClient:
 
 
 @once
-def access_tokens() -> AccessTokens:
+def access_tokens() -> "AccessTokens":
     """Return WeChat's access token, shared through SSM."""
+    from wechat_login.access_token import LOCK_SECONDS, AccessTokens, ForcedRefreshes
+    from wechat_login.lock import Lock
+
     return AccessTokens(
         parameters=parameters(),
         lock=Lock(table(), "access-token", seconds=LOCK_SECONDS),
@@ -100,8 +101,10 @@ def access_tokens() -> AccessTokens:
 
 
 @once
-def users() -> UserStore:
+def users() -> "UserStore":
     """Return the users."""
+    from wechat_login.users import UserStore
+
     chosen = settings()
     return UserStore(
         table(),
@@ -111,14 +114,19 @@ def users() -> UserStore:
 
 
 @once
-def legacy_phone() -> LegacyPhone:
+def legacy_phone() -> "LegacyPhone":
     """Return what opens encryptedData."""
+    from wechat_login.legacy_phone import LegacyPhone
+
     return LegacyPhone(keyring, wechat().checkencryptedmsg, settings().appid)
 
 
 @once
-def phones() -> Phones:
+def phones() -> "Phones":
     """Return the claims to phone numbers."""
+    from wechat_login.attempts import Attempts
+    from wechat_login.phones import Phones
+
     chosen = settings()
     return Phones(
         table(),
@@ -134,8 +142,10 @@ def phones() -> Phones:
 
 
 @once
-def screening() -> Screening:
+def screening() -> "Screening":
     """Return WeChat's optional opinions."""
+    from wechat_login.screening import Screening
+
     chosen = settings()
     return Screening(
         risk_limit=chosen.risk_limit,
@@ -146,8 +156,10 @@ def screening() -> Screening:
 
 
 @once
-def message_push() -> MessagePush:
+def message_push() -> "MessagePush":
     """Return WeChat's message pushes."""
+    from wechat_login.message_push import MessagePush
+
     return MessagePush(
         table(),
         appid=settings().appid,
@@ -157,14 +169,19 @@ def message_push() -> MessagePush:
 
 
 @once
-def platform_events() -> PlatformEvents:
+def platform_events() -> "PlatformEvents":
     """Return what WeChat's events oblige us to do."""
+    from wechat_login.platform_events import PlatformEvents
+
     return PlatformEvents(users(), phones(), settings().appid)
 
 
 @once
-def rotation() -> Rotation:
+def rotation() -> "Rotation":
     """Return the rotation of the signing keys."""
+    from wechat_login.lock import Lock
+    from wechat_login.signing_keys import Rotation
+
     chosen = settings()
     return Rotation(
         parameters(),
@@ -180,14 +197,18 @@ def public_keys() -> str:
 
 
 @once
-def sessions() -> Sessions:
+def sessions() -> "Sessions":
     """Return the sessions."""
+    from wechat_login.sessions import Sessions
+
     return Sessions(table(), appid=settings().appid, days=settings().session_days)
 
 
 @once
-def tokens() -> Tokens:
+def tokens() -> "Tokens":
     """Return the signer and verifier of app tokens."""
+    from wechat_login.tokens import Tokens
+
     chosen = settings()
     return Tokens(
         signing_keys=lambda: parameters().get("signing-keys"),
@@ -200,30 +221,48 @@ def tokens() -> Tokens:
     )
 
 
-def keyring() -> Keyring:
+def keyring() -> "Keyring":
     """Return the sealing keys as SSM has them now."""
+    from wechat_login.sealing import Keyring
+
     return Keyring.from_json(parameters().get("sealing-key"))
 
 
 @once
-def table() -> Table:
+def table() -> "Table":
     """Return the one DynamoDB table."""
+    from wechat_login.table import Table
+
     return Table(dynamodb(), settings().table, time_left=api.time_left)
 
 
 @once
-def parameters() -> Parameters:
+def parameters() -> "Parameters":
     """Return the SSM parameters that this function may read."""
+    from wechat_login.parameters import Parameters
+
     return Parameters(ssm(), settings().parameter_names)
 
 
 @once
 def dynamodb() -> "DynamoDBClient":
     """Return boto3's DynamoDB client."""
-    return boto3.client("dynamodb", config=QUICK)
+    import boto3
+
+    return boto3.client("dynamodb", config=_quick())
 
 
 @once
 def ssm() -> "SSMClient":
     """Return boto3's SSM client."""
-    return boto3.client("ssm", config=QUICK)
+    import boto3
+
+    return boto3.client("ssm", config=_quick())
+
+
+def _quick() -> "Config":
+    """Return timeouts for services that answer in milliseconds; botocore's wait for a minute."""
+    from botocore.config import Config
+
+    retries: Any = {"mode": "standard", "max_attempts": 3}
+    return Config(connect_timeout=1, read_timeout=2, retries=retries)
