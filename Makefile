@@ -7,6 +7,11 @@ VENV := .venv
 SAM_VENV := .venv-sam
 BIN := $(VENV)/bin
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
+LOCK := ../$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-header \
+  --python-version 3.11
+# What ministack asks for and DynamoDB and SSM never load.
+LEFT_OUT := $(addprefix --no-emit-package ,botocore jmespath python-dateutil six urllib3 \
+  jsonata-python graphql-core defusedxml)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r
 
 help: ## Show what can be made
@@ -36,10 +41,11 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .
 
 lock: $(VENV)/.dev ## Pin again what the .in files ask for
-	$(BIN)/python -m pip install --quiet uv
-	cd requirements && for each in dev local sam ministack; do \
-	  ../$(BIN)/uv pip compile --universal --generate-hashes --no-strip-extras --no-header --python-version 3.11 \
-	    $$each.in -c dev.txt -o $$each.txt; done
+	$(BIN)/python -m pip install --quiet uv==0.13.8
+	cd requirements && $(LOCK) dev.in -o dev.txt && $(LOCK) -c dev.txt local.in -o local.txt \
+	  && $(LOCK) -c dev.txt ../layers/wechat_login/requirements.in \
+	       -o ../layers/wechat_login/requirements.txt \
+	  && $(LOCK) sam.in -o sam.txt && $(LOCK) $(LEFT_OUT) ministack.in -o ministack.txt
 
 clean: ## Remove what was built and installed; .local, the local data, stays
 	rm -rf $(VENV) $(SAM_VENV) .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
