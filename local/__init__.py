@@ -1,0 +1,1 @@
+"""The whole backend on one machine: nothing here runs in AWS."""

@@ -1,0 +1,30 @@
+"""Things WeChat remembers for a while: what is too old is as good as never heard of."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Aging(Generic[Item]):
+    def __init__(self, now: Callable[[], float], lifetime: float) -> None:
+        self._now = now
+        self._lifetime = lifetime
+        self._items: dict[object, tuple[float, Item]] = {}
+
+    def put(self, key: str, item: Item) -> None:
+        self._forget_old()
+        self._items[key] = (self._now(), item)
+
+    def get(self, key: object) -> Item | None:
+        self._forget_old()
+        _, item = self._items.get(key, (0, None))
+        return item
+
+    def _forget_old(self) -> None:
+        # A dictionary keeps the order of insertion, so the oldest come first.
+        while self._items:
+            oldest, (put_at, _) = next(iter(self._items.items()))
+            if self._now() - put_at <= self._lifetime:
+                return
+            del self._items[oldest]
