@@ -1,0 +1,73 @@
+"""The whole backend on this machine: ministack, the simulated WeChat and the HTTP API."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.deployment import Deployment, deployed
+from local.emulator import Emulator, emulator
+from local.http_server import HOST, Report, free_port
+from local.simulated_wechat import SimulatedWeChat, serve
+from local.stack import read_stack
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    api: Deployment
+    aws: Emulator
+    wechat: SimulatedWeChat
+    wechat_url: str
+
+
+@contextlib.contextmanager
+def backend(
+    parameters: Mapping[str, str] | None = None,
+    *,
+    port: int = 0,
+    wechat_port: int = 0,
+    state_dir: Path | None = None,
+    log_file: Path | None = None,
+    report: Report | None = None,
+    pages: Mapping[str, Path] | None = None,
+) -> Iterator[Backend]:
+    """Run everything until the end of the block, on free ports and from nothing if not told else.
+
+    Raises `BadParameter`: a template parameter is unknown or not allowed.
+    Raises `BrokenTemplate`: the template cannot be run here.
+    Raises `EmulatorFailed`: ministack could not be installed or started.
+    Raises `OSError`: a port is taken.
+    """
+    wechat = SimulatedWeChat()
+    # Both addresses are settings of the stack, so they are fixed before anything listens.
+    port, wechat_port = port or free_port(), wechat_port or free_port()
+    wechat_url = f"http://{HOST}:{wechat_port}"
+    defaults = {
+        "Stage": "local",
+        "WeChatAppId": wechat.appid,
+        "WeChatUrl": wechat_url,
+        "Issuer": f"http://{HOST}:{port}",
+    }
+    stack = read_stack({**defaults, **(parameters or {})})
+    wechat.appid = stack.parameters["WeChatAppId"]
+
+    with contextlib.ExitStack() as running:
+        aws = running.enter_context(emulator(state_dir))
+        if log_file is not None:
+            # The handlers log to standard output, which Lambda collects.
+            log = running.enter_context(log_file.open("w", encoding="utf-8", buffering=1))
+            running.enter_context(contextlib.redirect_stdout(log))
+        # Ends after the deployment, whose last requests may still ask WeChat.
+        wechat_runs = running.enter_context(contextlib.ExitStack())
+        api = running.enter_context(
+            deployed(stack, aws.url, wechat.app_secret, port=port, pages=pages, report=report)
+        )
+        server = serve(
+            wechat,
+            port=wechat_port,
+            api_url=api.url,
+            event_token=api.parameters.get("event-token"),
+            event_aes_key=api.parameters.get("event-aes-key"),
+        )
+        wechat_runs.callback(server.stop)
+        yield Backend(api, aws, wechat, wechat_url)

@@ -1,0 +1,222 @@
+"""Deploys a stack into this process: tables, parameters, environment, handlers, HTTP API."""
+
+import contextlib
+import importlib
+import os
+import secrets
+import string
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from local.cloudformation import REGION
+from local.errors import BrokenTemplate
+from local.functions import Functions
+from local.gateway import Gateway
+from local.http_server import HttpServer, Report
+from local.schedules import Schedules
+from local.stack import Stack, Table
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ssm import SSMClient
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A stack that runs here, and the means to look into it."""
+
+    url: str
+    stack: Stack
+    parameters: Mapping[str, str]  # "app-secret" -> its value in SSM
+    dynamodb: "DynamoDBClient"
+    ssm: "SSMClient"
+    _functions: Functions
+    _schedules: Schedules
+
+    def invoke(self, function: str, event: object) -> Any:
+        """Invoke a function by its logical id or its module, without the gateway.
+
+        Raises `NoSuchFunction`, or `FunctionError` when the handler fails.
+        """
+        return self._functions.invoke(function, event)
+
+    def start_schedules(self) -> None:
+        """Invoke the scheduled functions now, in the background, and then at their rate."""
+        self._schedules.start()
+
+
+@contextlib.contextmanager
+def deployed(
+    stack: Stack,
+    aws_url: str,
+    app_secret: str,
+    *,
+    port: int = 0,
+    pages: Mapping[str, Path] | None = None,
+    report: Report | None = None,
+    access_key: str = "local",
+) -> Iterator[Deployment]:
+    """Run the stack until the end of the block; the schedules only when they are started.
+
+    In ministack an `access_key` of 12 digits is an account, which sees nothing of the others.
+
+    Raises `OSError`: the port is taken.
+    Raises `BrokenTemplate`: a handler cannot be loaded, or two functions disagree on a variable.
+    """
+    with (
+        _environment({**environment_of(stack), **_aws_environment(aws_url, access_key)}),
+        _search_path(stack.code_paths),
+        _fresh_wiring(),
+    ):
+        dynamodb, ssm = boto3.client("dynamodb"), boto3.client("ssm")
+        for table in stack.tables:
+            _make_table(dynamodb, table)
+        parameters = _make_parameters(ssm, app_secret)
+        functions = Functions(stack.functions.values())
+        schedules = Schedules(stack.functions, functions)
+        server = HttpServer(Gateway(stack, functions, pages), port, report)
+        server.start()
+        try:
+            yield Deployment(server.url, stack, parameters, dynamodb, ssm, functions, schedules)
+        finally:
+            schedules.stop()
+            server.stop()
+
+
+def environment_of(stack: Stack) -> dict[str, str]:
+    """Unite the functions' environments: here they all share one.
+
+    Raises `BrokenTemplate`: two functions give one variable different values.
+    """
+    union: dict[str, str] = {}
+    for function in stack.functions.values():
+        for name, value in function.environment.items():
+            if union.setdefault(name, value) != value:
+                raise BrokenTemplate(
+                    f"{function.logical_id} sets {name} to '{value}' and another function to "
+                    f"'{union[name]}', but here all functions share one environment"
+                )
+    return union
+
+
+def _aws_environment(aws_url: str, access_key: str) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": aws_url,
+        "AWS_ACCESS_KEY_ID": access_key,
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        # A developer's own profile could name a real endpoint, or tell boto3 to ignore ours.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith("AWS_"):
+            del os.environ[name]
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _search_path(folders: Sequence[Path]) -> Iterator[None]:
+    before = sys.path.copy()
+    sys.path[:0] = [str(folder) for folder in folders]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+@contextlib.contextmanager
+def _fresh_wiring() -> Iterator[None]:
+    # The layer is importable only now that it is on the path.
+    reset: Callable[[], None] = importlib.import_module("wechat_login.wiring").reset
+    # boto3's default session would keep the credentials of the deployment before.
+    boto3.setup_default_session()
+    reset()
+    try:
+        yield
+    finally:
+        reset()
+        boto3.setup_default_session()
+
+
+def _make_table(dynamodb: "DynamoDBClient", table: Table) -> None:
+    try:
+        dynamodb.create_table(**table.definition)
+    except dynamodb.exceptions.ResourceInUseException:
+        return
+    if table.expiry_attribute:
+        dynamodb.update_time_to_live(
+            TableName=table.name,
+            TimeToLiveSpecification={"Enabled": True, "AttributeName": table.expiry_attribute},
+        )
+
+
+def _make_parameters(ssm: "SSMClient", app_secret: str) -> dict[str, str]:
+    """Put what is missing of the secrets that the functions name, and return what is there."""
+    from wechat_login.settings import PARAMETERS  # noqa: PLC0415  See _fresh_wiring.
+
+    names = {
+        ours: os.environ[variable]
+        for variable, ours in PARAMETERS.items()
+        if variable in os.environ
+    }
+    answer = ssm.get_parameters(Names=list(names.values()), WithDecryption=True)
+    found = {each["Name"]: each["Value"] for each in answer["Parameters"]}
+    kept = {ours: found[name] for ours, name in names.items() if name in found}
+    missing = [ours for ours in names if ours not in kept]
+    made = {
+        ours: value for ours, value in _new_secrets(app_secret, missing).items() if ours in names
+    }
+    for ours, value in made.items():
+        ssm.put_parameter(Name=names[ours], Value=value, Type="SecureString", Overwrite=True)
+    return kept | made
+
+
+def _new_secrets(app_secret: str, missing: Sequence[str]) -> dict[str, str]:
+    from wechat_login.sealing import new_keyring  # noqa: PLC0415
+
+    made: dict[str, str] = {}
+    if "app-secret" in missing:
+        made["app-secret"] = app_secret
+    if "signing-keys" in missing or "public-keys" in missing:
+        # Half of the pair is of no use without the other.
+        made["signing-keys"], made["public-keys"] = _signing_keys()
+    if "sealing-key" in missing:
+        made["sealing-key"] = new_keyring()
+    if "event-token" in missing:
+        made["event-token"] = _random_text(32)
+    if "event-aes-key" in missing:
+        made["event-aes-key"] = _random_text(43)
+    return made
+
+
+@cache
+def _signing_keys() -> tuple[str, str]:
+    # One pair for all deployments of a test run: to make one takes up to seconds.
+    from wechat_login.signing_keys import new_signing_keys  # noqa: PLC0415
+
+    return new_signing_keys()
+
+
+def _random_text(length: int) -> str:
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))

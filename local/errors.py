@@ -1,0 +1,25 @@
+"""Why a local run cannot go on; each message is one line for the person at the terminal."""
+
+
+class CannotRun(Exception):
+    """Something is missing, taken or wrong, and a person has to mend it."""
+
+
+class BadParameter(CannotRun):
+    """A parameter is unknown, missing or outside what the template allows."""
+
+
+class BrokenTemplate(CannotRun):
+    """The template, or what it asks for, cannot be run here."""
+
+
+class EmulatorFailed(CannotRun):
+    """ministack could not be installed or started, or it has ended by itself."""
+
+
+class NoSuchFunction(CannotRun):
+    """The template has no function of that name."""
+
+
+class PortTaken(CannotRun):
+    """Another program listens on the port, or the port cannot be used."""

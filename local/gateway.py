@@ -1,0 +1,168 @@
+"""An HTTP API of API Gateway: finds the route, asks its authorizer, invokes its function."""
+
+import logging
+import mimetypes
+import re
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.functions import FunctionError, Functions
+from local.payload import (
+    Event,
+    MalformedAnswer,
+    Request,
+    Response,
+    authorizer_event_for,
+    event_for,
+    gateway_says,
+    response_from,
+)
+from local.stack import Authorizer, Route, Stack
+
+log = logging.getLogger(__name__)
+
+LARGEST_BODY = 10 * 1024 * 1024
+
+NOT_FOUND = gateway_says(404, "Not Found")
+UNAUTHORIZED = gateway_says(401, "Unauthorized")
+FORBIDDEN = gateway_says(403, "Forbidden")
+TOO_LARGE = gateway_says(413, "Request Entity Too Large")
+FAILED = gateway_says(500, "Internal Server Error")
+
+_VARIABLE = re.compile(r"\{(\w+)(\+?)\}")
+
+
+class Refused(Exception):
+    """The authorizer's side of the gateway ends the request with this response."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status)
+        self.response = response
+
+
+class Gateway:
+    """Answers requests; `pages` are files for paths that the template leaves free."""
+
+    def __init__(
+        self, stack: Stack, functions: Functions, pages: Mapping[str, Path] | None = None
+    ) -> None:
+        self._functions = functions
+        self._routes = Routes(stack.routes)
+        self._authorizers = {
+            name: _AskedAuthorizer(authorizer, functions)
+            for name, authorizer in stack.authorizers.items()
+        }
+        self._pages = pages or {}
+
+    def answer(self, request: Request) -> Response:
+        """Answer a request, always."""
+        if len(request.body) > LARGEST_BODY:
+            return TOO_LARGE
+        found = self._routes.find(request.method, request.path)
+        if found is None:
+            return self._page(request) or NOT_FOUND
+        route, path_parameters = found
+        try:
+            authorized = None
+            if route.authorizer is not None:
+                asked = self._authorizers[route.authorizer]
+                authorized = asked.context_for(request, route, path_parameters)
+            event = event_for(request, route, path_parameters, authorized)
+            return response_from(self._functions.invoke(route.function, event))
+        except Refused as refused:
+            return refused.response
+        except (FunctionError, MalformedAnswer) as fault:
+            log.error("%s failed: %s", route.key, fault)  # noqa: TRY400  The log has the traceback.
+            return FAILED
+
+    def _page(self, request: Request) -> Response | None:
+        if request.path not in self._pages or request.method not in ("GET", "HEAD"):
+            return None
+        file = self._pages[request.path]
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        text = "; charset=utf-8" if kind.startswith("text/") else ""
+        return Response(200, (("content-type", kind + text),), file.read_bytes())
+
+
+class Routes:
+    """Finds the most specific route, as API Gateway does.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
+    """
+
+    def __init__(self, routes: tuple[Route, ...]) -> None:
+        self._patterns = [(_pattern(route), route) for route in sorted(routes, key=_generality)]
+
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+        for pattern, route in self._patterns:
+            if route.method in (method, "ANY") and (match := pattern.fullmatch(path)):
+                return route, match.groupdict()
+        return None
+
+
+def _pattern(route: Route) -> re.Pattern[str]:
+    if route.path == "$default":
+        return re.compile(r".*", re.DOTALL)
+    return re.compile("/".join(_segment_pattern(segment) for segment in route.path.split("/")))
+
+
+def _segment_pattern(segment: str) -> str:
+    if not (variable := _VARIABLE.fullmatch(segment)):
+        return re.escape(segment)
+    return f"(?P<{variable[1]}>.+)" if variable[2] else f"(?P<{variable[1]}>[^/]+)"
+
+
+def _generality(route: Route) -> tuple[list[int], bool]:
+    if route.path == "$default":
+        return [3], True
+    kinds = [_VARIABLE.fullmatch(segment) for segment in route.path.split("/")[1:]]
+    return [0 if kind is None else 2 if kind[2] else 1 for kind in kinds], route.method == "ANY"
+
+
+class _AskedAuthorizer:
+    """A Lambda authorizer and the answers of its that may still be used."""
+
+    def __init__(self, authorizer: Authorizer, functions: Functions) -> None:
+        self._authorizer = authorizer
+        self._functions = functions
+        self._answers: dict[tuple[str, ...], tuple[float, Event]] = {}
+        self._lock = threading.Lock()
+
+    def context_for(
+        self, request: Request, route: Route, path_parameters: Mapping[str, str]
+    ) -> Event:
+        """Give what the authorizer tells the function.
+
+        Raises `Refused`: the request ends here.
+        """
+        given = [request.header(name) for name in self._authorizer.identity_headers]
+        identity = tuple(value for value in given if value)
+        if len(identity) < len(given):
+            raise Refused(UNAUTHORIZED)
+        answer = self._kept(identity)
+        if answer is None:
+            event = authorizer_event_for(request, route, path_parameters, identity)
+            answer = self._functions.invoke(self._authorizer.function, event)
+            if not isinstance(answer, dict) or not isinstance(answer.get("isAuthorized"), bool):
+                raise MalformedAnswer("the authorizer's answer has no isAuthorized")
+            self._keep(identity, answer)
+        if not answer["isAuthorized"]:
+            raise Refused(FORBIDDEN)
+        return dict(answer.get("context") or {})
+
+    def _kept(self, identity: tuple[str, ...]) -> Event | None:
+        with self._lock:
+            until, answer = self._answers.get(identity, (0.0, {}))
+        return answer if time.monotonic() < until else None
+
+    def _keep(self, identity: tuple[str, ...], answer: Event) -> None:
+        # Without an identity source there is nothing to tell one caller from the next.
+        if not identity or not self._authorizer.reuse_seconds:
+            return
+        now = time.monotonic()
+        with self._lock:
+            self._answers = {
+                each: kept for each, kept in self._answers.items() if kept[0] > now
+            } | {identity: (now + self._authorizer.reuse_seconds, answer)}

@@ -1,0 +1,110 @@
+"""Runs the backend in the foreground for a person: a banner, a line per request, an end."""
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from local.backend import Backend, backend
+from local.errors import BadParameter, EmulatorFailed, PortTaken
+from local.http_server import require_free
+from local.payload import Request, Response
+from local.stack import ROOT
+
+BANNER = """\
+wechat-login is running. Ctrl-C stops it; the next start finds what it has stored.
+
+  API               {api}
+  simulated WeChat  {wechat}
+  functions' log    {log}
+
+Paste this into another terminal: alice logs in, has no token, registers her phone, has one.
+
+API={api}; WECHAT={wechat}
+{session}"""
+
+
+def run() -> NoReturn:
+    """Run until Ctrl-C.
+
+    Raises `KeyboardInterrupt`: it came, and everything has been stopped.
+    Raises `CannotRun`: something is missing, taken or wrong.
+    """
+    parameters = parse_parameters(_arguments().parameters)
+    port, wechat_port = _port("PORT", 3000), _port("WECHAT_PORT", 3001)
+    folder = Path(os.environ.get("LOCAL_DIR", ROOT / ".local"))
+    terminal = sys.stdout
+
+    def report(request: Request, response: Response, seconds: float) -> None:
+        # The path alone: a query may carry what has no business on a screen.
+        line = f"{request.method} {request.path!a} {response.status} {seconds * 1000:.0f} ms"
+        print(time.strftime("%H:%M:%S"), line, file=terminal, flush=True)
+
+    with backend(
+        parameters,
+        port=port,
+        wechat_port=wechat_port,
+        state_dir=folder / "state",
+        log_file=folder / "api.log",
+        report=report,
+    ) as running:
+        running.api.start_schedules()
+        print(_banner(running, folder / "api.log"), file=terminal, flush=True)
+        _wait(running)
+
+
+def parse_parameters(text: str) -> dict[str, str]:
+    """Read `Name=value Name=value`; a value with blanks is quoted as in a shell.
+
+    Raises `BadParameter`: it is not of this form.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as fault:
+        raise BadParameter(f"the parameters {text} cannot be read: {fault}") from fault
+    if wrong := [word for word in words if not word.partition("=")[1]]:
+        raise BadParameter(f"{wrong[0]} is not of the form Name=value")
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m local",
+        description="Runs the whole backend on this machine. The variables PORT and WECHAT_PORT "
+        "choose the ports, LOCAL_DIR the folder for state and log.",
+    )
+    parser.add_argument(
+        "--parameters",
+        metavar="'NAME=VALUE …'",
+        default=os.environ.get("PARAMETERS", ""),
+        help="parameters of template.yaml; also the variable PARAMETERS",
+    )
+    return parser.parse_args()
+
+
+def _port(setting: str, default: int) -> int:
+    text = os.environ.get(setting) or str(default)
+    if not text.isascii() or not text.isdecimal() or int(text) == 0:
+        raise PortTaken(f"{setting} is {text} and must be a port's number")
+    require_free(int(text), setting)
+    return int(text)
+
+
+def _banner(running: Backend, log: Path) -> str:
+    session = Path(__file__).with_name("session.sh").read_text("utf-8")
+    return BANNER.format(api=running.api.url, wechat=running.wechat_url, log=log, session=session)
+
+
+def _wait(running: Backend) -> NoReturn:
+    try:
+        while running.aws.is_running():
+            time.sleep(0.5)
+    finally:
+        # A second Ctrl-C must not cut short what follows now.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise EmulatorFailed("ministack has ended by itself")
