@@ -1,0 +1,9 @@
+module.exports = {
+  // The local stack. In production an https address that WeChat's console lists as request 合法域名.
+  baseUrl: 'http://127.0.0.1:3000',
+
+  // The backend keeps the address of a picture, not the picture. Give a function here that puts the
+  // file at `path` into your own storage and resolves to its https address, for example with
+  // wx.uploadFile. Without one, a chosen picture is seen on the account page and not kept.
+  uploadAvatar: null,
+};

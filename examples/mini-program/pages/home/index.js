@@ -1,0 +1,35 @@
+const { texts, explain } = require('../../texts');
+
+Page({
+  data: { t: {}, step: 'loading', loggedOut: false, name: '', verified: false, note: '' },
+
+  onLoad() {
+    const t = texts().home;
+    this.setData({ t });
+    wx.setNavigationBarTitle({ title: t.title });
+  },
+
+  // Nobody is asked to log in here: the shop is open to all, the card waits for a tap.
+  async onShow() {
+    const { session } = getApp();
+    this.setData({ loggedOut: session.isLoggedOut(), note: '' });
+    try {
+      const token = await session.token();
+      this.setData({ step: token ? 'member' : 'guest' });
+      if (!token) return;
+      const person = await session.request({ url: '/userinfo' });
+      this.setData({ name: person.nickname || '', verified: person.phone_number_verified });
+    } catch (error) {
+      const step = this.data.step === 'loading' ? 'guest' : this.data.step;
+      this.setData({ step, note: explain(error) });
+    }
+  },
+
+  logIn() {
+    wx.navigateTo({ url: '/pages/auth/index' });
+  },
+
+  showAccount() {
+    wx.navigateTo({ url: '/pages/account/index' });
+  },
+});

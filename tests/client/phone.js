@@ -1,0 +1,117 @@
+/**
+ * A phone with WeChat on it, as far as the example asks for one.
+ *
+ * Its codes come from the simulated WeChat at `wechatUrl`, or are made up where none is given. What
+ * a person or a bad day would do to it are its properties: `airplane`, `background`, `storageFull`.
+ */
+
+let people = 0;
+
+class Phone {
+  constructor({
+    wechatUrl,
+    user = `person-${process.pid}-${(people += 1)}`,
+    language = 'zh_CN',
+  } = {}) {
+    Object.assign(this, { wechatUrl, user, language });
+    this.storage = new Map();
+    this.logins = []; // the codes that wx.login gave
+    this.requests = []; // what wx.request was asked
+    this.screens = []; // what the page asked for: reLaunch, showToast, showModal, …
+    this.answersModal = true;
+    this.needsPrivacyConsent = false;
+    this.wx = this.#platform();
+  }
+
+  /** A tap on the phone button gives this as `event.detail`; each is charged. */
+  async tapPhoneButton({ allow = true } = {}) {
+    if (this.wechatUrl) return this.asksWeChat('getPhoneNumber', { allow });
+    this.taps = (this.taps || 0) + 1;
+    return { code: `phone-code-${this.taps}`, errMsg: 'getPhoneNumber:ok' };
+  }
+
+  async asksWeChat(route, fields = {}) {
+    const answer = await fetch(`${this.wechatUrl}/simulated/${route}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ user: this.user, ...fields }),
+    });
+    return answer.json();
+  }
+
+  #platform() {
+    const shows = (name) => (options) => this.#show(name, options);
+    return {
+      login: (options) => this.#login(options),
+      request: (options) => this.#request(options),
+      // WeChat stores copies, and gives '' for what is not there.
+      getStorageSync: (key) => (this.storage.has(key) ? JSON.parse(this.storage.get(key)) : ''),
+      setStorageSync: (key, value) => {
+        if (this.storageFull) throw new Error('setStorageSync:fail exceed storage max size');
+        this.storage.set(key, JSON.stringify(value));
+      },
+      getAppBaseInfo: () => ({ language: this.language }),
+      getPrivacySetting: ({ success }) => success({ needAuthorization: this.needsPrivacyConsent }),
+      showModal: (options) => {
+        this.#show('showModal', options);
+        options.success({ confirm: this.answersModal, cancel: !this.answersModal });
+      },
+      ...Object.fromEntries(
+        ['navigateTo', 'reLaunch', 'showToast', 'setNavigationBarTitle', 'openPrivacyContract'].map(
+          (name) => [name, shows(name)],
+        ),
+      ),
+    };
+  }
+
+  #show(name, options = {}) {
+    this.screens.push({ name, ...options });
+    if (name !== 'showModal' && options.success) options.success({ errMsg: `${name}:ok` });
+  }
+
+  async #login({ success, fail }) {
+    if (this.airplane) return setImmediate(fail, { errMsg: 'login:fail ' });
+    const made = `login-code-${this.logins.length + 1}`;
+    const { code } = this.wechatUrl ? await this.asksWeChat('wx.login') : { code: made };
+    this.logins.push(code);
+    return success({ code, errMsg: 'login:ok' });
+  }
+
+  #request({ url, method, data, header, timeout, success, fail }) {
+    this.requests.push({ url, method, data, header });
+    if (this.airplane) return setImmediate(fail, { errno: 600001, errMsg: 'request:fail ' });
+    if (this.background) {
+      return setImmediate(fail, { errno: 600003, errMsg: 'request:fail interrupted' });
+    }
+    return this.#fetch(url, method, data, header, timeout).then(success, (failure) =>
+      fail(
+        failure.name === 'TimeoutError'
+          ? { errno: 5, errMsg: 'request:fail timeout' }
+          : { errno: 600001, errMsg: `request:fail ${failure.message}` },
+      ),
+    );
+  }
+
+  async #fetch(url, method, data, headers, timeout) {
+    const body = data === undefined ? undefined : JSON.stringify(data);
+    const signal = AbortSignal.timeout(timeout);
+    const answer = await fetch(url, { method, body, headers, signal });
+    return {
+      statusCode: answer.status,
+      header: Object.fromEntries(answer.headers),
+      data: parsed(await answer.text()),
+      errMsg: 'request:ok',
+    };
+  }
+}
+
+// wx.request tries JSON once and hands over the text where that fails.
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+module.exports = { Phone };
