@@ -30,7 +30,7 @@ lint: $(VENV)/.dev $(SAM_VENV)/.sam ## Check style, types, layering and the temp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	PYTHONPATH=layers/wechat_login $(BIN)/lint-imports
 	$(SAM) validate --lint --region us-east-1
 
 build: $(VENV)/.local $(SAM_VENV)/.sam ## Build what is deployed, into .aws-sam/build
