@@ -1,0 +1,130 @@
+"""One status and one code for each error, the same in the code, its drawing and the documents."""
+
+import inspect
+import re
+from collections import Counter
+
+import pytest
+
+from local.stack import ROOT
+from tests.promises.written import openapi, operations, referred, routes, span, spans, table
+from wechat_login import errors, wechat
+from wechat_login.errors import BadRequest, LoginError, Misconfigured
+
+CLASSES = [
+    each
+    for _, each in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(each, LoginError) and each.__module__ == errors.__name__
+]
+# A class that says nothing of its own is its parent to the caller.
+BY_CODE = {each.code: each for each in CLASSES if "code" in vars(each)}
+DRAWN = re.compile(
+    r"^    (?P<branch>[│├└─ ]*)(?P<name>[A-Z]\w+) +(?:(?P<status>\d{3})  (?P<code>\w+) +)?\S.*$",
+    re.MULTILINE,
+)
+TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
+
+each_route = pytest.mark.parametrize("route", operations())
+
+
+def test_no_two_errors_share_a_code():
+    counts = Counter(each.code for each in CLASSES if "code" in vars(each))
+
+    assert counts.most_common(1)[0][1] == 1
+
+
+def test_an_error_sets_status_code_and_message_or_none_of_them():
+    for each in CLASSES:
+        assert len({"status", "code", "message"} & set(vars(each))) in {0, 3}, each
+
+
+def test_the_tree_is_drawn_as_it_is():
+    drawn, parents = {}, []
+    for found in DRAWN.finditer(errors.__doc__):
+        depth = len(found["branch"]) // 4
+        parents[depth:] = [found["name"]]
+        parent = parents[depth - 1] if depth else "Exception"
+        status = int(found["status"]) if found["status"] else None
+        drawn[found["name"]] = (parent, status, found["code"])
+
+    assert drawn == {
+        each.__name__: (
+            each.__base__.__name__,
+            each.status if "status" in vars(each) else None,
+            each.code if "code" in vars(each) else None,
+        )
+        for each in CLASSES
+    }
+
+
+def test_every_error_is_documented_with_its_status():
+    rows = table(ROOT / "docs" / "errors.md", "code", "status")
+
+    assert {(span(code), int(status)) for code, status, *_ in rows} == {
+        (code, each.status) for code, each in BY_CODE.items()
+    }
+    assert all(when and what for _, _, when, what in rows)
+
+
+def test_the_openapi_file_names_every_code():
+    assert set(openapi()["components"]["schemas"]["ErrorCode"]["enum"]) == set(BY_CODE)
+
+
+@pytest.mark.parametrize("code", BY_CODE)
+def test_the_openapi_file_shows_each_error_as_it_is(code):
+    shown = openapi()["components"]["examples"][code]["value"]
+
+    assert shown["success"] is False
+    assert shown["error"]["code"] == code
+    if BY_CODE[code] is not BadRequest:  # It says what exactly is wrong.
+        assert shown["error"]["message"] == BY_CODE[code].message
+
+
+@each_route
+def test_an_answer_shows_only_errors_of_its_status(route):
+    for status, response in operations()[route]["responses"].items():
+        for code in codes_shown(response):
+            assert str(BY_CODE[code].status) == status, code
+            if BY_CODE[code].retry_after:
+                assert "Retry-After" in referred(response)["headers"], code
+
+
+@each_route
+def test_a_route_that_takes_a_session_can_refuse_it(route):
+    operation = operations()[route]
+    taken = operation.get("security", openapi()["security"])
+    codes = {code for response in operation["responses"].values() for code in codes_shown(response)}
+
+    if any("session" in each for each in taken):
+        assert {"session_required", "session_invalid"} <= codes
+    assert route in routes()
+
+
+def test_troubleshooting_says_of_each_errcode_what_becomes_of_it():
+    said = {}
+    for errcodes, codes, *_ in table(TROUBLESHOOTING, "errcode", "our code"):
+        for errcode in errcodes.split(", "):
+            assert int(errcode) not in said, errcode
+            said[int(errcode)] = set(spans(codes))
+
+    apis = [each for each in vars(wechat).values() if isinstance(each, wechat.Api)]
+    becomes = {errcode: {error.code} for errcode, error in wechat.ERRORS.items()}
+    for errcode, error in [item for api in apis for item in api.errors.items()]:
+        becomes.setdefault(errcode, set()).add(error.code)
+
+    assert said == {errcode: becomes.get(errcode, {Misconfigured.code}) for errcode in said}
+    assert set(becomes) <= set(said)
+
+
+def test_troubleshooting_names_only_codes_that_exist():
+    seen = {name for row in table(TROUBLESHOOTING, "what you see") for name in spans(row[0])}
+    codes = {name for name in seen if re.fullmatch(r"[a-z]+(_[a-z]+)+", name)}
+
+    assert codes - {"missing_parameter"} <= set(BY_CODE)
+
+
+def codes_shown(response):
+    """Give the codes of the failures that a response shows."""
+    content = referred(response).get("content", {}).get("application/json", {})
+    shown = [referred(example)["value"] for example in content.get("examples", {}).values()]
+    return [each["error"]["code"] for each in shown if each.get("success") is False]

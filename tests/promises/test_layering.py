@@ -1,0 +1,121 @@
+"""Who may import whom, and that nothing happens at import."""
+
+import ast
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.stack import ROOT
+from tests.promises.written import FUNCTIONS, LAYER, run, sources
+
+HANDLERS = sources(FUNCTIONS)
+MODULES = sources(LAYER)
+LONGEST_HANDLER = 25
+FOR_THE_STANDARD_LIBRARY = {"collections", "typing", "re"}
+
+each_handler = pytest.mark.parametrize("module", HANDLERS)
+
+
+def test_the_import_contracts_hold():
+    search_path = os.pathsep.join([str(LAYER.parent), str(ROOT)])
+
+    ran = run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": search_path},
+    )
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@each_handler
+def test_a_function_imports_the_layer_and_nothing_else(module):
+    packages = {name.partition(".")[0] for name in imported(HANDLERS[module])}
+
+    assert packages <= {"wechat_login", *FOR_THE_STANDARD_LIBRARY}
+
+
+@each_handler
+def test_a_function_knows_only_the_edge_the_wiring_and_the_errors(module):
+    ours = {name for name in imported(HANDLERS[module]) if name.startswith("wechat_login")}
+
+    assert ours <= {f"wechat_login.{name}" for name in ("api", "errors", "wiring")}
+
+
+@each_handler
+def test_a_handler_is_a_paragraph(module):
+    handler = next(each for each in HANDLERS[module].body if getattr(each, "name", "") == "handler")
+    lines = handler.end_lineno - handler.decorator_list[0].lineno + 1
+
+    assert lines <= LONGEST_HANDLER
+    assert not [each for each in ast.walk(HANDLERS[module]) if isinstance(each, ast.Try)]
+
+
+@pytest.mark.parametrize(
+    ("package", "importers"),
+    [
+        ("boto3", {"wiring"}),
+        ("botocore", {"wiring", "aws", "table"}),
+        ("os", {"wiring"}),
+        ("local", set()),
+    ],
+)
+def test_few_modules_of_the_layer_know(package, importers):
+    found = {
+        module
+        for module, tree in MODULES.items()
+        if package in {name.partition(".")[0] for name in imported(tree)}
+    }
+
+    assert found == importers
+
+
+def test_the_layer_says_that_it_is_typed():
+    assert (LAYER / "py.typed").is_file()
+
+
+def test_every_module_says_what_it_is_for():
+    for module, tree in {**HANDLERS, **MODULES}.items():
+        assert ast.get_docstring(tree), module
+
+
+def test_every_module_can_be_imported_with_an_empty_environment():
+    of_layer = [f"wechat_login.{module}" for module in MODULES if module != "__init__"]
+    names = [*of_layer, *HANDLERS]
+    script = f"""
+import importlib, sys
+sys.path[:0] = {[str(LAYER.parent), str(FUNCTIONS)]!r}
+for name in {names!r}:
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        print(name, repr(error))
+"""
+    # Windows cannot start a process without it.
+    least = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+
+    ran = run([sys.executable, "-c", script], env=least)
+
+    assert (ran.stdout, ran.returncode) == ("", 0), ran.stderr
+
+
+def imported(tree):
+    """Give the modules that a module imports at run time."""
+    for_types = {
+        id(inner)
+        for each in ast.walk(tree)
+        if isinstance(each, ast.If) and "TYPE_CHECKING" in ast.unparse(each.test)
+        for inner in ast.walk(each)
+    }
+    found = set()
+    for each in ast.walk(tree):
+        if id(each) in for_types:
+            continue
+        if isinstance(each, ast.Import):
+            found |= {alias.name for alias in each.names}
+        elif isinstance(each, ast.ImportFrom):
+            below = {f"{each.module}.{alias.name}" for alias in each.names}
+            found |= below if each.module == "wechat_login" else {each.module}
+    return found

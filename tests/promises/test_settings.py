@@ -1,0 +1,128 @@
+"""Every setting has a parameter, a variable, a field and a row in docs/operate.md."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+import pytest
+
+from local.stack import ROOT
+from tests.promises.written import module_of, span, spans, stack, table
+from wechat_login.settings import PARAMETERS, Settings
+
+OPERATE = ROOT / "docs" / "operate.md"
+DECIDED = table(OPERATE, "parameter", "variable", "field", "default")
+BY_ITSELF = table(OPERATE, "variable", "field", "value")
+SECRETS = table(OPERATE, "parameter", "variable", "read by")
+# Powertools reads these by itself:
+# https://docs.aws.amazon.com/powertools/python/latest/#environment-variables
+POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
+LEAST = {"WECHAT_APPID": "wx1234567890abcdef", "TABLE": "some-table"}
+
+
+class Watched(Mapping):
+    """An environment that remembers what was looked up."""
+
+    def __init__(self, variables):
+        self._variables = variables
+        self.read = set()
+
+    def __getitem__(self, name):
+        self.read.add(name)
+        return self._variables[name]
+
+    def __iter__(self):
+        return iter(self._variables)
+
+    def __len__(self):
+        return len(self._variables)
+
+
+def environment():
+    """Unite what the template gives the functions."""
+    union = {}
+    for function in stack().functions.values():
+        union |= function.environment
+    return union
+
+
+def read():
+    watched = Watched(LEAST)
+    Settings.from_environment(watched)
+    return watched.read
+
+
+def test_every_variable_that_the_template_sets_is_read():
+    assert environment().keys() - POWERTOOLS <= read()
+
+
+def test_every_variable_that_is_read_is_set_by_the_template():
+    assert read() <= environment().keys()
+
+
+def test_every_parameter_has_its_row_and_its_default():
+    documented = {span(parameter): span(default) or "" for parameter, _, _, default, _ in DECIDED}
+    without = {"WeChatAppId": ""}
+
+    assert documented == {**stack().parameters, **without}
+
+
+def test_every_variable_has_its_row():
+    cells = [row[1] for row in [*DECIDED, *SECRETS]] + [row[0] for row in BY_ITSELF]
+    variables = [name for name in map(span, cells) if name]
+
+    assert sorted(variables) == sorted(environment().keys() | PARAMETERS.keys())
+
+
+def test_every_field_has_its_row():
+    documented = [span(row[2]) for row in DECIDED] + [span(row[1]) for row in BY_ITSELF]
+    known = [each.name for each in fields(Settings) if each.name != "parameter_names"]
+
+    assert sorted(name for name in documented if name) == sorted(known)
+
+
+@pytest.mark.parametrize("row", DECIDED, ids=lambda row: row[0].strip("`"))
+def test_a_parameter_reaches_its_variable_and_its_field(row):
+    parameter, variable, field = (span(cell) for cell in row[:3])
+    if variable is None:
+        assert field is None
+        return
+    value = "wxfedcba0987654321" if parameter == "WeChatAppId" else stack().parameters[parameter]
+
+    assert environment()[variable] == stack().parameters[parameter]
+    if field is not None:
+        assert text_of(getattr(Settings.from_environment({**LEAST, variable: value}), field)) in {
+            value,
+            LEAST["WECHAT_APPID"],  # the audience where none is set
+        }
+
+
+def test_the_template_and_the_code_have_the_same_defaults():
+    in_code = Settings.from_environment(LEAST)
+    in_template = Settings.from_environment({**environment(), **LEAST})
+
+    for each in fields(Settings):
+        if each.name != "parameter_names":
+            assert getattr(in_code, each.name) == getattr(in_template, each.name), each.name
+
+
+def test_every_secret_has_its_row():
+    assert {span(variable): span(parameter) for parameter, variable, *_ in SECRETS} == PARAMETERS
+
+
+def test_the_document_says_which_function_may_read_a_secret():
+    said = {span(row[1]): set(spans(row[2])) for row in SECRETS}
+
+    assert said == {
+        variable: {
+            module_of(logical_id)
+            for logical_id, function in stack().functions.items()
+            if variable in function.environment
+        }
+        for variable in PARAMETERS
+    }
+
+
+def text_of(value):
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

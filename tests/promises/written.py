@@ -1,0 +1,153 @@
+"""Reads documents, template, OpenAPI file and source, for the promises to compare."""
+
+import ast
+import re
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+
+import yaml
+
+from local.cloudformation import FUNCTION, Values, load_template
+from local.stack import ROOT, TEMPLATE, read_stack
+
+LAYER = ROOT / "layers" / "wechat_login" / "wechat_login"
+FUNCTIONS = ROOT / "functions"
+READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+# What a deployment has to decide and the template cannot.
+APPID = {"WeChatAppId": "wx1234567890abcdef"}
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_SPAN = re.compile(r"`([^`]+)`")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a document."""
+
+    language: str
+    text: str
+    where: str
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def fenced(document, *languages):
+    text = document.read_text("utf-8")
+    blocks = [
+        Block(found[1], found[2], f"{name_of(document)}:{text[: found.start()].count(chr(10)) + 1}")
+        for found in _FENCE.finditer(text)
+    ]
+    return [block for block in blocks if not languages or block.language in languages]
+
+
+def prose(document):
+    """Give a document's text without its fenced blocks."""
+    return _FENCE.sub("", document.read_text("utf-8"))
+
+
+def headings(document):
+    return re.findall(r"^(#+) (.+)$", prose(document), re.MULTILINE)
+
+
+def tables(document):
+    """Give every table as rows, each a list of cells; the first row is the header."""
+    found = re.findall(r"(?:^\|.*\|\n?)+", prose(document), re.MULTILINE)
+    return [[_cells(line) for line in each.splitlines() if "| --- |" not in line] for each in found]
+
+
+def table(document, *header):
+    """Give the rows below the one header that begins with these cells."""
+    found = [rows[1:] for rows in tables(document) if tuple(rows[0][: len(header)]) == header]
+    assert found, f"{name_of(document)} has no table that begins with {header}"
+    return [row for rows in found for row in rows]
+
+
+def spans(cell):
+    """Give what stands in backticks."""
+    return _SPAN.findall(cell)
+
+
+def span(cell):
+    """Give the one thing that stands in backticks, or None in an empty cell."""
+    found = spans(cell)
+    assert len(found) < 2, cell
+    return found[0] if found else None
+
+
+@cache
+def template():
+    return load_template(TEMPLATE)
+
+
+@cache
+def stack():
+    return read_stack(APPID)
+
+
+def resolved(value):
+    """Give a value of the template with its references filled in."""
+    return Values(template(), stack().parameters).of(value)
+
+
+def function_resources():
+    """Give the properties of each function, as they are written."""
+    resources = template()["Resources"].items()
+    return {name: each["Properties"] for name, each in resources if each["Type"] == FUNCTION}
+
+
+def module_of(logical_id):
+    return stack().functions[logical_id].handler.partition(".")[0]
+
+
+def modules():
+    return {module_of(logical_id) for logical_id in stack().functions}
+
+
+def routes():
+    """Give each route with the module that serves it."""
+    return {route.key: module_of(route.function) for route in stack().routes}
+
+
+def routes_of(logical_id):
+    return [route.key for route in stack().routes if route.function == logical_id]
+
+
+@cache
+def openapi():
+    return yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text("utf-8"))
+
+
+def operations():
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in openapi()["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def referred(node):
+    """Follow an OpenAPI `$ref`, if it is one."""
+    while isinstance(node, dict) and "$ref" in node:
+        place = openapi()
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            place = place[step.replace("~1", "/")]
+        node = place
+    return node
+
+
+def sources(folder):
+    """Give the syntax tree of each module in a folder."""
+    return {path.stem: ast.parse(path.read_text("utf-8")) for path in sorted(folder.glob("*.py"))}
+
+
+def run(command, **how):
+    """Run a program to its end, and give what it said."""
+    return subprocess.run(command, capture_output=True, text=True, check=False, **how)  # noqa: S603 - the tests' own commands
+
+
+def _cells(line):
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
