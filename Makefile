@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test invoke lint build format lock clean
+.PHONY: help run test invoke lint build secrets deploy doctor format lock clean
 
 # Any Python from 3.11 on: make run PYTHON=python3.13
 PYTHON ?= python3
@@ -12,6 +12,7 @@ LOCK := ../$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-stri
 # What ministack asks for and DynamoDB and SSM never load.
 LEFT_OUT := $(addprefix --no-emit-package ,botocore jmespath python-dateutil six urllib3 \
   jsonata-python graphql-core defusedxml)
+NO_DJANGO := $(addprefix --no-emit-package ,django asgiref sqlparse tzdata)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r
 
 help: ## Show what can be made
@@ -34,7 +35,21 @@ lint: $(VENV)/.dev $(SAM_VENV)/.sam ## Check style, types, layering and the temp
 	$(SAM) validate --lint --region us-east-1
 
 build: $(VENV)/.local $(SAM_VENV)/.sam ## Build what is deployed, into .aws-sam/build
-	PYTHON='$(abspath $(BIN)/python)' $(SAM) build --region us-east-1
+	@PYTHON='$(abspath $(BIN)/python)' RUNTIME_PYTHON="$$($(BIN)/python -m ops.runtime)" \
+	  ARCHITECTURE="$$($(BIN)/python -m ops.parameters --only Architecture $(STAGE))" \
+	  $(SAM) build --region us-east-1
+
+secrets: $(VENV)/.local ## Put what a deployment needs into SSM, asking for it: STAGE=prod, ROTATE=name
+	@PYTHONPATH=layers/wechat_login $(BIN)/python -m ops.secrets '$(STAGE)' $(if $(ROTATE),--rotate '$(ROTATE)')
+
+deploy: build ## Deploy with samconfig.toml's environment STAGE=prod; GRADUAL=true goes step by step
+	@$(if $(GRADUAL),$(BIN)/python -m ops.gradual '$(STAGE)')
+	@overrides="$$($(BIN)/python -m ops.parameters '$(STAGE)')" && \
+	  $(SAM) deploy --config-env '$(STAGE)' $(if $(GRADUAL),--template-file .aws-sam/build/gradual.yaml) \
+	    --parameter-overrides $$overrides
+
+doctor: $(VENV)/.local ## Check a deployment, one line each, with the remedy: STAGE=prod, or STAGE=local
+	@PYTHONPATH=layers/wechat_login $(BIN)/python -m ops.doctor '$(STAGE)'
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
@@ -42,7 +57,7 @@ format: $(VENV)/.dev ## Format the code
 
 lock: $(VENV)/.dev ## Pin again what the .in files ask for
 	$(BIN)/python -m pip install --quiet uv==0.13.8
-	cd requirements && $(LOCK) dev.in -o dev.txt && $(LOCK) -c dev.txt local.in -o local.txt \
+	cd requirements && $(LOCK) $(NO_DJANGO) dev.in -o dev.txt && $(LOCK) $(NO_DJANGO) -c dev.txt local.in -o local.txt \
 	  && $(LOCK) -c dev.txt ../layers/wechat_login/requirements.in \
 	       -o ../layers/wechat_login/requirements.txt \
 	  && $(LOCK) sam.in -o sam.txt && $(LOCK) $(LEFT_OUT) ministack.in -o ministack.txt

@@ -19,6 +19,7 @@ from local.errors import BrokenTemplate
 from local.functions import Functions
 from local.gateway import Gateway
 from local.http_server import HttpServer, Report
+from local.inspection import Inspected
 from local.schedules import Schedules
 from local.stack import Stack, Table
 
@@ -80,7 +81,8 @@ def deployed(
         parameters = _make_parameters(ssm, app_secret)
         functions = Functions(stack.functions.values())
         schedules = Schedules(stack.functions, functions)
-        server = HttpServer(Gateway(stack, functions, pages), port, report)
+        gateway = Inspected(Gateway(stack, functions, pages), stack, dynamodb)
+        server = HttpServer(gateway, port, report)
         server.start()
         try:
             yield Deployment(server.url, stack, parameters, dynamodb, ssm, functions, schedules)

@@ -9,16 +9,20 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
+from local import api_docs, phone
 from local.backend import Backend, backend
 from local.errors import BadParameter, EmulatorFailed, PortTaken
 from local.http_server import require_free
 from local.payload import Request, Response
 from local.stack import ROOT
 
+# The demo page asks for its own files, and looks into the table all the time.
+DEMO_PATHS = ("/docs", "/local/", "/phone/")
 BANNER = """\
 wechat-login is running. Ctrl-C stops it; the next start finds what it has stored.
 
-  API               {api}
+  a phone to try    {api}/
+  the API           {api}, described at {api}/docs
   simulated WeChat  {wechat}
   functions' log    {log}
 
@@ -40,6 +44,8 @@ def run() -> NoReturn:
     terminal = sys.stdout
 
     def report(request: Request, response: Response, seconds: float) -> None:
+        if request.path.startswith(DEMO_PATHS):
+            return
         # The path alone: a query may carry what has no business on a screen.
         line = f"{request.method} {request.path!a} {response.status} {seconds * 1000:.0f} ms"
         print(time.strftime("%H:%M:%S"), line, file=terminal, flush=True)
@@ -51,6 +57,7 @@ def run() -> NoReturn:
         state_dir=folder / "state",
         log_file=folder / "api.log",
         report=report,
+        pages={**phone.PAGES, **api_docs.pages()},
     ) as running:
         running.api.start_schedules()
         print(_banner(running, folder / "api.log"), file=terminal, flush=True)

@@ -1,0 +1,25 @@
+"""The page at /docs: Swagger UI over docs/openapi.yaml, to read and to try each route."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from local.errors import CannotRun
+from local.stack import ROOT
+
+# Packaged for Django; its files are served as they are, and nothing of it is imported.
+SWAGGER_UI = "drf_spectacular_sidecar"
+FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
+
+
+def pages() -> dict[str, Path]:
+    """Return the files of the page by the paths they are served at."""
+    found = find_spec(SWAGGER_UI)
+    if found is None or not found.submodule_search_locations:
+        raise CannotRun(f"{SWAGGER_UI} is not installed; `make run` installs it")
+    package = Path(found.submodule_search_locations[0])
+    folder = package / "static" / SWAGGER_UI / "swagger-ui-dist"
+    return {
+        "/docs": Path(__file__).with_name("api_docs.html"),
+        "/docs/openapi.yaml": ROOT / "docs" / "openapi.yaml",
+        **{f"/docs/{name}": folder / name for name in FILES},
+    }

@@ -1,0 +1,131 @@
+"""What the browser demo may see of the backend and do to it; none of this is ever deployed."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from local.http_server import Answering
+from local.payload import Request, Response
+from local.stack import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Item = dict[str, Any]
+
+# What may be seen of an item, besides its times; the rest is secret until it is named here.
+OPEN_ATTRIBUTES = frozenset({"userId", "unionid", "nickname", "avatarUrl", "logins", "attempts"})
+TIMES = ("At", "Until")
+# In these keys the last part stands for a secret: a session's hash, a phone number's blind index.
+SECRET_KEYS = ("SESSION#", "PHONE#")
+SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A gateway with a few more addresses, under /local/."""
+
+    gateway: Answering
+    stack: Stack
+    dynamodb: "DynamoDBClient"
+
+    def answer(self, request: Request) -> Response:
+        """Answer what the demo asks, and let the gateway answer all else."""
+        look = _LOOKS.get((request.method, request.path))
+        if look is None:
+            return self.gateway.answer(request)
+        # A page from elsewhere, open in the same browser, must not play with the local run.
+        if request.header("sec-fetch-site") in ("cross-site", "same-site"):
+            return _json(403, {"error": "Only the demo's own page may do this."})
+        return _json(200, look(self))
+
+    def info(self) -> Mapping[str, object]:
+        """Tell where the simulated WeChat is."""
+        parameters = self.stack.parameters
+        return {"appid": parameters["WeChatAppId"], "wechat": parameters["WeChatUrl"]}
+
+    def table(self) -> Mapping[str, object]:
+        """Tell what the table holds, without a secret."""
+        (table,) = self.stack.tables
+        return {"name": table.name, "items": masked_items(self.dynamodb, table.name)}
+
+    def expire_sessions(self) -> Mapping[str, object]:
+        """Let all sessions expire, as if their days had passed."""
+        (table,) = self.stack.tables
+        return {"expired": expire_sessions(self.dynamodb, table.name)}
+
+
+_LOOKS: Mapping[tuple[str, str], Callable[[Inspected], object]] = {
+    ("GET", "/local/info"): Inspected.info,
+    ("GET", "/local/table"): Inspected.table,
+    ("POST", "/local/expire-sessions"): Inspected.expire_sessions,
+}
+
+
+def masked_items(dynamodb: "DynamoDBClient", table: str) -> list[Item]:
+    """Read the whole table, ordered by its keys, with every secret cut short."""
+    masked = [_masked(item) for item in _items(dynamodb, table)]
+    return sorted(masked, key=lambda item: (item["pk"], item["sk"]))
+
+
+def expire_sessions(dynamodb: "DynamoDBClient", table: str) -> int:
+    """Set the end of every session to a second ago, and tell how many there are."""
+    ended = {":end": {"N": str(int(time.time()) - 1)}}
+    keys = [
+        {name: {"S": item[name]} for name in ("pk", "sk")}
+        for item in _items(dynamodb, table)
+        if item["sk"].startswith("SESSION#")
+    ]
+    for key in keys:
+        dynamodb.update_item(
+            TableName=table,
+            Key=key,
+            UpdateExpression="SET expiresAt = :end",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues=ended,
+        )
+    return len(keys)
+
+
+def _items(dynamodb: "DynamoDBClient", table: str) -> Iterator[Item]:
+    deserialize = TypeDeserializer().deserialize
+    pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    for page in pages:
+        for item in page["Items"]:
+            yield {name: deserialize(value) for name, value in item.items()}
+
+
+def _masked(item: Item) -> Item:
+    return {
+        name: _masked_key(value) if name in {"pk", "sk"} else _masked_value(name, value)
+        for name, value in item.items()
+    }
+
+
+def _masked_key(key: str) -> str:
+    if not key.startswith(SECRET_KEYS):
+        return key
+    named, separator, secret = key.rpartition("#")
+    return named + separator + _cut(secret)
+
+
+def _masked_value(name: str, value: Any) -> object:
+    if name == "owners":
+        return sorted(value)
+    if name not in OPEN_ATTRIBUTES and not name.endswith(TIMES):
+        return _cut(str(value))
+    return int(value) if isinstance(value, Decimal) else value
+
+
+def _cut(secret: str) -> str:
+    return f"{secret[:SHOWN]}…"
+
+
+def _json(status: int, fields: object) -> Response:
+    body = json.dumps(fields, ensure_ascii=False).encode()
+    return Response(status, (("content-type", "application/json"),), body)

@@ -1,0 +1,63 @@
+// The page around the phone: what can be done to it, and what happens behind it.
+
+import './page.css';
+import './phone.css';
+import './controls.css';
+import './timeline.css';
+import './panels.css';
+import { simulatedWeChat } from '../simulated_wechat.js';
+import { createControls } from './controls.js';
+import { createFrame } from './frame.js';
+import { createTable } from './table.js';
+import { currentLanguage, speak, words } from './texts.js';
+import { createTimeline } from './timeline.js';
+import { createToken } from './token.js';
+
+const POLL_MS = 3000;
+
+async function start() {
+  const info = await (await fetch('/local/info')).json();
+  const wechat = simulatedWeChat(info.wechat);
+  const frame = createFrame(info.wechat);
+  const timeline = createTimeline(wechat);
+  const table = createTable();
+  const token = createToken(frame);
+  const controls = createControls(wechat, frame, refresh);
+
+  frame.onEntry((entry) => {
+    timeline.add(entry);
+    if (entry.kind === 'storage') token.refresh();
+    if (entry.kind === 'answer') refresh();
+  });
+  for (const button of document.querySelectorAll('.languages button')) {
+    button.addEventListener('click', () => {
+      if (button.value !== currentLanguage()) useLanguage(button.value);
+    });
+  }
+
+  useLanguage(currentLanguage());
+  await controls.restore();
+  // Schedules and other clients ask WeChat, too; what they change is in the table.
+  setInterval(async () => {
+    if (!document.hidden && (await timeline.refresh())) await table.refresh();
+  }, POLL_MS);
+
+  function refresh() {
+    return Promise.all([timeline.refresh(), table.refresh(), token.refresh()]);
+  }
+
+  function useLanguage(language) {
+    speak(language);
+    for (const button of document.querySelectorAll('.languages button')) {
+      button.setAttribute('aria-pressed', button.value === language);
+    }
+    for (const part of [controls, timeline, table, token]) part.show();
+    // The mini program asks for the language when it starts.
+    frame.launch();
+    refresh();
+  }
+}
+
+start().catch(() => {
+  document.querySelector('#said').textContent = words().unreachable;
+});

@@ -1,0 +1,74 @@
+// What the table holds right now, and what has just changed in it.
+
+import { element } from '../dom.js';
+import { localTime, words } from './texts.js';
+
+const KINDS = ['USER', 'SESSION', 'PHONE', 'ID'];
+const TIMES = /(At|Until)$/;
+
+export function createTable() {
+  const box = document.querySelector('#items');
+  let items;
+  let before = new Map();
+
+  async function refresh() {
+    const response = await fetch('/local/table');
+    items = response.ok ? (await response.json()).items.sort(byKind) : undefined;
+    show();
+  }
+
+  function show() {
+    const now = new Map(
+      (items ?? []).map((item) => [`${item.pk} ${item.sk}`, JSON.stringify(item)]),
+    );
+    // Rebuilding what is the same would lose the reader's selection and scroll position.
+    const language = document.documentElement.lang;
+    const state = `${language} ${[...now.values()].join()}`;
+    if (box.dataset.state === state && items) return;
+    box.dataset.state = state;
+    const cards = (items ?? []).map((item) => {
+      const key = `${item.pk} ${item.sk}`;
+      return itemCard(item, before.size > 0 && before.get(key) !== now.get(key));
+    });
+    const empty = element('p', { className: 'empty' }, items ? words().noItems : words().noTable);
+    box.replaceChildren(...(cards.length ? cards : [empty]));
+    before = now;
+  }
+
+  return { refresh, show };
+}
+
+// Users and what is theirs come first, what only the machinery needs comes last.
+function byKind(one, other) {
+  const rank = (item) => [...KINDS, kindOf(item)].indexOf(kindOf(item));
+  return rank(one) - rank(other);
+}
+
+function kindOf({ pk, sk }) {
+  const [kind] = sk.split('#');
+  if (kind === 'PROFILE') return 'USER';
+  return sk.includes('#') ? kind : pk.split('#')[0];
+}
+
+function itemCard({ pk, sk, ...attributes }, isChanged) {
+  const kind = element('span', { className: 'kind' }, kindOf({ pk, sk }));
+  const heading = element('h3', {}, kind, ...broken(pk));
+  const rows = Object.entries({ sk, ...attributes })
+    .filter(([, value]) => value !== null)
+    .flatMap(([name, value]) => [
+      element('dt', {}, name),
+      element(
+        'dd',
+        {},
+        ...(TIMES.test(name) && value ? [localTime(value)] : broken(String(value))),
+      ),
+    ]);
+  const card = element('article', { className: isChanged ? 'item changed' : 'item' }, heading);
+  card.append(element('dl', {}, ...rows));
+  return card;
+}
+
+// Keys may be broken after each #.
+function broken(text) {
+  return text.split(/(?<=#)/).flatMap((part) => [part, element('wbr')]);
+}

@@ -1,0 +1,168 @@
+// The live sequence diagram: mini program, login service, WeChat, and who asks whom for what.
+
+import { element } from '../dom.js';
+import { masked } from './masking.js';
+import { words } from './texts.js';
+
+const LANES = { miniProgram: 0, service: 1, wechat: 2 };
+
+export function createTimeline(wechat) {
+  const list = document.querySelector('#steps');
+  const requests = new Map();
+  const seen = new Set();
+  let steps = [];
+  const since = Date.now() / 1000;
+  let charges;
+
+  document.querySelector('#wipe').addEventListener('click', () => {
+    steps = [];
+    show();
+  });
+
+  function add(entry) {
+    if (entry.kind === 'request') return put(requestStep(entry));
+    if (entry.kind === 'answer') return answered(entry);
+    if (entry.kind === 'platform') return put(platformStep(entry));
+    if (entry.kind === 'fault') return put(faultStep(entry));
+    return undefined;
+  }
+
+  function put(step) {
+    // What WeChat was asked is heard of later than it happened.
+    const next = steps.findIndex(({ at }) => at > step.at);
+    const place = next < 0 ? steps.length : next;
+    followed(() => list.insertBefore(drawn(step), list.children[place] ?? null));
+    steps.splice(place, 0, step);
+  }
+
+  function drawn(step) {
+    step.row = rowOf(step);
+    return step.row;
+  }
+
+  // Keeps the end in view, unless the reader has scrolled away from it.
+  function followed(change) {
+    const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+    change();
+    if (isAtEnd) list.scrollTop = list.scrollHeight;
+  }
+
+  function requestStep({ id, at, method, url, header, body }) {
+    const { pathname, search } = new URL(url);
+    const { authorization } = header;
+    const step = {
+      at,
+      from: 'miniProgram',
+      to: 'service',
+      what: `${method} ${pathname}${search}`,
+      outcome: () => words().waiting,
+      request: { ...(authorization && { authorization }), ...(body && JSON.parse(body)) },
+    };
+    requests.set(id, step);
+    return step;
+  }
+
+  function answered({ id, status, data, fault, ms }) {
+    const step = requests.get(id);
+    // A new launch counts its requests from one again.
+    if (!step) return;
+    requests.delete(id);
+    step.ok = status < 400;
+    step.outcome = () => `${status ?? words().noAnswer} · ${ms} ms`;
+    step.answer = fault ?? data;
+    if (steps.includes(step)) followed(() => step.row.replaceWith(drawn(step)));
+  }
+
+  // Resolves to whether WeChat has been asked anything new.
+  async function refresh() {
+    const told = await wechat.get('calls');
+    charges = told.charges;
+    showCharges();
+    const news = told.last.filter((call) => call.at > since && !seen.has(keyOf(call)));
+    for (const call of news) {
+      seen.add(keyOf(call));
+      put(callStep(call));
+    }
+    return news.length > 0;
+  }
+
+  function showCharges() {
+    document.querySelector('#charges').textContent = charges ? words().charges(charges) : '';
+  }
+
+  function show() {
+    list.dataset.empty = words().noSteps;
+    followed(() => list.replaceChildren(...steps.map(drawn)));
+    showCharges();
+  }
+
+  return { add, refresh, show };
+}
+
+const keyOf = ({ at, path }) => `${at} ${path}`;
+
+function platformStep({ at, name, answer }) {
+  const ok = !answer.errMsg.includes('fail');
+  return {
+    at,
+    from: 'miniProgram',
+    to: 'wechat',
+    what: name,
+    ok,
+    outcome: () => (ok ? 'ok' : 'fail'),
+    answer,
+  };
+}
+
+function callStep({ at, path, outcome, ms }) {
+  return {
+    at: at * 1000 - ms,
+    from: 'service',
+    to: 'wechat',
+    what: path.split('/').at(-1),
+    ok: outcome === '0',
+    outcome: () => `${/^-?\d+$/.test(outcome) ? `errcode ${outcome}` : outcome} · ${ms} ms`,
+    note: () => words().serverAsks,
+  };
+}
+
+function faultStep({ at, message }) {
+  return {
+    at,
+    from: 'miniProgram',
+    to: 'miniProgram',
+    what: message,
+    ok: false,
+    outcome: () => words().pageFault,
+  };
+}
+
+function rowOf(step) {
+  const { from, to, what, ok, outcome, request, answer, note } = step;
+  const state = ok === undefined ? 'waiting' : ok ? 'ok' : 'failed';
+  const summary = element(
+    'summary',
+    {},
+    element('span', { className: 'what' }, what),
+    element('span', { className: 'arrow' }),
+    element('span', { className: 'outcome' }, outcome()),
+  );
+  const parts = [summary];
+  if (note) parts.push(element('p', {}, note()));
+  if (request && Object.keys(request).length) parts.push(...block(words().request, request));
+  if (answer !== undefined) parts.push(...block(words().answer, answer));
+  const details = element('details', { open: Boolean(step.open) }, ...parts);
+  details.addEventListener('toggle', () => {
+    step.open = details.open;
+    if (details.open) details.scrollIntoView({ block: 'nearest' });
+  });
+  const row = element('li', { className: state }, details);
+  row.dataset.route = `${LANES[from]}${LANES[to]}`;
+  return row;
+}
+
+function block(title, value) {
+  const shown = masked(value);
+  const text = typeof shown === 'string' ? shown : JSON.stringify(shown, null, 2);
+  return [element('h3', {}, title), element('pre', {}, text)];
+}

@@ -1,0 +1,71 @@
+// The consent sheet of <button open-type="getPhoneNumber">. The numbers and the codes are the
+// simulated WeChat's; nothing but a tap on "allow" lets it give one.
+
+import { element } from '../dom.js';
+import { texts } from './texts.js';
+
+export function createPhoneNumber(phone) {
+  const { user, wechat, dialogs, privacy } = phone;
+  const words = texts(phone.language);
+
+  return { ask, toastNoQuota: () => dialogs.api.showToast({ title: words.noQuota, icon: 'none' }) };
+
+  // Resolves to e.detail of bindgetphonenumber.
+  async function ask() {
+    if (!(await privacy.ask('getPhoneNumber'))) {
+      return { errMsg: 'getPhoneNumber:fail privacy permission is not authorized', errno: 104 };
+    }
+    if (phone.airplane) return { errMsg: 'getPhoneNumber:fail network is not connected' };
+    const { phoneBalance } = await wechat.get('rules');
+    // WeChat looks at the balance on the tap: without one there is no sheet.
+    const allow = phoneBalance <= 0 || (await isAllowed());
+    const detail = await wechat.post('getPhoneNumber', { user, allow });
+    phone.tell({ kind: 'platform', name: 'getPhoneNumber', answer: detail });
+    return detail;
+  }
+
+  async function isAllowed() {
+    const { phoneNumber } = await wechat.post('people', { user });
+    const answer = await dialogs.ask({
+      title: words.phoneTitle,
+      lines: [words.phonePurpose, element('p', { className: 'number' }, masked(phoneNumber))],
+      choices: [
+        { answer: 'allow', label: words.allow, primary: true },
+        { answer: 'refuse', label: words.refuse },
+        { answer: 'other', label: words.otherNumber, quiet: true },
+      ],
+      cancelled: 'refuse',
+      kind: 'sheet',
+    });
+    return answer === 'other' ? isOtherAllowed() : answer === 'allow';
+  }
+
+  async function isOtherAllowed() {
+    const number = element('input', {
+      id: 'other-number',
+      type: 'tel',
+      inputMode: 'numeric',
+      pattern: '1[0-9]{10}',
+      required: true,
+      placeholder: '13900000001',
+      autocomplete: 'off',
+    });
+    const answer = await dialogs.ask({
+      title: words.otherNumber,
+      lines: [element('label', { htmlFor: 'other-number' }, words.otherNumberLabel), number],
+      choices: [
+        { answer: 'refuse', label: words.refuse },
+        { answer: 'allow', label: words.allow, primary: true, needs: number },
+      ],
+      cancelled: 'refuse',
+      kind: 'sheet',
+    });
+    if (answer !== 'allow') return false;
+    await wechat.post('people', { user, purePhoneNumber: number.value });
+    return true;
+  }
+}
+
+function masked(number) {
+  return number.replace(/^(.*\d{3})\d{4}(\d{4})$/, '$1****$2');
+}

@@ -1,0 +1,58 @@
+// The `wx` API, as far as mini programs that log in need it; what is missing here fails loudly.
+// https://developers.weixin.qq.com/miniprogram/dev/api/
+
+import { callable } from './callable.js';
+import { createRequest } from './request.js';
+
+export function createWx(phone) {
+  const { dialogs, pages, privacy, storage } = phone;
+  const networkListeners = new Set();
+  phone.onNetworkChange = (state) => networkListeners.forEach((listener) => listener(state));
+
+  return {
+    ...storage.api,
+    ...dialogs.api,
+    ...privacy.api,
+    request: createRequest(phone),
+
+    login: callable('login', async () => {
+      if (phone.airplane) throw { errMsg: 'network is not connected', errno: 5 };
+      const { code } = await asked('login', () =>
+        phone.wechat.post('wx.login', { user: phone.user }),
+      );
+      return { code };
+    }),
+    checkSession: callable('checkSession', async () => {
+      const { valid } = await asked('checkSession', () =>
+        phone.wechat.post('checkSession', { user: phone.user }),
+      );
+      if (!valid) throw { errMsg: 'session expired' };
+    }),
+
+    navigateTo: callable('navigateTo', async ({ url }) => pages.navigateTo(url)),
+    redirectTo: callable('redirectTo', async ({ url }) => pages.redirectTo(url)),
+    reLaunch: callable('reLaunch', async ({ url }) => pages.reLaunch(url)),
+    navigateBack: callable('navigateBack', async ({ delta = 1 }) => pages.back(delta)),
+    setNavigationBarTitle: callable('setNavigationBarTitle', async ({ title }) =>
+      pages.setTitle(title),
+    ),
+
+    getNetworkType: callable('getNetworkType', async () => ({
+      networkType: phone.airplane ? 'none' : 'wifi',
+    })),
+    onNetworkStatusChange: (listener) => networkListeners.add(listener),
+
+    getAppBaseInfo: () => ({ language: wechatLanguage(), theme: 'light' }),
+    getSystemInfoSync: () => ({ language: wechatLanguage(), platform: 'demo' }),
+  };
+
+  function wechatLanguage() {
+    return phone.language === 'zh' ? 'zh_CN' : 'en';
+  }
+
+  async function asked(name, ask) {
+    const answer = await ask();
+    phone.tell({ kind: 'platform', name: `wx.${name}`, answer });
+    return answer;
+  }
+}

@@ -1,0 +1,83 @@
+"""Fixtures: one headless Chromium for the run, one backend with the demo for each test."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+from selenium import webdriver
+
+from local.deployment import deployed
+from local.phone import PAGES
+from local.stack import ROOT, read_stack
+from tests.browser.demo import Demo
+
+PACKAGES = ["chromium", "chromium-driver", "fonts-noto-cjk"]
+ARGUMENTS = [
+    "headless=new",
+    "no-sandbox",
+    "disable-gpu",
+    "disable-dev-shm-usage",
+    "hide-scrollbars",
+]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, installed where this is Debian and we may."""
+    if not _installed():
+        _install()
+    if not _installed():
+        missing = f"no Chromium; on Debian: apt-get install {' '.join(PACKAGES)}"
+        # Where tests decide about a change, a skipped one would be a silent yes.
+        (pytest.fail if "CI" in os.environ else pytest.skip)(missing)
+    options = webdriver.ChromeOptions()
+    for argument in ARGUMENTS:
+        options.add_argument(f"--{argument}")
+    options.binary_location = shutil.which("chromium")
+    # Named, so that selenium does not look for a driver in the network.
+    service = webdriver.ChromeService(shutil.which("chromedriver"))
+    driver = webdriver.Chrome(options, service)
+    yield driver
+    driver.quit()
+
+
+def _installed():
+    return shutil.which("chromium") and shutil.which("chromedriver")
+
+
+def _install():
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        return
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
+        subprocess.run(["apt-get", "-q", *command], env=environment, check=False)  # noqa: S603, S607
+
+
+@pytest.fixture(scope="session")
+def screenshots():
+    """The folder for screenshots; the variable SCREENSHOTS names another."""
+    folder = Path(os.environ.get("SCREENSHOTS", ROOT / ".local" / "screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def demo(browser, ministack, _wechat_server, wechat, screenshots):
+    """The demo, not yet opened, on a backend where nobody has ever logged in."""
+    _, wechat_url = _wechat_server
+    requests.post(f"{ministack.url}/_ministack/reset", timeout=10)
+    parameters = {
+        "Stage": "demo",
+        "WeChatAppId": wechat.appid,
+        "WeChatUrl": wechat_url,
+        # The issuer that `make run` has, for the pictures.
+        "Issuer": "http://127.0.0.1:3000",
+    }
+    stack = read_stack(parameters)
+    with deployed(stack, ministack.url, wechat.app_secret, pages=PAGES) as deployment:
+        # A port of its own is an origin of its own: the browser remembers nothing of other tests.
+        yield Demo(browser, deployment.url, screenshots)
+        browser.get("about:blank")

@@ -1,0 +1,146 @@
+"""Drives the demo as a person would: taps on the phone, uses the controls, reads the panels."""
+
+import base64
+import time
+from contextlib import contextmanager
+
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
+
+PATIENCE = 10
+# What is not there yet, is moving, or has just been drawn anew.
+NOT_YET = (
+    IndexError,
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
+
+
+class Demo:
+    """The demo's page; what it does waits until it can be done."""
+
+    def __init__(self, browser, url, screenshots):
+        self.browser = browser
+        self.url = url
+        self._screenshots = screenshots
+
+    def open(self, language="zh-CN", width=1440, height=900, theme="light"):
+        """Open the demo in a browser of this language, size and theme."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        # Without motion: a sheet that is still rising cannot be tapped for certain.
+        wishes = {"prefers-color-scheme": theme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in wishes.items()]
+        self._devtools("Emulation.setDeviceMetricsOverride", **metrics)
+        self._devtools("Emulation.setEmulatedMedia", features=features)
+        agent = self.browser.execute_script("return navigator.userAgent")
+        self._devtools("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
+        self.browser.get(self.url)
+        self.waits_for(lambda: self.steps() or None)
+        return self
+
+    # The phone.
+
+    @contextmanager
+    def screen(self):
+        self.browser.switch_to.frame("screen")
+        try:
+            yield
+        finally:
+            self.browser.switch_to.default_content()
+
+    def tap(self, label):
+        """Tap the button of this label, or beginning; the uppermost if there are several."""
+        path = f"//*[self::button or @role='button'][starts-with(normalize-space(), '{label}')]"
+        with self.screen():
+            self.waits_for(lambda: self.browser.find_elements(By.XPATH, path)[-1].click() or True)
+
+    def sees(self, text):
+        """Wait until the phone shows this text."""
+        with self.screen():
+            self.waits_for(lambda: text in self._text("body"), text)
+
+    def shows(self, text):
+        """Tell whether the phone shows this text now."""
+        with self.screen():
+            return text in self._text("body")
+
+    def types(self, selector, text):
+        with self.screen():
+            self.waits_for(
+                lambda: self.browser.find_element(By.CSS_SELECTOR, selector).send_keys(text) or True
+            )
+
+    def registers(self):
+        """Register whoever holds the phone, from the home page to the member card."""
+        self.tap("登录 / 注册")
+        self.tap("同意并使用手机号登录")
+        self.tap("允许")
+        self.sees("手机号已验证")
+
+    # Around the phone.
+
+    def click(self, selector):
+        self.waits_for(lambda: self.browser.find_element(By.CSS_SELECTOR, selector).click() or True)
+
+    def hand_to(self, user):
+        self.click(f"[value={user}]")
+
+    def set_fault(self, name):
+        self.click(f"[name=fault][value={name}]")
+
+    def text(self, selector):
+        return self._text(selector)
+
+    def waits_for_text(self, selector, text):
+        self.waits_for(lambda: text in self._text(selector), text)
+
+    def steps(self):
+        """Give the sequence diagram as pairs: ("POST /login", "200"), ("jscode2session", "0")."""
+        rows = self.browser.execute_script(
+            "return [...document.querySelectorAll('#steps summary')]"
+            ".map((row) => [...row.children].map((part) => part.textContent))"
+        )
+        return [
+            (what, outcome.split(" · ")[0].removeprefix("errcode ")) for what, _, outcome in rows
+        ]
+
+    def waits_for_step(self, *step):
+        self.waits_for(lambda: step in self.steps(), step)
+
+    def kinds(self):
+        """Tell of which kinds the table's items are."""
+        return self.browser.execute_script(
+            "return [...document.querySelectorAll('.kind')].map((kind) => kind.textContent)"
+        )
+
+    def press(self, *keys):
+        """Press keys, wherever the focus is."""
+        for key in keys:
+            self.browser.switch_to.active_element.send_keys(getattr(Keys, key, key))
+
+    def screenshot(self, name):
+        """Keep a picture of the whole page."""
+        # Toasts have gone, and the panels have heard of everything.
+        time.sleep(2)
+        picture = self._devtools("Page.captureScreenshot", captureBeyondViewport=True)
+        file = self._screenshots / f"{name}.png"
+        file.write_bytes(base64.b64decode(picture["data"]))
+
+    def waits_for(self, condition, what=None):
+        wait = WebDriverWait(self.browser, PATIENCE, 0.05, NOT_YET)
+        return wait.until(lambda _: condition(), what)
+
+    def _text(self, selector):
+        return self.browser.find_element(By.CSS_SELECTOR, selector).text
+
+    def _devtools(self, command, **parameters):
+        return self.browser.execute_cdp_cmd(command, parameters)

@@ -1,0 +1,141 @@
+"""The demo can be read, reached by keyboard and used on every screen, in both languages."""
+
+import pytest
+
+# WCAG 2.2, 1.4.3: https://www.w3.org/TR/WCAG22/#contrast-minimum
+ENOUGH_CONTRAST = 4.5
+
+HIDDEN_PIXELS = """
+const { scrollWidth, clientWidth } = document.documentElement
+return scrollWidth - clientWidth
+"""
+
+CONTRASTS = """
+const channels = (colour) => colour.match(/[\\d.]+/g).map(Number)
+const luminance = (rgb) => {
+  const [r, g, b] = rgb.map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b
+}
+const groundOf = (element) => {
+  for (let each = element; each; each = each.parentElement) {
+    const [r, g, b, alpha = 1] = channels(getComputedStyle(each).backgroundColor)
+    if (alpha === 1) return [r, g, b]
+  }
+  return [255, 255, 255]
+}
+const found = []
+for (const element of document.querySelectorAll(arguments[0])) {
+  const ownText = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim())
+  if (!ownText || !element.checkVisibility()) continue
+  const [a, b] = [channels(getComputedStyle(element).color).slice(0, 3), groundOf(element)]
+    .map(luminance).sort((one, other) => other - one)
+  found.push([(a + 0.05) / (b + 0.05), element.textContent.trim().slice(0, 40)])
+}
+return found
+"""
+
+FOCUSED = """
+const inside = document.activeElement.contentDocument
+const element = (inside ?? document).activeElement
+return [element.labels?.[0]?.textContent || element.textContent || element.id,
+        parseFloat(getComputedStyle(element.closest('label') ?? element).outlineWidth)]
+"""
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_nothing_is_wider_than_the_screen(demo, width, language):
+    demo.open(language, width, 800)
+    assert demo.browser.execute_script(HIDDEN_PIXELS) == 0
+    with demo.screen():
+        demo.waits_for(lambda: demo.text("#pages"))
+        assert demo.browser.execute_script(HIDDEN_PIXELS) == 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(demo, theme):
+    demo.open(theme=theme).registers()
+    demo.set_fault("faultBusy")
+    demo.click("#clear")
+    demo.waits_for_step("POST /login", "502")
+    demo.screenshot(f"wechat-busy-{theme}")
+    found = demo.browser.execute_script(CONTRASTS, "body *")
+    assert len(found) > 50
+    assert [each for each in found if each[0] < ENOUGH_CONTRAST] == []
+
+
+def test_sheets_stand_out_from_their_ground(demo):
+    demo.open().tap("登录 / 注册")
+    demo.tap("同意并使用手机号登录")
+    demo.sees("申请获取并验证你的手机号")
+    with demo.screen():
+        found = demo.browser.execute_script(CONTRASTS, "dialog *, #bar *, #status *")
+    assert len(found) > 5
+    assert [each for each in found if each[0] < ENOUGH_CONTRAST] == []
+
+
+def test_the_keyboard_reaches_everything_and_escape_refuses(demo):
+    demo.open()
+    demo.sees("登录 / 注册")
+    reached, rings = [], []
+    demo.browser.execute_script("document.querySelector('.languages button').focus()")
+    for _ in range(24):
+        demo.press("TAB")
+        name, ring = demo.browser.execute_script(FOCUSED)
+        reached.append(name.strip())
+        rings.append(ring)
+    assert all(ring >= 2 for ring in rings), list(zip(reached, rings, strict=True))
+    for name in ("登录 / 注册", "小明", "重新打开小程序", "飞行模式", "正常", "清空"):
+        assert name in reached, reached
+
+    with demo.screen():
+        button = "[...document.querySelectorAll('page button')].find((b) => b.textContent === "
+        for label in ("登录 / 注册", "同意并使用手机号登录"):
+            demo.waits_for(
+                lambda label=label: demo.browser.execute_script(
+                    f"const found = {button}{label!r}); found?.focus(); return Boolean(found)"
+                )
+            )
+            demo.press("ENTER")
+        demo.waits_for(lambda: "申请获取并验证你的手机号" in demo.text("body"))
+        demo.press("ESCAPE")
+    demo.sees("你没有授权手机号")
+
+
+def test_a_step_opens_and_shows_what_was_sent(demo):
+    demo.open()
+    demo.waits_for_step("POST /login", "200")
+    demo.click("#steps li:nth-child(2) summary")
+    shown = demo.text("#steps li:nth-child(2)")
+    assert '"code"' in shown
+    assert '"openid"' in shown
+
+
+def test_the_language_can_be_changed_on_the_phone_too(demo):
+    demo.open("fr")
+    demo.sees("Log in / Sign up")
+    demo.click(".languages [value=zh]")
+    demo.sees("登录 / 注册")
+    assert "操控台" in demo.text(".controls")
+
+
+LABELS = {
+    "zh-CN": ("登录 / 注册", "同意并使用手机号登录", "允许", "手机号已验证"),
+    "en": ("Log in / Sign up", "Agree and log in by phone number", "Allow", "number verified"),
+}
+
+
+@pytest.mark.parametrize("language", LABELS)
+def test_pictures(demo, language):
+    """Keeps what the README shows: SCREENSHOTS=docs/images pytest tests/browser -k pictures."""
+    log_in, agree, allow, verified = LABELS[language]
+    suffix = language[:2]
+    demo.open(language).tap(log_in)
+    demo.tap(agree)
+    demo.sees(allow)
+    demo.screenshot(f"demo-consent-{suffix}")
+    demo.tap(allow)
+    demo.sees(verified)
+    demo.screenshot(f"demo-{suffix}")
+    demo.open(language, width=360, height=740).sees(verified)
+    demo.screenshot(f"demo-narrow-{suffix}")

@@ -1,0 +1,171 @@
+"""The example mini program on the demo's phone, from a tap to the token and back to nothing."""
+
+import re
+
+import pytest
+
+LOGIN = ("POST /login", "200")
+VALID = "签名有效"
+
+
+@pytest.fixture
+def phone(demo):
+    return demo.open()
+
+
+def test_first_login_is_silent_and_asks_for_nothing(phone):
+    phone.sees("登录后领取会员卡")
+    phone.waits_for_step("jscode2session", "0")
+    assert phone.steps() == [("wx.login", "ok"), LOGIN, ("jscode2session", "0")]
+    phone.waits_for(lambda: phone.kinds()[:2] == ["USER", "SESSION"])
+    assert "还没有令牌" in phone.text("#claims")
+
+
+def test_registration_binds_the_number_and_gives_a_token_that_verifies(phone):
+    phone.registers()
+    phone.waits_for_text("#verdict", VALID)
+    phone.waits_for_step("getuserphonenumber", "0")
+    assert ("POST /phone", "200") in phone.steps()
+    assert "PHONE" in phone.kinds()
+    assert "成功获取手机号 1 次" in phone.text("#charges")
+
+
+def test_refusal_is_accepted_and_costs_nothing(phone):
+    phone.tap("登录 / 注册")
+    phone.tap("同意并使用手机号登录")
+    phone.tap("不允许")
+    phone.sees("你没有授权手机号")
+    phone.tap("暂不登录")
+    phone.sees("登录后领取会员卡")
+    assert "成功获取手机号 0 次" in phone.text("#charges")
+
+
+def test_another_number_can_be_given(phone):
+    phone.tap("登录 / 注册")
+    phone.tap("同意并使用手机号登录")
+    phone.tap("使用其它号码")
+    phone.types("#other-number", "13912345678")
+    phone.tap("允许")
+    phone.sees("手机号已验证")
+    phone.tap("我的账号")
+    phone.sees("139******78")
+
+
+def test_second_launch_needs_no_login(phone):
+    phone.registers()
+    phone.click("#wipe")
+    phone.click("#relaunch")
+    phone.waits_for_step("GET /userinfo", "200")
+    phone.sees("手机号已验证")
+    assert phone.steps() == [("GET /userinfo", "200")]
+
+
+def test_a_cleared_phone_logs_in_silently_and_the_member_is_known(phone):
+    phone.registers()
+    phone.click("#wipe")
+    phone.click("#clear")
+    phone.waits_for_step("GET /userinfo", "200")
+    assert [what for what, _ in phone.steps()][:2] == ["wx.login", "POST /login"]
+    phone.sees("手机号已验证")
+
+
+def test_log_out_ends_the_session_and_stays_logged_out(phone):
+    phone.registers()
+    phone.tap("我的账号")
+    phone.tap("退出登录")
+    phone.sees("登录后领取会员卡")
+    phone.waits_for_step("POST /logout", "200")
+    phone.waits_for(lambda: "SESSION" not in phone.kinds())
+    phone.click("#wipe")
+    phone.click("#relaunch")
+    phone.sees("登录后领取会员卡")
+    assert phone.steps() == []
+
+
+def test_deletion_leaves_nothing_of_the_person(phone):
+    phone.registers()
+    phone.tap("我的账号")
+    phone.tap("注销账号")
+    phone.tap("永久删除")
+    phone.sees("账号已注销")
+    phone.waits_for_step("DELETE /account", "200")
+    phone.waits_for(lambda: not {"USER", "SESSION", "PHONE"} & set(phone.kinds()))
+
+
+def test_expired_session_is_renewed_unseen(phone):
+    phone.registers()
+    phone.click("#expire")
+    phone.waits_for_text("#said", "1 个会话已过期")
+    phone.click("#wipe")
+    phone.tap("我的账号")
+    phone.sees("退出登录")
+    seen = [step for step in phone.steps() if step[0] != "jscode2session"]
+    assert seen == [("GET /account", "401"), ("wx.login", "ok"), LOGIN, ("GET /account", "200")]
+
+
+@pytest.mark.parametrize("fault", ["faultBusy", "faultDrop", "faultGarbage"])
+def test_wechat_down_is_said_and_can_be_tried_again(demo, fault):
+    demo.open().hand_to("xiaohong")
+    demo.set_fault(fault)
+    demo.click("#clear")
+    demo.tap("登录 / 注册")
+    demo.sees("登录服务繁忙")
+    demo.set_fault("faultNone")
+    demo.tap("重试")
+    demo.sees("同意并使用手机号登录")
+
+
+def test_quota_gone_is_said_without_a_sheet(phone):
+    phone.click("[name=noQuota]")
+    phone.tap("登录 / 注册")
+    phone.tap("同意并使用手机号登录")
+    phone.sees("手机号登录暂时不可用")
+    assert not phone.shows("申请获取并验证你的手机号")
+
+
+def test_a_blocked_person_is_told_so(phone):
+    phone.click("[name=blocked]")
+    phone.click("#clear")
+    phone.sees("为了账号安全")
+    phone.waits_for_step("POST /login", "403")
+
+
+def test_without_network_nothing_is_lost(phone):
+    phone.registers()
+    phone.click("[name=airplane]")
+    phone.tap("我的账号")
+    phone.sees("网络不可用")
+    phone.click("[name=airplane]")
+    phone.tap("重试")
+    phone.sees("退出登录")
+
+
+def test_each_person_has_a_phone_of_their_own(phone):
+    phone.registers()
+    phone.hand_to("xiaohong")
+    phone.sees("登录后领取会员卡")
+    phone.hand_to("xiaoming")
+    phone.sees("手机号已验证")
+
+
+def test_profile_is_filled_in_by_wechats_components(phone):
+    phone.registers()
+    phone.tap("我的账号")
+    phone.sees("昵称")
+    phone.tap("头像")
+    phone.tap("用微信头像")
+    phone.types("input[name=nickname]", "阿明")
+    phone.tap("保存资料")
+    phone.waits_for_step("PUT /account", "200")
+
+
+def test_no_secret_is_shown_beside_the_phone(phone):
+    phone.registers()
+    phone.waits_for_text("#verdict", VALID)
+    phone.waits_for_step("getuserphonenumber", "0")
+    shown = phone.browser.execute_script("return document.body.textContent")
+    kept = phone.browser.execute_script("return Object.values(localStorage).join()")
+    secrets = re.findall(r"(?<=\.)[\w-]{43}(?=\")|eyJ[\w-]+\.[\w-]+\.[\w-]+", kept)
+    assert len(secrets) == 2
+    assert not [secret for secret in secrets if secret in shown]
+    assert not re.findall(r"\b1[3-9]\d{9}\b", shown)
