@@ -6,6 +6,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,9 @@ from local.errors import BrokenTemplate, NoSuchFunction
 from local.stack import Function
 
 Handler = Callable[[Any, "Context"], object]
+
+# The logical id of the function whose handler runs here; a test asks it whose AWS call it sees.
+running: ContextVar[str | None] = ContextVar("running", default=None)
 
 
 class FunctionError(Exception):
@@ -68,12 +72,15 @@ class Functions:
             log_group_name=f"/aws/lambda/{function.name}",
             deadline=time.monotonic() + function.timeout,
         )
+        token = running.set(function.logical_id)
         try:
             answer = self._handlers[function.logical_id](json.loads(json.dumps(event)), context)
             return json.loads(json.dumps(answer))
         except Exception as error:  # Lambda too reports whatever a handler raises.
             _log_as_lambda_does(error, context)
             raise FunctionError(f"{function.logical_id}: {type(error).__name__}") from error
+        finally:
+            running.reset(token)
 
 
 def _handler(function: Function) -> Handler:

@@ -2,15 +2,20 @@
 
 Runs a backend of its own, from nothing, for as long as that takes. What an event needs to be
 fresh is written into it by name and filled in: $LOGIN_CODE and $PHONE_CODE are what WeChat would
-give on alice's phone, $OPENID is hers, and $SESSION is one that she has just opened.
+give on alice's phone, $OPENID is hers, and $SESSION is one that she has just opened. $TOKEN is her
+token, $USER_ID and $SID are of its claims. $PUSH_TIMESTAMP, $PUSH_SIGNATURE, $PUSH_ENCRYPT and
+$PUSH_MSG_SIGNATURE are of a message push of WeChat's about her, with the nonce 1514711492.
 """
 
 import argparse
+import base64
 import contextlib
 import json
 import os
 import re
 import sys
+import time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +25,18 @@ from local.backend import Backend, backend
 from local.errors import CannotRun
 from local.functions import FunctionError
 from local.run import parse_parameters
+from local.simulated_wechat.message_push import as_text, encrypt, signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PERSON = "alice"
+NONCE = "1514711492"
 
-_FRESH = re.compile(r"\$(LOGIN_CODE|PHONE_CODE|OPENID|SESSION)\b")
+_FRESH = re.compile(
+    r"\$(LOGIN_CODE|PHONE_CODE|OPENID|SESSION|TOKEN|USER_ID|SID"
+    r"|PUSH_(?:TIMESTAMP|SIGNATURE|ENCRYPT|MSG_SIGNATURE))\b"
+)
 
 
 def main() -> int:
@@ -52,20 +62,73 @@ def main() -> int:
 
 def fresh(event: str, running: Backend) -> Any:
     """Read an event with what has to be fresh in it filled in."""
+    token, push = cache(lambda: _token(running)), cache(lambda: _push(running))
     values: dict[str, Callable[[], str]] = {
         "LOGIN_CODE": lambda: running.wechat.login_code(PERSON),
         "PHONE_CODE": lambda: running.wechat.phone_code(PERSON)["code"],
         "OPENID": lambda: running.wechat.openid(PERSON),
-        "SESSION": lambda: _open_session(running),
+        "SESSION": lambda: str(_log_in(running)["session"]),
+        "TOKEN": token,
+        "USER_ID": lambda: _claims(token())["sub"],
+        "SID": lambda: _claims(token())["sid"],
+        "PUSH_TIMESTAMP": lambda: push()["timestamp"],
+        "PUSH_SIGNATURE": lambda: push()["signature"],
+        "PUSH_ENCRYPT": lambda: push()["encrypted"],
+        "PUSH_MSG_SIGNATURE": lambda: push()["msg_signature"],
     }
     return json.loads(_FRESH.sub(lambda name: values[name[1]](), event))
 
 
-def _open_session(running: Backend) -> str:
-    code = running.wechat.login_code(PERSON)
-    answer = requests.post(f"{running.api.url}/login", json={"code": code}, timeout=30).json()
-    session: str = answer["data"]["session"]
-    return session
+def _log_in(running: Backend) -> dict[str, Any]:
+    body = {"code": running.wechat.login_code(PERSON)}
+    login: dict[str, Any] = _post(running, "/login", body)
+    return login
+
+
+def _token(running: Backend) -> str:
+    login = _log_in(running)
+    if login["token"]:
+        return str(login["token"])
+    body = {"openid": login["openid"], "code": running.wechat.phone_code(PERSON)["code"]}
+    return str(_post(running, "/phone", body, login["session"]))
+
+
+def _claims(token: str) -> dict[str, str]:
+    claims: dict[str, str] = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    return claims
+
+
+def _push(running: Backend) -> dict[str, str]:
+    now, openid = int(time.time()), running.wechat.openid(PERSON)
+    message: dict[str, str | int] = {
+        "ToUserName": "gh_870882ca4b1",
+        "FromUserName": openid,
+        "CreateTime": now,
+        "MsgType": "event",
+        "Event": "user_info_modified",
+        "OpenID": openid,
+        "AppID": running.wechat.appid,
+        "RevokeInfo": "6",
+    }
+    token, key = (
+        running.api.ssm.get_parameter(Name=os.environ[name], WithDecryption=True)["Parameter"][
+            "Value"
+        ]
+        for name in ("EVENT_TOKEN_PARAMETER", "EVENT_AES_KEY_PARAMETER")
+    )
+    encrypted = encrypt(as_text(message, as_xml=False).encode(), key, running.wechat.appid)
+    return {
+        "timestamp": str(now),
+        "signature": signature(token, str(now), NONCE),
+        "encrypted": encrypted,
+        "msg_signature": signature(token, str(now), NONCE, encrypted),
+    }
+
+
+def _post(running: Backend, path: str, body: object, session: str = "") -> Any:
+    headers = {"Authorization": f"Bearer {session}"}
+    url = f"{running.api.url}{path}"
+    return requests.post(url, json=body, headers=headers, timeout=30).json()["data"]
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,0 +1,276 @@
+"""Fixtures: ministack and the simulated WeChat for the run, a deployment for each test."""
+
+import contextlib
+import functools
+import itertools
+import json
+import logging
+import secrets
+
+import boto3
+import moto
+import pytest
+import requests
+from botocore.loaders import create_loader
+
+from local.cloudformation import REGION
+from local.deployment import deployed
+from local.emulator import emulator
+from local.simulated_wechat import SimulatedWeChat, serve
+from local.stack import read_stack
+from tests import stored
+from tests.callers import Client, Person
+from tests.privileges import Privileges
+from tests.secrecy import TELLING, Overhearing, Secrecy, private_parts
+from wechat_login import wiring
+from wechat_login.api import SERVICE, Reply, endpoint
+
+ISSUER = "https://login.example"
+_accounts = itertools.count(100_000_000_000)
+
+
+def pytest_configure(config):
+    secrecy = Secrecy()
+    config.pluginmanager.register(secrecy, "secrecy")
+    config.pluginmanager.register(Privileges(), "privileges")
+    # Lambda's own root level. At DEBUG urllib3 would log addresses, which the layer must prevent.
+    logging.getLogger().setLevel(logging.INFO)
+    logging.getLogger("urllib3").setLevel(logging.DEBUG)
+    # Powertools keeps what its own logger has said from the root's handlers.
+    for name in (None, SERVICE):
+        logging.getLogger(name).addHandler(Overhearing(secrecy))
+
+
+@pytest.fixture(scope="session")
+def secrecy(pytestconfig):
+    """Every secret of this run, and everything that came out of the code."""
+    return pytestconfig.pluginmanager.get_plugin("secrecy")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logger_made_before_a_test_captures_output():
+    class Context:
+        def get_remaining_time_in_millis(self):
+            return 1000
+
+    endpoint(lambda _: Reply(None))({"routeKey": "GET /"}, Context())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _aws_models_read_once():
+    # Each deployment has a boto3 session of its own, which would parse megabytes of JSON again.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", functools.cache(create_loader))
+        yield
+
+
+class ObservedWeChat(SimulatedWeChat):
+    """The simulated WeChat, which tells what was asked and keeps note of each secret."""
+
+    def __init__(self, secrecy):
+        self._secrecy = secrecy
+        super().__init__(app_secret=secrets.token_hex(16))
+
+    def reset(self):
+        super().reset()
+        self.token_requests = []  # the force_refresh of each stable_token call
+        self._secrecy.keep("AppSecret", self.app_secret)
+
+    def rotate_app_secret(self, new):
+        self._secrecy.keep("AppSecret", new)
+        super().rotate_app_secret(new)
+
+    def person(self, user):
+        person = super().person(user)
+        forms = (person.phone.e164, person.phone.e164[1:], person.phone.national)
+        self._secrecy.keep("phone number", *(form for form in forms if len(form) >= TELLING))
+        self._secrecy.keep_out_of_the_log("openid", person.openid)
+        return person
+
+    def login_code(self, user):
+        code = super().login_code(user)
+        self._secrecy.keep("login code", code)
+        return code
+
+    def phone_code(self, user, *, allow=True):
+        grant = super().phone_code(user, allow=allow)
+        if "code" in grant:
+            self._secrecy.keep("phone code", grant["code"])
+            self._secrecy.keep("encryptedData", grant["encryptedData"])
+        return grant
+
+    def receive(self, request):
+        answer = super().receive(request)
+        with contextlib.suppress(ValueError):
+            given = json.loads(answer.body)
+            for kind in ("session_key", "access_token"):
+                if kind in given:
+                    self._secrecy.keep(kind, given[kind])
+        if request.path == "/cgi-bin/stable_token":
+            self.token_requests.append(json.loads(request.body).get("force_refresh"))
+        return answer
+
+    def asked(self, path):
+        """Tell how many calls of a path have come in."""
+        return self.calls()["paths"][path]["count"]
+
+
+@pytest.fixture(scope="session")
+def _wechat_server(secrecy):
+    wechat = ObservedWeChat(secrecy)
+    server = serve(wechat)
+    yield wechat, server.url
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def wechat_url(_wechat_server):
+    """Where the simulated WeChat answers."""
+    return _wechat_server[1]
+
+
+@pytest.fixture
+def wechat(_wechat_server):
+    """The simulated WeChat, as new."""
+    wechat, _ = _wechat_server
+    wechat.reset()
+    return wechat
+
+
+@pytest.fixture(scope="session")
+def ministack():
+    with emulator() as running:
+        yield running
+
+
+class Backend(Client):
+    """One deployment: its HTTP API, its people, and a look into what it has stored."""
+
+    def __init__(self, deployment, wechat, secrecy):
+        routes = {}
+        for route in deployment.stack.routes:
+            module = deployment.stack.functions[route.function].handler.partition(".")[0]
+            routes.setdefault(module, (route.method, route.path))
+        super().__init__(deployment.url, routes, secrecy)
+        self.url = deployment.url
+        self.deployment = deployment
+        self.wechat = wechat
+        self.dynamodb, self.ssm = deployment.dynamodb, deployment.ssm
+        self.table = deployment.stack.tables[0].name
+        for value in deployment.parameters.values():
+            secrecy.keep("parameter", *private_parts(value))
+
+    def person(self, name):
+        return Person(name, self.wechat, self.call)
+
+    def items(self):
+        """Give the whole table by key."""
+        return stored.read_all(self.dynamodb, self.table)
+
+    def change(self, key, expression, **values):
+        """Change an item behind the back of the deployment."""
+        self.dynamodb.update_item(
+            TableName=self.table,
+            Key={"pk": {"S": key[0]}, "sk": {"S": key[1]}},
+            UpdateExpression=expression,
+            ExpressionAttributeValues={
+                f":{name}": {"N": str(each)} for name, each in values.items()
+            },
+        )
+
+    def parameter_name(self, name):
+        return f"/wechat-login/{self.deployment.stack.parameters['Stage']}/{name}"
+
+    def parameter(self, name):
+        answer = self.ssm.get_parameters(Names=[self.parameter_name(name)], WithDecryption=True)
+        return answer["Parameters"][0]["Value"] if answer["Parameters"] else None
+
+    def set_parameter(self, name, value):
+        name = self.parameter_name(name)
+        self.ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+
+    def public_keys(self):
+        """Give the public half of the signing keys as a JWK Set."""
+        keys = json.loads(self.parameter("signing-keys"))["keys"]
+        public = ("kty", "kid", "use", "alg", "n", "e")
+        return {"keys": [{name: key[name] for name in public} for key in keys]}
+
+    def cold_start(self):
+        """Let the next invocation find nothing in memory, as in a new container."""
+        wiring.reset()
+
+
+@functools.cache
+def _stack(**parameters):
+    return read_stack(parameters)
+
+
+@pytest.fixture
+def deployed_with(ministack, wechat_url, wechat, secrecy, pytestconfig):
+    """Deploy with other template parameters: `deployed_with(PhoneRequired="false")`."""
+    defaults = {"Stage": "test", "WeChatAppId": wechat.appid, "WeChatUrl": wechat_url}
+    # Nothing of an earlier test.
+    requests.post(f"{ministack.url}/_ministack/reset", timeout=10).raise_for_status()
+    with contextlib.ExitStack() as running:
+
+        def deploy(**parameters):
+            stack = _stack(**{**defaults, "Issuer": ISSUER, **parameters})
+            deployment = running.enter_context(deployed(stack, ministack.url, wechat.app_secret))
+            privileges = pytestconfig.pluginmanager.get_plugin("privileges")
+            privileges.watch(boto3.DEFAULT_SESSION.events, stack)
+            return Backend(deployment, wechat, secrecy)
+
+        yield deploy
+
+
+@pytest.fixture
+def backend(deployed_with):
+    """The backend as the template has it."""
+    return deployed_with()
+
+
+@pytest.fixture
+def call(backend):
+    """Call a function over HTTP: `call("login", code=…)` gives status and body."""
+    return backend.call
+
+
+@pytest.fixture
+def person(backend):
+    """Make somebody with a phone: `person("alice").log_in()`."""
+    return backend.person
+
+
+@pytest.fixture
+def items(backend):
+    """Read the whole table: `items()`."""
+    return backend.items
+
+
+@pytest.fixture(params=["moto", "ministack"])
+def aws(request):
+    """boto3 clients, by name, of an empty account: in moto and in ministack."""
+    keys = {"aws_secret_access_key": "local", "region_name": REGION}
+    if request.param == "ministack":
+        url, account = request.getfixturevalue("ministack").url, str(next(_accounts))
+        yield lambda name: boto3.client(name, endpoint_url=url, aws_access_key_id=account, **keys)
+        return
+    with moto.mock_aws():
+        yield lambda name: boto3.client(name, aws_access_key_id="local", **keys)
+
+
+@pytest.fixture
+def dynamodb(aws):
+    """A DynamoDB client whose account has the template's table and nothing in it."""
+    client = aws("dynamodb")
+    client.create_table(**_table_definition())
+    return client
+
+
+@pytest.fixture
+def table_name():
+    return _table_definition()["TableName"]
+
+
+def _table_definition():
+    return _stack(Stage="test", WeChatAppId="wx1234567890abcdef").tables[0].definition

@@ -1,0 +1,157 @@
+"""The server speaks HTTP/1.1 as clients of API Gateway expect, also to odd and to many clients."""
+
+import http.client
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from local.gateway import LARGEST_BODY
+from local.http_server import HttpServer
+from local.payload import Response
+
+
+class Echo:
+    """Answers with the body it got; /slow takes its time."""
+
+    def answer(self, request):
+        if request.path == "/slow":
+            time.sleep(0.3)
+        return Response(204 if request.path == "/empty" else 200, (), request.body or b"-")
+
+
+@pytest.fixture
+def server():
+    server = HttpServer(Echo())
+    server.start()
+    yield server
+    server.stop()
+
+
+def say(server: HttpServer, text: bytes) -> bytes:
+    """Send bytes as they are, and read until the server has nothing more to say."""
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as client:
+        client.sendall(text)
+        client.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def get(server: HttpServer, path: str) -> int:
+    client = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    client.request("GET", path)
+    status = client.getresponse().status
+    client.close()
+    return status
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "body"),
+    [
+        pytest.param(b"GET / HTTP/1.1\r\n\r\n", 200, b"-", id="get"),
+        pytest.param(b"HEAD / HTTP/1.1\r\n\r\n", 200, b"", id="head has no body"),
+        pytest.param(b"GET /empty HTTP/1.1\r\n\r\n", 204, b"", id="204 has no body"),
+        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi", 200, b"hi", id="post"),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2\r\nhi\r\nA;x=y\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n",
+            200, b"hi0123456789", id="chunks",
+        ),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\nhi\r\n",
+            400, b'{"message":"Bad Request"}', id="chunk of a negative length",
+        ),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+            400, b'{"message":"Bad Request"}', id="negative length",
+        ),
+        pytest.param(b"nonsense\r\n\r\n", 400, b'{"message":"Bad Request"}', id="no HTTP"),
+        pytest.param(
+            b"BREW / HTTP/1.1\r\n\r\n", 501, b'{"message":"Not Implemented"}', id="unknown method"
+        ),
+    ],
+)  # fmt: skip
+def test_a_request_has_its_response(server, text, status, body):
+    head, _, got = say(server, text).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert got == body
+
+
+def test_a_connection_serves_many_requests(server):
+    answer = say(server, b"GET / HTTP/1.1\r\n\r\nGET /empty HTTP/1.1\r\n\r\n")
+
+    assert answer.count(b"HTTP/1.1 ") == 2
+
+
+def test_too_large_a_body_is_read_and_not_kept(server):
+    client = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    client.request("POST", "/", b"x" * (LARGEST_BODY + 1000))
+
+    assert len(client.getresponse().read()) == LARGEST_BODY + 1
+    client.close()
+
+
+def test_a_client_that_goes_away_harms_nobody(server, capsys):
+    with socket.create_connection(("127.0.0.1", server.server_port)) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nhalf")
+
+    assert get(server, "/") == 200
+    assert capsys.readouterr().err == ""
+
+
+def test_hundreds_are_served_at_the_same_time(server):
+    with ThreadPoolExecutor(300) as clients:
+        began = time.monotonic()
+        statuses = set(clients.map(lambda _: get(server, "/slow"), range(300)))
+
+    assert statuses == {200}
+    assert time.monotonic() - began < 10  # one after the other they would take 90 seconds
+
+
+def test_what_is_under_way_is_answered_before_the_end():
+    server = HttpServer(Echo())
+    server.start()
+    with ThreadPoolExecutor(1) as client:
+        status = client.submit(get, server, "/slow")
+        time.sleep(0.1)
+
+        server.stop()
+
+        assert status.result() == 200
+
+
+def test_an_idle_connection_does_not_delay_the_end():
+    server = HttpServer(Echo())
+    server.start()
+    idle = http.client.HTTPConnection("127.0.0.1", server.server_port)
+    idle.request("GET", "/")
+    idle.getresponse().read()
+
+    began = time.monotonic()
+    server.stop()
+
+    assert time.monotonic() - began < 2
+    assert ends(lambda: not any("process_request" in each.name for each in threading.enumerate()))
+    idle.close()
+
+
+def ends(condition):
+    """Tell whether something comes true within a few seconds: a thread ends when it is given time."""
+    give_up_at = time.monotonic() + 5
+    while not condition() and time.monotonic() < give_up_at:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_each_request_is_reported_with_its_time():
+    seen = []
+    server = HttpServer(Echo(), report=lambda *each: seen.append(each))
+    server.start()
+    get(server, "/a?b")
+    server.stop()
+
+    ((request, response, seconds),) = seen
+    assert (request.path, response.status) == ("/a", 200)
+    assert 0 < seconds < 1

@@ -1,0 +1,73 @@
+"""GET /account/sessions: where somebody is logged in, without anything to log in with."""
+
+import time
+
+import pytest
+
+from tests import stored
+
+
+def listed(call, session):
+    status, body = call("list_sessions", session=session)
+    assert status == 200, body
+    return body["data"]
+
+
+def test_every_session_is_listed_newest_first_and_the_callers_own_is_marked(backend, call, person):
+    alice = person("alice")
+    sessions = [alice.log_in()["session"] for _ in range(3)]
+    for age, key in enumerate(sorted(stored.sessions(backend.items()))):
+        backend.change(key, "SET createdAt = :at", at=int(time.time()) - 1000 * age)
+
+    shown = [listed(call, session) for session in sessions]
+
+    created = [each["createdAt"] for each in shown[0]]
+    assert created == sorted(created, reverse=True)
+    assert len(set(created)) == 3
+    assert [sum(each["current"] for each in view) for view in shown] == [1, 1, 1]
+    assert len({tuple(each["current"] for each in view) for view in shown}) == 3
+
+
+def test_a_list_of_sessions_holds_nothing_to_log_in_with(backend, call, person):
+    alice = person("alice")
+    alice.log_in()
+    secrets = [alice.session.split(".")[1], *(sk[8:] for _, sk in stored.sessions(backend.items()))]
+
+    shown = listed(call, alice.session)
+
+    assert shown[0].keys() == {"createdAt", "lastUsedAt", "expiresAt", "current"}
+    assert not any(secret in repr(shown) for secret in secrets)
+
+
+def test_nobody_sees_the_sessions_of_others(call, person):
+    alice, bob = person("alice"), person("bob")
+    alice.log_in()
+    bob.log_in()
+    bob.log_in()
+
+    assert len(listed(call, alice.session)) == 1
+
+
+def test_an_expired_session_is_not_listed_though_it_still_lies_there(backend, call, person):
+    alice = person("alice")
+    alice.log_in()
+    (expired,) = stored.sessions(backend.items())
+    alice.log_in()
+    backend.change(expired, "SET expiresAt = :end", end=int(time.time()) - 1)
+
+    shown = listed(call, alice.session)
+
+    assert [each["current"] for each in shown] == [True]
+    assert expired in backend.items()
+
+
+@pytest.mark.parametrize(("everywhere", "left"), [(False, 200), (True, 401)])
+def test_logging_out_ends_this_session_or_all(call, person, everywhere, left):
+    alice = person("alice")
+    other = alice.log_in()["session"]
+    alice.log_in()
+
+    alice.log_out(everywhere=everywhere)
+
+    assert call("list_sessions", session=alice.session)[0] == 401
+    assert call("list_sessions", session=other)[0] == left

@@ -1,0 +1,70 @@
+"""Looks into the table: what lies there, and whether its claims agree with its users."""
+
+
+def read_all(dynamodb, table):
+    """Give every item by its key; sets sorted, numbers as integers."""
+    pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    items = [
+        {name: _plain(value) for name, value in raw.items()}
+        for page in pages
+        for raw in page["Items"]
+    ]
+    return {(item["pk"], item["sk"]): item for item in items}
+
+
+def _plain(value):
+    ((kind, content),) = value.items()
+    return int(content) if kind == "N" else sorted(content) if kind == "SS" else content
+
+
+def without_counters(items):
+    """Leave out locks and counters of attempts, which say nothing about what anybody has."""
+    attempts = ("attemptsWindow", "attempts", "proofs")
+    return {
+        key: {name: value for name, value in item.items() if name not in attempts}
+        for key, item in items.items()
+        if not key[0].startswith(("LOCK#", "WECHAT#"))
+    }
+
+
+def profiles(items):
+    return {pk: item for (pk, sk), item in items.items() if sk == "PROFILE"}
+
+
+def phone_claims(items):
+    return {pk: item for (pk, _), item in items.items() if pk.startswith("PHONE#")}
+
+
+def id_claims(items):
+    return {pk: item for (pk, _), item in items.items() if pk.startswith("ID#")}
+
+
+def sessions(items):
+    return {key: item for key, item in items.items() if key[1].startswith("SESSION#")}
+
+
+def contradictions(items):
+    """Tell where claims and users disagree; an empty list is a sound table."""
+    users, numbers, ids = profiles(items), phone_claims(items), id_claims(items)
+    found = []
+    for pk, claim in numbers.items():
+        for owner in claim["owners"]:
+            user = users.get(owner, {})
+            if not pk.endswith(f"#{user.get('phoneIndex')}"):
+                found.append(f"{pk} names {owner}, whose profile has another number")
+            if user.get("userId") != claim["userId"]:
+                found.append(f"{pk} has another userId than its owner {owner}")
+    for pk, claim in ids.items():
+        found += [
+            f"{pk} names {owner}, whose profile has another userId"
+            for owner in claim["owners"]
+            if users.get(owner, {}).get("userId") != pk.removeprefix("ID#")
+        ]
+    for pk, user in users.items():
+        if pk not in ids.get(f"ID#{user['userId']}", {}).get("owners", ()):
+            found.append(f"no ID claim names {pk}")
+        appid, index = pk.split("#")[1], user.get("phoneIndex")
+        if index and pk not in numbers.get(f"PHONE#{appid}#{index}", {}).get("owners", ()):
+            found.append(f"no PHONE claim names {pk}")
+    found += [f"a session of nobody: {pk}" for pk, _ in sessions(items) if pk not in users]
+    return found

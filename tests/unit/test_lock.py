@@ -1,0 +1,85 @@
+"""The lock over all containers: one holder at a time, and none for ever."""
+
+import pytest
+
+from tests.callers import at_once
+from wechat_login.lock import Lock
+from wechat_login.table import Table
+
+
+class Clock:
+    now = 1_800_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def table(dynamodb, table_name):
+    return Table(dynamodb, table_name, time_left=lambda: 10)
+
+
+def lock(table, clock, name="keys"):
+    return Lock(table, name, seconds=60, now=clock)
+
+
+def test_one_holds_it_and_the_next_gets_it_when_it_is_released(table, clock):
+    first, second = lock(table, clock), lock(table, clock)
+    holder = first.acquire()
+    refused = second.acquire()
+
+    first.release(holder)
+
+    assert holder
+    assert refused is None
+    assert second.acquire() not in (None, holder)
+
+
+def test_who_dies_holding_it_loses_it_after_its_seconds(table, clock):
+    lock(table, clock).acquire()
+    clock.now += 60
+    just_before = lock(table, clock).acquire()
+    clock.now += 1
+
+    assert just_before is None
+    assert lock(table, clock).acquire()
+
+
+def test_who_lost_it_cannot_release_it_for_the_next_holder(table, clock):
+    slow, quick, third = (lock(table, clock) for _ in range(3))
+    lost = slow.acquire()
+    clock.now += 61
+    quick.acquire()
+
+    slow.release(lost)
+
+    assert third.acquire() is None
+
+
+def test_releasing_twice_is_no_error(table, clock):
+    held = lock(table, clock)
+    holder = held.acquire()
+
+    held.release(holder)
+    held.release(holder)
+
+    assert held.acquire()
+
+
+def test_locks_of_two_names_are_two_locks(table, clock):
+    assert lock(table, clock, "keys").acquire()
+    assert lock(table, clock, "access-token").acquire()
+
+
+def test_of_many_at_once_one_gets_it(request, table, clock):
+    if "ministack" not in request.node.callspec.id:
+        pytest.skip("races need a real server")
+
+    holders = at_once([lock(table, clock).acquire] * 20)
+
+    assert len([holder for holder in holders if holder]) == 1

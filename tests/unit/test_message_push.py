@@ -1,0 +1,253 @@
+"""WeChat's message push: the official vectors, and what is refused."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from local.simulated_wechat.message_push import encrypt, signature
+from wechat_login.errors import PushRejected
+from wechat_login.message_push import MessagePush, fields
+from wechat_login.table import Table
+
+# https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push
+APPID = "wxba5fad812f8e6fb9"
+TOKEN = "AAAAA"
+AES_KEY = "A" * 43
+SENT_AT = 1714112445
+NONCE = "415670741"
+MSG_SIGNATURE = "046e02f8204d34f8ba5fa3b1db94908f3df2e9b3"
+ENCRYPTED = (
+    "+qdx1OKCy+5JPCBFWw70tm0fJGb2Jmeia4FCB7kao+/Q5c/ohsOzQHi8khUOb05JCpj0JB4RvQMkUyus8TPxLKJG"
+    "QqcvZqzDpVzazhZv6JsXUnnR8XGT740XgXZUXQ7vJVnAG+tE8NUd4yFyjPy7GgiaviNrlCTj+l5kdfMuFUPpRSrf"
+    "MZuMcp3Fn2Pede2IuQrKEYwKSqFIZoNqJ4M8EajAsjLY2km32IIjdf8YL/P50F7mStwntrA2cPDrM1kb6mOcfBgR"
+    "tWygb3VIYnSeOBrebufAlr7F9mFUPAJGj04="
+)
+MESSAGE = {
+    "ToUserName": "gh_97417a04a28d",
+    "FromUserName": "o9AgO5Kd5ggOC-bXrbNODIiE3bGY",
+    "CreateTime": "1714112445",
+    "MsgType": "event",
+    "Event": "debug_demo",
+    "debug_str": "hello world",
+}
+QUERY = {
+    "signature": "6c5c811b55cc85e0e1b54100749188c20beb3f5d",
+    "timestamp": str(SENT_AT),
+    "nonce": NONCE,
+    "openid": "o9AgO5Kd5ggOC-bXrbNODIiE3bGY",
+    "encrypt_type": "aes",
+    "msg_signature": MSG_SIGNATURE,
+}
+BODY = json.dumps({"ToUserName": "gh_97417a04a28d", "Encrypt": ENCRYPTED}).encode()
+
+
+class Nothing:
+    """A table in which there is nothing yet."""
+
+    def get(self, key):
+        assert key[0].startswith("PUSH#")
+
+
+def push(now=SENT_AT, table=None, **how):
+    secrets = {"token": TOKEN, "aes_key": AES_KEY, **how}
+    return MessagePush(
+        table or Nothing(),
+        appid=APPID,
+        token=lambda: secrets["token"],
+        aes_key=lambda: secrets["aes_key"],
+        now=lambda: now,
+    )
+
+
+def sent(message, *, appid=APPID, sent_at=SENT_AT, nonce="1", body=None, aes_key=AES_KEY):
+    """A query and a body as WeChat would make them."""
+    text = message if isinstance(message, bytes) else json.dumps(message).encode()
+    encrypted = encrypt(text, aes_key, appid)
+    made = signature(TOKEN, str(sent_at), nonce, encrypted)
+    query = {"timestamp": str(sent_at), "nonce": nonce, "msg_signature": made}
+    return query, body or json.dumps({"Encrypt": encrypted}).encode()
+
+
+def test_the_official_url_check_is_echoed():
+    query = {
+        "signature": "f464b24fc39322e44b38aa78f5edd27bd1441696",
+        "timestamp": "1714036504",
+        "nonce": "1514711492",
+        "echostr": "4375120948345356249",
+    }
+
+    assert push(now=1714036504).echo(query) == "4375120948345356249"
+
+
+def test_the_official_secure_push_opens():
+    assert push().open(QUERY, BODY) == MESSAGE
+
+
+def test_the_signature_that_is_not_to_be_used_is_not():
+    assert push().open({**QUERY, "signature": "nonsense"}, BODY) == MESSAGE
+    with pytest.raises(PushRejected):
+        push().open({**QUERY, "msg_signature": QUERY["signature"]}, BODY)
+
+
+def test_the_official_plain_push_is_refused():
+    body = json.dumps({**MESSAGE, "CreateTime": 1714037059}).encode()
+    query = {
+        "signature": "899cf89e464efb63f54ddac96b0a0a235f53aa78",
+        "timestamp": "1714037059",
+        "nonce": "486452656",
+    }
+
+    for more in ({}, {"msg_signature": query["signature"]}):
+        with pytest.raises(PushRejected):
+            push(now=1714037059).open({**query, **more}, body)
+
+
+@pytest.mark.parametrize(
+    ("late", "opens"), [(300, True), (301, False), (-300, True), (-301, False)]
+)
+def test_a_push_opens_within_five_minutes_either_way(late, opens):
+    if opens:
+        assert push(now=SENT_AT + late).open(QUERY, BODY) == MESSAGE
+        return
+    with pytest.raises(PushRejected) as refused:
+        push(now=SENT_AT + late).open(QUERY, BODY)
+    assert refused.value.facts == {"why": "timestamp"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        pytest.param({"msg_signature": "0" * 40}, "signature", id="signature"),
+        pytest.param({"msg_signature": ""}, "signature", id="no signature"),
+        pytest.param({"msg_signature": MSG_SIGNATURE.upper()}, "signature", id="upper case"),
+        pytest.param({"msg_signature": "é"}, "signature", id="not ASCII"),
+        pytest.param({"nonce": "1"}, "signature", id="nonce"),
+        pytest.param({"timestamp": "1714112446"}, "signature", id="timestamp"),
+        pytest.param({"timestamp": ""}, "signature", id="no timestamp"),
+    ],
+)
+def test_whatever_is_changed_in_the_query_it_is_refused(changes, why):
+    with pytest.raises(PushRejected) as refused:
+        push().open({**QUERY, **changes}, BODY)
+
+    assert refused.value.facts == {"why": why}
+
+
+@pytest.mark.parametrize("missing", ["msg_signature", "timestamp", "nonce"])
+def test_whatever_is_missing_in_the_query_it_is_refused(missing):
+    query = {name: value for name, value in QUERY.items() if name != missing}
+
+    with pytest.raises(PushRejected):
+        push().open(query, BODY)
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        pytest.param(sent({}, appid="wx" + "f" * 16), "appid", id="another appid"),
+        pytest.param(sent({}, appid=APPID + "0"), "appid", id="a longer appid"),
+        pytest.param(sent({}, appid=""), "appid", id="no appid"),
+        pytest.param(sent(b"\xff" * 20), "encryption", id="no UTF-8"),
+        pytest.param(sent({}, appid="é"), "appid", id="an appid that is no ASCII"),
+    ],
+)
+def test_a_well_signed_message_that_is_not_for_us_is_refused(made, why):
+    with pytest.raises(PushRejected) as refused:
+        push().open(*made)
+
+    assert refused.value.facts == {"why": why}
+
+
+@pytest.mark.parametrize("encrypted", ["", "AAAA", "%%%", "A" * 64, ENCRYPTED[:-4], ENCRYPTED[4:]])
+def test_what_is_well_signed_and_does_not_open_is_refused(encrypted):
+    made = signature(TOKEN, str(SENT_AT), NONCE, encrypted)
+
+    with pytest.raises(PushRejected):
+        push().open({**QUERY, "msg_signature": made}, json.dumps({"Encrypt": encrypted}).encode())
+
+
+def test_another_aes_key_opens_nothing():
+    with pytest.raises(PushRejected):
+        push().open(*sent(MESSAGE, aes_key="B" * 43))
+
+
+def test_a_message_in_xml_opens_as_well():
+    xml = (
+        "<xml><ToUserName><![CDATA[gh_870882ca4b1]]></ToUserName>\n"
+        "<CreateTime>1714112445</CreateTime><Event><![CDATA[a<b]]></Event></xml>"
+    )
+    encrypted = encrypt(xml.encode(), AES_KEY, APPID)
+    made = signature(TOKEN, str(SENT_AT), NONCE, encrypted)
+    body = f"<xml><ToUserName>gh</ToUserName><Encrypt><![CDATA[{encrypted}]]></Encrypt></xml>"
+
+    opened = push().open({**QUERY, "msg_signature": made}, body.encode())
+
+    assert opened == {"ToUserName": "gh_870882ca4b1", "CreateTime": "1714112445", "Event": "a<b"}
+
+
+def test_a_push_that_was_acted_upon_does_not_open_again(dynamodb, table_name):
+    table = Table(dynamodb, table_name, time_left=lambda: 10)
+    first = push(table=table)
+    first.open(QUERY, BODY)
+    opens_until_done = first.open(QUERY, BODY)
+    first.done(QUERY)
+
+    with pytest.raises(PushRejected) as refused:
+        push(table=table).open(QUERY, BODY)
+
+    assert opens_until_done == MESSAGE
+    assert refused.value.facts == {"why": "replay"}
+    kept = table.get((f"PUSH#{APPID}", MSG_SIGNATURE))
+    assert kept["expiresAt"] > SENT_AT + 300
+
+
+@pytest.mark.parametrize("echostr", ["", "a b", "<b>", "x" * 65, "é", "a\nb"])
+def test_what_no_console_would_ask_is_not_echoed(echostr):
+    query = {"timestamp": "1714036504", "nonce": "1", "echostr": echostr}
+    query["signature"] = signature(TOKEN, query["timestamp"], query["nonce"])
+
+    with pytest.raises(PushRejected):
+        push(now=1714036504).echo(query)
+
+
+@pytest.mark.parametrize(
+    ("message", "read"),
+    [
+        pytest.param('{"a": 1, "b": " x "}', {"a": "1", "b": "x"}, id="JSON"),
+        pytest.param("<xml><a>1</a><b><![CDATA[ x ]]></b></xml>", {"a": "1", "b": "x"}, id="XML"),
+        pytest.param("<xml><a><![CDATA[1</a>2]]></a></xml>", {"a": "1</a>2"}, id="CDATA"),
+        pytest.param("<xml></xml>", {"xml": ""}, id="empty XML"),
+        pytest.param("", {}, id="nothing"),
+        pytest.param("[1]", {}, id="a list"),
+        pytest.param("null", {}, id="null"),
+        pytest.param("[" * 100_000, {}, id="deep"),
+        pytest.param("{", {}, id="broken"),
+        pytest.param("<a>&lt;</a>", {"a": "&lt;"}, id="an entity stays as it is"),
+    ],
+)
+def test_fields_are_read_as_text(message, read):
+    assert fields(message) == read
+
+
+@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@given(
+    st.dictionaries(st.text(max_size=10), st.text(max_size=60), max_size=6), st.binary(max_size=300)
+)
+def test_no_request_at_all_makes_it_fail_otherwise(query, body):
+    with pytest.raises(PushRejected):
+        push().open(query, body)
+
+
+@settings(max_examples=1000, derandomize=True, deadline=None, database=None)
+@given(st.integers(0, len(ENCRYPTED) - 1), st.sampled_from("ABCDEFabcdef0123456789+/=% "))
+def test_no_letter_of_a_push_can_be_changed(at, letter):
+    changed = ENCRYPTED[:at] + letter + ENCRYPTED[at + 1 :]
+    body = json.dumps({"Encrypt": changed}).encode()
+
+    if changed == ENCRYPTED:
+        assert push().open(QUERY, body) == MESSAGE
+        return
+    with pytest.raises(PushRejected):
+        push().open(QUERY, body)

@@ -1,0 +1,93 @@
+"""WeChat's opinions: who and what is refused, and that silence refuses nobody."""
+
+import pytest
+
+from wechat_login.errors import (
+    CheckUnavailable,
+    ContentRejected,
+    TooManyAttempts,
+    UserBlocked,
+    WeChatUnavailable,
+)
+from wechat_login.screening import Screening
+from wechat_login.users import User
+
+NEW = User("wx", "o-alice", "id", 0, 0)
+REGISTERED = User("wx", "o-alice", "id", 0, 0, phone_index="index")
+SILENCES = [CheckUnavailable, TooManyAttempts, WeChatUnavailable]
+
+
+class WeChat:
+    """Answers as it is told, and remembers the questions."""
+
+    def __init__(self, says):
+        self.says = says
+        self.asked = []
+
+    def __call__(self, openid, about):
+        self.asked.append((openid, about))
+        if isinstance(self.says, type):
+            raise self.says
+        return self.says
+
+
+def screening(says, *, risk_limit=0, check_content=False):
+    wechat = WeChat(says)
+    return Screening(risk_limit, check_content, wechat, wechat), wechat
+
+
+@pytest.mark.parametrize("limit", range(5))
+@pytest.mark.parametrize("rank", range(5))
+def test_ranks_from_the_limit_on_are_blocked(limit, rank):
+    screen, wechat = screening(rank, risk_limit=limit)
+
+    if limit and rank >= limit:
+        with pytest.raises(UserBlocked):
+            screen.registration(NEW, "192.0.2.1")
+    else:
+        screen.registration(NEW, "192.0.2.1")
+
+    assert wechat.asked == ([("o-alice", "192.0.2.1")] if limit else [])
+
+
+def test_whoever_has_a_number_is_not_ranked():
+    screen, wechat = screening(4, risk_limit=1)
+
+    screen.registration(REGISTERED, "192.0.2.1")
+
+    assert wechat.asked == []
+
+
+@pytest.mark.parametrize("opinion", ["pass", "review", "", "something new"])
+def test_only_what_is_risky_is_rejected(opinion):
+    screen, wechat = screening(opinion, check_content=True)
+
+    screen.text(NEW, "小丽")
+
+    assert wechat.asked == [("o-alice", "小丽")]
+
+
+def test_what_is_risky_is_rejected():
+    screen, _ = screening("risky", check_content=True)
+
+    with pytest.raises(ContentRejected):
+        screen.text(NEW, "小丽")
+
+
+@pytest.mark.parametrize(("check", "text"), [(False, "小丽"), (True, None), (False, None)])
+def test_without_a_text_or_the_setting_wechat_is_not_asked(check, text):
+    screen, wechat = screening("risky", check_content=check)
+
+    screen.text(NEW, text)
+
+    assert wechat.asked == []
+
+
+@pytest.mark.parametrize("silence", SILENCES)
+def test_where_wechat_has_no_opinion_the_user_goes_on(silence):
+    screen, wechat = screening(silence, risk_limit=1, check_content=True)
+
+    screen.registration(NEW, "192.0.2.1")
+    screen.text(NEW, "小丽")
+
+    assert len(wechat.asked) == 2

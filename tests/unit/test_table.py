@@ -1,0 +1,300 @@
+"""The one table: conditions, transactions, and what DynamoDB answers when it is busy."""
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from local.cloudformation import REGION
+from wechat_login.errors import Misconfigured, StorageUnavailable
+from wechat_login.table import ConditionFailed, Delete, Put, Table, Update
+
+NAME = "logins"
+ABSENT = "attribute_not_exists(pk)"
+A, B = ("USER#a", "PROFILE"), ("USER#b", "PROFILE")
+
+
+def item(key, **more):
+    return {"pk": key[0], "sk": key[1], **more}
+
+
+@pytest.fixture
+def table(dynamodb, table_name):
+    return Table(dynamodb, table_name, time_left=lambda: 10.0)
+
+
+@pytest.fixture
+def stubbed():
+    client = boto3.client(
+        "dynamodb", region_name=REGION, aws_access_key_id="local", aws_secret_access_key="local"
+    )
+    with Stubber(client) as stubber:
+        yield client, stubber
+        stubber.assert_no_pending_responses()
+
+
+class Time:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self, seconds):
+        self.left = seconds
+        self.slept = []
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.left -= seconds
+
+    def table(self, client):
+        return Table(client, NAME, lambda: self.left, self.sleep)
+
+
+def test_an_item_comes_back_as_it_was_put(table):
+    whole = item(A, number=7, text="微信", names=frozenset({"x", "y"}))
+
+    table.write(Put(whole))
+
+    assert table.get(A) == whole
+
+
+def test_nothing_is_none(table):
+    assert table.get(A) is None
+
+
+def test_an_absent_value_is_not_written(table):
+    table.write(Put(item(A, unionid=None)))
+
+    assert table.get(A) == item(A)
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**53, 1_800_000_000])
+def test_numbers_stay_exact(table, number):
+    table.write(Put(item(A, number=number)))
+
+    assert table.get(A)["number"] == number
+
+
+def test_two_items_come_in_one_call_in_the_order_asked(table):
+    table.write(Put(item(A, n=1)), Put(item(B, n=2)))
+
+    assert table.get_both(B, A) == (item(B, n=2), item(A, n=1))
+    assert table.get_both(A, ("USER#c", "PROFILE")) == (item(A, n=1), None)
+
+
+def test_items_under_one_key_are_found_by_their_prefix(table):
+    for sk in ("PROFILE", "SESSION#1", "SESSION#2"):
+        table.write(Put({"pk": "USER#a", "sk": sk}))
+    table.write(Put({"pk": "USER#ab", "sk": "SESSION#3"}))
+
+    assert [each["sk"] for each in table.query("USER#a", "SESSION#")] == ["SESSION#1", "SESSION#2"]
+    assert len(table.query("USER#a")) == 3
+    assert table.query("USER#nobody") == []
+
+
+def test_more_than_a_page_of_items_is_found(table):
+    for number in range(30):
+        table.write(Put({"pk": "USER#a", "sk": f"SESSION#{number:02}", "text": "x" * 60_000}))
+
+    assert len(table.query("USER#a", "SESSION#")) == 30
+
+
+def test_a_condition_that_fails_tells_what_lies_there(table):
+    table.write(Put(item(A, n=1)))
+
+    with pytest.raises(ConditionFailed) as refused:
+        table.write(Put(item(A, n=2), ABSENT))
+
+    assert refused.value.items == [item(A, n=1)]
+    assert table.get(A) == item(A, n=1)
+
+
+def test_a_condition_on_nothing_tells_that_nothing_lies_there(table):
+    with pytest.raises(ConditionFailed) as refused:
+        table.write(Update(A, "SET n = :n", "attribute_exists(pk)", {":n": 1}))
+
+    assert refused.value.items == [{}]
+
+
+def test_of_a_refused_transaction_nothing_is_written(table):
+    table.write(Put(item(B, n=1)))
+
+    with pytest.raises(ConditionFailed) as refused:
+        table.write(Put(item(A), ABSENT), Put(item(B, n=2), ABSENT))
+
+    assert refused.value.items == [None, item(B, n=1)]
+    assert table.get(A) is None
+    assert table.get(B) == item(B, n=1)
+
+
+def test_a_transaction_puts_updates_and_deletes(table):
+    table.write(Put(item(A, owners=frozenset({"x"}))), Put(item(B)))
+
+    table.write(
+        Update(A, "ADD owners :o", "contains(owners, :x)", {":o": frozenset({"y"}), ":x": "x"}),
+        Delete(B, "attribute_exists(pk)"),
+        Put({"pk": "ID#1", "sk": "OWNER"}, ABSENT),
+    )
+
+    assert table.get(A)["owners"] == {"x", "y"}
+    assert table.get(B) is None
+    assert table.get(("ID#1", "OWNER")) is not None
+
+
+def test_deleting_nothing_is_no_error(table):
+    table.write(Delete(A))
+
+    assert table.get(A) is None
+
+
+@pytest.mark.parametrize(
+    "write", [Delete(A, "n = :n", {":n": 2}), Update(A, "SET m = :n", "n = :n", {":n": 2})]
+)
+def test_a_single_write_keeps_its_condition(table, write):
+    table.write(Put(item(A, n=1)))
+
+    with pytest.raises(ConditionFailed):
+        table.write(write)
+
+    assert table.get(A) == item(A, n=1)
+
+
+CONFLICT = {"CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}]}
+
+
+def cancel(stubber, *reasons):
+    stubber.add_client_error(
+        "transact_write_items",
+        "TransactionCanceledException",
+        modeled_fields={"CancellationReasons": list(reasons)},
+    )
+
+
+def test_a_conflict_with_another_transaction_is_tried_again(stubbed):
+    client, stubber = stubbed
+    cancel(stubber, {"Code": "TransactionConflict"}, {"Code": "None"})
+    cancel(stubber, {"Code": "None"}, {"Code": "TransactionConflict"})
+    stubber.add_response("transact_write_items", {})
+    time = Time(10)
+
+    time.table(client).write(Put(item(A)), Put(item(B)))
+
+    assert len(time.slept) == 2
+
+
+def test_a_conflict_of_a_single_write_is_tried_again(stubbed):
+    client, stubber = stubbed
+    stubber.add_client_error("put_item", "TransactionConflictException")
+    stubber.add_response("put_item", {})
+
+    Time(10).table(client).write(Put(item(A)))
+
+
+def test_a_failed_condition_beside_a_conflict_is_a_refusal(stubbed):
+    client, stubber = stubbed
+    cancel(
+        stubber,
+        {"Code": "TransactionConflict"},
+        {"Code": "ConditionalCheckFailed", "Item": {"pk": {"S": "USER#b"}, "sk": {"S": "PROFILE"}}},
+    )
+
+    with pytest.raises(ConditionFailed) as refused:
+        Time(10).table(client).write(Put(item(A)), Put(item(B), ABSENT))
+
+    assert refused.value.items == [None, item(B)]
+
+
+def test_conflicts_without_end_are_told_before_the_time_is_over(stubbed):
+    client, stubber = stubbed
+    for _ in range(200):
+        cancel(stubber, {"Code": "TransactionConflict"}, {"Code": "None"})
+    time = Time(5)
+
+    with pytest.raises(StorageUnavailable) as failure:
+        time.table(client).write(Put(item(A)), Put(item(B)))
+
+    assert failure.value.retry_after
+    assert time.left > 0
+    stubber._queue.clear()  # noqa: SLF001  Only as many were used as there was time for.
+
+
+def test_what_was_left_unprocessed_is_asked_for_again(stubbed):
+    client, stubber = stubbed
+    keys = {key: {"pk": {"S": key[0]}, "sk": {"S": key[1]}} for key in (A, B)}
+    wanted = {"ConsistentRead": True}
+    stubber.add_response(
+        "batch_get_item",
+        {
+            "Responses": {NAME: [keys[A]]},
+            "UnprocessedKeys": {NAME: {"Keys": [keys[B]], "ConsistentRead": True}},
+        },
+        {"RequestItems": {NAME: {"Keys": [keys[A], keys[B]], **wanted}}},
+    )
+    stubber.add_response(
+        "batch_get_item",
+        {"Responses": {NAME: [keys[B]]}, "UnprocessedKeys": {}},
+        {"RequestItems": {NAME: {"Keys": [keys[B]], **wanted}}},
+    )
+
+    assert Time(10).table(client).get_both(A, B) == (item(A), item(B))
+
+
+def test_what_stays_unprocessed_is_told_in_time(stubbed):
+    client, stubber = stubbed
+    left = {NAME: {"Keys": [{"pk": {"S": "USER#a"}, "sk": {"S": "PROFILE"}}]}}
+    for _ in range(100):
+        stubber.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
+    time = Time(5)
+
+    with pytest.raises(StorageUnavailable):
+        time.table(client).get_both(A, B)
+
+    assert time.left > 0
+    stubber._queue.clear()  # noqa: SLF001  Only as many were used as there was time for.
+
+
+OPERATIONS = [
+    pytest.param("get_item", lambda table: table.get(A), id="get"),
+    pytest.param("batch_get_item", lambda table: table.get_both(A, B), id="get both"),
+    pytest.param("query", lambda table: table.query("USER#a"), id="query"),
+    pytest.param("put_item", lambda table: table.write(Put(item(A))), id="put"),
+    pytest.param("update_item", lambda table: table.write(Update(A, "SET n = m")), id="update"),
+    pytest.param("delete_item", lambda table: table.write(Delete(A)), id="delete"),
+    pytest.param(
+        "transact_write_items", lambda table: table.write(Delete(A), Delete(B)), id="transaction"
+    ),
+]
+
+
+@pytest.mark.parametrize(("operation", "act"), OPERATIONS)
+@pytest.mark.parametrize(
+    "code", ["ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError"]
+)
+def test_a_busy_dynamodb_is_storage_unavailable(stubbed, operation, act, code):
+    client, stubber = stubbed
+    stubber.add_client_error(operation, code, "quoting USER#a")
+
+    with pytest.raises(StorageUnavailable) as failure:
+        act(Time(10).table(client))
+
+    assert failure.value.facts["aws"] == code
+    assert "USER#a" not in f"{failure.value!r}"
+    assert failure.value.__context__ is None
+
+
+@pytest.mark.parametrize(("operation", "act"), OPERATIONS)
+@pytest.mark.parametrize(
+    "code", ["AccessDeniedException", "ResourceNotFoundException", "ValidationException"]
+)
+def test_what_an_operator_has_to_mend_is_misconfigured(stubbed, operation, act, code):
+    client, stubber = stubbed
+    stubber.add_client_error(operation, code, "quoting USER#a")
+
+    with pytest.raises(Misconfigured) as failure:
+        act(Time(10).table(client))
+
+    assert "USER#a" not in f"{failure.value!r}"
+    assert failure.value.__context__ is None
+
+
+def test_writes_do_not_show_what_they_hold():
+    writes = [Put(item(A, phone="sealed!")), Update(A, "SET p = :p", "", {":p": "sealed!"})]
+
+    assert "sealed!" not in repr(writes)

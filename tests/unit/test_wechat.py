@@ -1,0 +1,586 @@
+"""The client of WeChat's API: what each answer means, and that nothing secret hangs on an error."""
+
+import json
+import socket
+import threading
+import traceback
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from wechat_login import errors
+from wechat_login.errors import LoginError, Misconfigured, WeChatUnavailable
+from wechat_login.wechat import Identity, NewAccessToken, WeChatClient
+
+APPID, SECRET, CODE = "wx1234567890abcdef", "5ecre7" * 5, "c0de" * 8
+TOKEN, OPENID = "92_t0ken" * 8, "oI7xAlice012345678901234567A"
+PHONE = {
+    "phoneNumber": "13800138000",
+    "purePhoneNumber": "13800138000",
+    "countryCode": "86",
+    "watermark": {"timestamp": 1637744274, "appid": APPID},
+}
+
+
+class Upstream:
+    """A server on the loopback address that answers each request with the next of its bodies."""
+
+    def __init__(self):
+        self.requests = []
+        self.answers = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def say(self, *bodies):
+        self.answers += [
+            body if isinstance(body, bytes) else json.dumps(body).encode() for body in bodies
+        ]
+
+    def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                self.requests.append(_read(connection))
+                body = self.answers.pop(0)
+                head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}"
+                connection.sendall(f"{head}\r\nConnection: close\r\n\r\n".encode() + body)
+
+
+def _read(connection):
+    request = b""
+    while b"\r\n\r\n" not in request:
+        request += connection.recv(65536)
+    head, _, body = request.partition(b"\r\n\r\n")
+    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
+    wanted = int(lengths[0].partition(b":")[2]) if lengths else 0
+    while len(body) < wanted:
+        body += connection.recv(65536)
+    return head.decode(), body.decode()
+
+
+@pytest.fixture
+def upstream():
+    server = Upstream()
+    yield server
+    server.close()
+
+
+class Seconds:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self, left=20.0):
+        self.left = left
+
+    def sleep(self, seconds):
+        self.left -= seconds
+
+
+def client_of(url, observed=None, seconds=None, **changes):
+    seconds = seconds or Seconds()
+    return WeChatClient(
+        **{
+            "url": url,
+            "appid": APPID,
+            "app_secret": lambda: SECRET,
+            "renewed_app_secret": lambda: SECRET,
+            "with_access_token": lambda call: call(TOKEN),
+            "connect_timeout": 2,
+            "read_timeout": 5,
+            "time_left": lambda: seconds.left,
+            "observe": lambda *what: (observed if observed is not None else []).append(what),
+            "sleep": seconds.sleep,
+            **changes,
+        }
+    )
+
+
+@pytest.fixture
+def client(upstream):
+    return client_of(upstream.url)
+
+
+# Row by row from the official pages and the error list they link to:
+# https://developers.weixin.qq.com/doc/oplatform/developers/errCode/
+LOGIN_ERRORS = [
+    (-1, errors.WeChatUnavailable),
+    (40001, errors.Misconfigured),
+    (40002, errors.Misconfigured),
+    (40003, errors.BadRequest),
+    (40013, errors.Misconfigured),
+    (40014, errors.AccessTokenRejected),
+    (40029, errors.CodeRejected),
+    (40097, errors.Misconfigured),
+    (40125, errors.AppSecretRejected),
+    (40129, errors.Misconfigured),
+    (40163, errors.CodeRejected),
+    (40164, errors.Misconfigured),
+    (40226, errors.UserBlocked),
+    (40230, errors.Misconfigured),
+    (40240, errors.Misconfigured),
+    (40243, errors.Misconfigured),
+    (41001, errors.Misconfigured),
+    (41002, errors.Misconfigured),
+    (41004, errors.Misconfigured),
+    (41008, errors.BadRequest),
+    (42001, errors.AccessTokenRejected),
+    (43001, errors.Misconfigured),
+    (43002, errors.Misconfigured),
+    (43003, errors.Misconfigured),
+    (43104, errors.Misconfigured),
+    (44002, errors.Misconfigured),
+    (44991, errors.TooManyAttempts),
+    (45009, errors.Misconfigured),
+    (45011, errors.TooManyAttempts),
+    (45035, errors.Misconfigured),
+    (47001, errors.Misconfigured),
+    (48001, errors.Misconfigured),
+    (48004, errors.Misconfigured),
+    (48006, errors.Misconfigured),
+    (48017, errors.Misconfigured),
+    (50002, errors.Misconfigured),
+    (50004, errors.Misconfigured),
+    (50007, errors.Misconfigured),
+    (61003, errors.Misconfigured),
+    (61004, errors.Misconfigured),
+    (61007, errors.Misconfigured),
+    (61010, errors.CheckUnavailable),
+    (61024, errors.Misconfigured),
+    (61080, errors.CheckUnavailable),
+    (61081, errors.CheckUnavailable),
+    (61451, errors.Misconfigured),
+    (87007, errors.CodeRejected),
+    (87008, errors.Misconfigured),
+    (87009, errors.CodeRejected),
+    (87014, errors.BadRequest),
+    (89002, errors.Misconfigured),
+    (89501, errors.Misconfigured),
+    (89503, errors.Misconfigured),
+    (89506, errors.Misconfigured),
+    (89507, errors.Misconfigured),
+    (9410009, errors.Misconfigured),
+    (12345, errors.Misconfigured),
+]
+
+
+@pytest.mark.parametrize(("errcode", "error"), LOGIN_ERRORS)
+def test_an_errcode_of_login_means(upstream, client, errcode, error):
+    upstream.say(*[{"errcode": errcode, "errmsg": "…"}] * 3)
+
+    with pytest.raises(LoginError) as raised:
+        client.jscode2session(CODE)
+
+    assert type(raised.value) is error
+    assert raised.value.facts["errcode"] == errcode
+
+
+@pytest.mark.parametrize(
+    ("errcode", "error"),
+    [
+        (-1, errors.WeChatUnavailable),
+        (40001, errors.AccessTokenRejected),
+        (40013, errors.Misconfigured),
+        (40014, errors.AccessTokenRejected),
+        (40029, errors.CodeRejected),
+        (41001, errors.Misconfigured),
+        (42001, errors.AccessTokenRejected),
+        (44002, errors.Misconfigured),
+        (45011, errors.TooManyAttempts),
+        (47001, errors.Misconfigured),
+        (48001, errors.Misconfigured),
+    ],
+)
+def test_an_errcode_of_the_phone_number_means(upstream, client, errcode, error):
+    upstream.say(*[{"errcode": errcode, "errmsg": "…"}] * 3)
+
+    with pytest.raises(LoginError) as raised:
+        client.getuserphonenumber(CODE, OPENID)
+
+    assert type(raised.value) is error
+
+
+@pytest.mark.parametrize(
+    ("errcode", "error"),
+    [
+        (-1, errors.WeChatUnavailable),
+        (40001, errors.AppSecretRejected),
+        (40002, errors.Misconfigured),
+        (40013, errors.Misconfigured),
+        (40125, errors.AppSecretRejected),
+        (40164, errors.Misconfigured),
+        (40243, errors.Misconfigured),
+        (41002, errors.Misconfigured),
+        (43002, errors.Misconfigured),
+        (45009, errors.Misconfigured),
+        (45011, errors.TooManyAttempts),
+        (89503, errors.Misconfigured),
+        (89507, errors.Misconfigured),
+    ],
+)
+def test_an_errcode_of_the_access_token_means(upstream, client, errcode, error):
+    upstream.say(*[{"errcode": errcode, "errmsg": "…"}] * 3)
+
+    with pytest.raises(LoginError) as raised:
+        client.stable_token()
+
+    assert type(raised.value) is error
+
+
+@pytest.mark.parametrize("errcode", [40029, "40029", " 40029", 40029.0])
+def test_an_errcode_is_a_number_however_it_is_written(upstream, client, errcode):
+    upstream.say({"errcode": errcode, "errmsg": "invalid code"})
+
+    with pytest.raises(errors.CodeRejected):
+        client.jscode2session(CODE)
+
+
+@pytest.mark.parametrize(
+    ("errmsg", "rid"),
+    [
+        ("invalid code, rid: 66c69111-4157f271-729ca238", "66c69111-4157f271-729ca238"),
+        ("system error rid: 62fc600e-2a276b1a-3991fa3f", "62fc600e-2a276b1a-3991fa3f"),
+        ("code blocked, hints: [ req_id: qEjdmsNre-EYNDhA ]", "qEjdmsNre-EYNDhA"),
+        (
+            "invalid code hint: [WiEBWV0sf-Te2URA] rid: 66165fe0-612cb3df-20194ddf",
+            "66165fe0-612cb3df-20194ddf",
+        ),
+        ("api minute-quota reach limit, must slower, retry next minute", None),
+        (None, None),
+        (17, None),
+    ],
+)
+def test_wechats_request_id_goes_to_the_facts(upstream, client, errmsg, rid):
+    upstream.say({"errcode": 40013, "errmsg": errmsg})
+
+    with pytest.raises(Misconfigured) as raised:
+        client.jscode2session(CODE)
+
+    assert raised.value.facts.get("rid") == rid
+
+
+def test_an_address_that_is_not_whitelisted_is_named_to_the_operator(upstream, client):
+    errmsg = "invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist, rid: 6622-63-3e"
+    upstream.say({"errcode": 40164, "errmsg": errmsg})
+
+    with pytest.raises(Misconfigured) as raised:
+        client.jscode2session(CODE)
+
+    assert raised.value.facts["refused_ip"] == "203.0.113.7"
+    assert "203.0.113.7" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "identity"),
+    [
+        pytest.param(
+            {"session_key": "a2V5", "openid": OPENID, "unionid": "oU"},
+            Identity(OPENID, "oU", "a2V5"),
+            id="all",
+        ),
+        pytest.param(
+            {"session_key": "a2V5", "openid": OPENID},
+            Identity(OPENID, None, "a2V5"),
+            id="no unionid",
+        ),
+        pytest.param({"openid": OPENID, "unionid": ""}, Identity(OPENID), id="empty unionid"),
+        pytest.param(
+            {"errcode": 0, "errmsg": "ok", "openid": OPENID}, Identity(OPENID), id="errcode 0"
+        ),
+        pytest.param({"errcode": None, "openid": OPENID}, Identity(OPENID), id="errcode null"),
+    ],
+)
+def test_a_login_answer_is_read(upstream, client, answer, identity):
+    upstream.say(answer)
+
+    assert client.jscode2session(CODE) == identity
+
+
+def test_login_asks_with_get_and_everything_in_the_query(upstream, client):
+    upstream.say({"openid": OPENID})
+
+    client.jscode2session(CODE)
+
+    ((head, body),) = upstream.requests
+    query = f"appid={APPID}&secret={SECRET}&js_code={CODE}&grant_type=authorization_code"
+    assert head.splitlines()[0] == f"GET /sns/jscode2session?{query} HTTP/1.1"
+    assert body == ""
+
+
+def test_the_phone_number_is_asked_with_the_openid(upstream, client):
+    upstream.say({"errcode": 0, "errmsg": "ok", "phone_info": PHONE})
+
+    number = client.getuserphonenumber(CODE, OPENID)
+
+    ((head, body),) = upstream.requests
+    path = f"/wxa/business/getuserphonenumber?access_token={TOKEN}"
+    assert head.splitlines()[0] == f"POST {path} HTTP/1.1"
+    assert json.loads(body) == {"code": CODE, "openid": OPENID}
+    assert number.e164 == "+8613800138000"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_the_access_token_is_the_stable_one(upstream, client, force):
+    upstream.say({"access_token": TOKEN, "expires_in": 345})
+
+    token = client.stable_token(force_refresh=force)
+
+    ((head, body),) = upstream.requests
+    assert head.splitlines()[0] == "POST /cgi-bin/stable_token HTTP/1.1"
+    assert json.loads(body) == {
+        "grant_type": "client_credential",
+        "appid": APPID,
+        "secret": SECRET,
+        "force_refresh": force,
+    }
+    assert token == NewAccessToken(TOKEN, 345)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"access_token": TOKEN},
+        {"expires_in": 7200},
+        {"access_token": None, "expires_in": 7200},
+        {"access_token": "", "expires_in": 7200},
+        {"access_token": TOKEN, "expires_in": None},
+        {"access_token": TOKEN, "expires_in": "soon"},
+        {"access_token": TOKEN, "expires_in": []},
+        b'{"access_token": "92_t", "expires_in": 1e999}',
+    ],
+    ids=str,
+)
+def test_what_is_no_access_token_is_not_taken_for_one(upstream, client, answer):
+    upstream.say(answer)
+
+    with pytest.raises(WeChatUnavailable):
+        client.stable_token()
+
+
+@pytest.mark.parametrize(
+    ("phone", "error"),
+    [
+        pytest.param(None, errors.WeChatUnavailable, id="null"),
+        pytest.param([], errors.WeChatUnavailable, id="array"),
+        pytest.param({}, errors.CodeRejected, id="empty"),
+        pytest.param({**PHONE, "watermark": None}, errors.CodeRejected, id="no watermark"),
+        pytest.param(
+            {**PHONE, "watermark": {"appid": "wxother"}}, errors.CodeRejected, id="other app"
+        ),
+        pytest.param({**PHONE, "purePhoneNumber": "1 2"}, errors.BadRequest, id="no number"),
+        pytest.param({**PHONE, "countryCode": None}, errors.BadRequest, id="no country code"),
+    ],
+)
+def test_what_is_no_phone_number_of_our_app_is_refused(upstream, client, phone, error):
+    upstream.say({"errcode": 0, "errmsg": "ok", "phone_info": phone})
+
+    with pytest.raises(LoginError) as raised:
+        client.getuserphonenumber(CODE, OPENID)
+
+    assert type(raised.value) is error
+
+
+@pytest.mark.parametrize("unionid", [7, True, ["oU"], {"a": 1}])
+def test_a_unionid_that_is_no_text_is_not_kept(upstream, client, unionid):
+    upstream.say({"openid": OPENID, "unionid": unionid})
+
+    try:
+        identity = client.jscode2session(CODE)
+    except WeChatUnavailable:
+        return
+
+    assert identity.unionid is None
+
+
+def test_busy_is_asked_once_more_and_then_believed(upstream, client):
+    upstream.say({"errcode": -1, "errmsg": "system error"}, {"openid": OPENID})
+
+    assert client.jscode2session(CODE).openid == OPENID
+    assert len(upstream.requests) == 2
+
+
+def test_without_time_nobody_is_asked(upstream):
+    client = client_of(upstream.url, seconds=Seconds(2.0))
+
+    with pytest.raises(WeChatUnavailable) as raised:
+        client.jscode2session(CODE)
+
+    assert raised.value.facts["why"] == "no time left"
+    assert upstream.requests == []
+
+
+def test_each_try_is_observed_without_its_secrets(upstream):
+    observed = []
+    client = client_of(upstream.url, observed)
+    upstream.say({"errcode": -1}, {"errcode": 40029})
+
+    with pytest.raises(errors.CodeRejected):
+        client.jscode2session(CODE)
+
+    assert [(path, said) for path, said, _ in observed] == [
+        ("/sns/jscode2session", -1),
+        ("/sns/jscode2session", 40029),
+    ]
+    assert all(ms >= 0 for *_, ms in observed)
+
+
+def test_a_secret_that_was_rotated_is_read_again_once(upstream):
+    secrets = {"app_secret": lambda: "old", "renewed_app_secret": lambda: "new"}
+    client = client_of(upstream.url, **secrets)
+    upstream.say({"errcode": 40125}, {"openid": OPENID})
+
+    client.jscode2session(CODE)
+
+    assert "secret=old" in upstream.requests[0][0]
+    assert "secret=new" in upstream.requests[1][0]
+
+
+def test_a_secret_that_is_simply_wrong_is_not_tried_again(upstream, client):
+    upstream.say({"errcode": 40125})
+
+    with pytest.raises(errors.AppSecretRejected):
+        client.jscode2session(CODE)
+
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.weixin.qq.com",
+        "http://127.0.0.1.example",
+        "http://localhost.example",
+        "ftp://127.0.0.1",
+        "api.weixin.qq.com",
+        "",
+    ],
+)
+def test_a_secret_is_not_sent_in_clear_over_a_network(url):
+    with pytest.raises(Misconfigured):
+        client_of(url)
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
+)
+@given(
+    some.one_of(
+        some.binary(max_size=200),
+        some.recursive(
+            some.none() | some.booleans() | some.floats() | some.integers() | some.text(),
+            lambda inner: (
+                some.lists(inner)
+                | some.dictionaries(
+                    some.sampled_from(
+                        ["errcode", "errmsg", "openid", "unionid", "session_key", "x"]
+                    ),
+                    inner,
+                )
+            ),
+            max_leaves=8,
+        ),
+    )
+)
+def test_whatever_wechat_says_there_is_an_identity_or_an_error_of_ours(upstream, client, said):
+    upstream.answers.clear()
+    upstream.say(*[said if isinstance(said, bytes) else json.dumps(said).encode()] * 3)
+
+    try:
+        identity = client.jscode2session(CODE)
+    except LoginError:
+        return
+
+    assert isinstance(identity.openid, str)
+
+
+def everything_about(error):
+    """Give all that a log, a debugger or a crash report could show of an exception."""
+    shown = ["".join(traceback.format_exception(error)), repr(error), str(error), repr(vars(error))]
+    link, seen = error, []
+    while link is not None and link not in seen:
+        seen.append(link)
+        shown += [repr(link), repr(link.args), repr(vars(link))]
+        link = link.__cause__ or link.__context__
+    return "\n".join(shown)
+
+
+CALLS = [
+    pytest.param(lambda client: client.jscode2session(CODE), id="login"),
+    pytest.param(lambda client: client.getuserphonenumber(CODE, OPENID), id="phone"),
+    pytest.param(lambda client: client.stable_token(), id="token"),
+]
+ANSWERS = [
+    pytest.param(
+        json.dumps({"errcode": 40029, "errmsg": f"{CODE} {SECRET}"}).encode(), id="errcode"
+    ),
+    pytest.param(f'{{"session_key": "{SECRET}", "openid": ""}}'.encode(), id="no openid"),
+    pytest.param(f'{{"access_token": "{TOKEN}"'.encode(), id="half a body"),
+    pytest.param(json.dumps({"phone_info": {**PHONE, "countryCode": "x"}}).encode(), id="number"),
+    pytest.param(b"", id="nothing"),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_error_shows_no_secret_wherever_one_looks(upstream, client, call, answer):
+    upstream.say(*[answer] * 3)
+
+    with pytest.raises(LoginError) as raised:
+        call(client)
+
+    shown = everything_about(raised.value)
+    for secret in (SECRET, CODE, TOKEN, "13800138000", upstream.url):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_failed_connection_shows_no_address(call):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    client = client_of(url)
+
+    with pytest.raises(WeChatUnavailable) as raised:
+        call(client)
+
+    shown = everything_about(raised.value)
+    for secret in (SECRET, CODE, TOKEN, url):
+        assert secret not in shown
+    assert raised.value.__context__ is raised.value.__cause__ is None
+
+
+def test_what_the_client_returns_does_not_show_its_secrets(upstream, client):
+    upstream.say(
+        {"openid": OPENID, "session_key": "a2V5"}, {"access_token": TOKEN, "expires_in": 1}
+    )
+
+    shown = f"{client.jscode2session(CODE)!r} {client.stable_token()!r} {client!r}"
+
+    assert "a2V5" not in shown
+    assert TOKEN not in shown
+    assert SECRET not in shown
+
+
+def test_the_environments_proxy_is_not_asked(upstream, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "")
+    upstream.say({"openid": OPENID})
+
+    assert client_of(upstream.url).jscode2session(CODE).openid == OPENID
+
+
+def test_chinese_is_sent_as_it_is_because_wechat_counts_characters(upstream, client):
+    upstream.say({"errcode": 0, "result": {"suggest": "pass"}})
+
+    client.msg_sec_check(OPENID, "微信")
+
+    assert "微信" in upstream.requests[0][1]
