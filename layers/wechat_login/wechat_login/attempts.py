@@ -1,21 +1,18 @@
 """Counts what a user may try only so often, because it costs money or could be guessed at.
 
-pk                        sk                    holds
-USER#<appid>#<openid>     ATTEMPTS#<window>     attempts, proofs (hashes), expiresAt
+The count lies in the user's own record, so that it is erased with it: `attemptsWindow`, `attempts`
+and `proofs`, the hashes of what was tried.
 """
 
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from wechat_login.errors import TooManyAttempts
+from wechat_login.errors import SessionInvalid, TooManyAttempts
 from wechat_login.table import ConditionFailed, Item, Table, Update, Value
 
 if TYPE_CHECKING:
     from wechat_login.users import User
-
-BELOW_LIMIT = "(attribute_not_exists(attempts) OR attempts < :limit)"
-NEW_PROOF = "(attribute_not_exists(proofs) OR NOT contains(proofs, :proof))"
 
 
 class Attempts:
@@ -37,11 +34,27 @@ class Attempts:
     def begin(self, user: "User", proof: str) -> bool:
         """Count an attempt with this proof, or return False if another has begun with the same.
 
-        Raises `TooManyAttempts`.
+        Raises `TooManyAttempts`, and `SessionInvalid` when the user was erased meanwhile.
         """
-        values: dict[str, Value] = {":proof": proof, ":proofs": frozenset({proof})}
-        change = "SET expiresAt = :ends ADD attempts :one, proofs :proofs"
-        found = self._count(user, change, f"{BELOW_LIMIT} AND {NEW_PROOF}", values)
+        window = self._window()
+        new: dict[str, Value] = {":window": window, ":one": 1, ":proofs": frozenset({proof})}
+        if user.attempts_window != window:
+            first = Update(
+                user.key,
+                "SET attemptsWindow = :window, attempts = :one, proofs = :proofs",
+                "attribute_exists(pk) AND"
+                " (attribute_not_exists(attemptsWindow) OR attemptsWindow < :window)",
+                new,
+            )
+            if self._refused(first) is None:
+                return True
+        another = Update(
+            user.key,
+            "ADD attempts :one, proofs :proofs",
+            "attemptsWindow = :window AND attempts < :limit AND NOT contains(proofs, :proof)",
+            {**new, ":limit": self._limit, ":proof": proof},
+        )
+        found = self._refused(another)
         if found is None:
             return True
         if proof in found.get("proofs", ()):
@@ -49,26 +62,31 @@ class Attempts:
         raise self._too_many()
 
     def begin_again(self, user: "User") -> None:
-        """Count an attempt with a proof that was begun with before. Raises `TooManyAttempts`."""
-        change = "SET expiresAt = :ends ADD attempts :one"
-        if self._count(user, change, BELOW_LIMIT, {}) is not None:
+        """Count an attempt with a proof that was begun with before. Raises like `begin`."""
+        again = Update(
+            user.key,
+            "ADD attempts :one",
+            "attemptsWindow = :window AND attempts < :limit",
+            {":window": self._window(), ":one": 1, ":limit": self._limit},
+        )
+        if self._refused(again) is not None:
             raise self._too_many()
 
-    def _count(
-        self, user: "User", change: str, condition: str, values: dict[str, Value]
-    ) -> Item | None:
-        """Make the change, or return what was found where its condition did not hold."""
-        window = int(self._now()) // self._seconds
-        values = {**values, ":one": 1, ":limit": self._limit, ":ends": self._ends()}
-        key = (user.key[0], f"ATTEMPTS#{window}")
+    def _refused(self, change: Update) -> Item | None:
+        """Make a change and return None, or what was found where its condition did not hold."""
         try:
-            self._table.write(Update(key, change, condition, values))
+            self._table.write(change)
         except ConditionFailed as refused:
-            return refused.items[0] or {}
-        return None
+            found = refused.items[0]
+        else:
+            return None
+        if not found:
+            raise SessionInvalid(why="erased meanwhile")
+        return found
 
-    def _ends(self) -> int:
-        return (int(self._now()) // self._seconds + 1) * self._seconds
+    def _window(self) -> int:
+        return int(self._now()) // self._seconds
 
     def _too_many(self) -> TooManyAttempts:
-        return TooManyAttempts(retry_after=max(1, self._ends() - int(self._now())))
+        ends = (self._window() + 1) * self._seconds
+        return TooManyAttempts(retry_after=max(1, ends - int(self._now())))

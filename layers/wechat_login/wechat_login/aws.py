@@ -11,7 +11,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # Answers rather than failures: the caller asked a question and looks at the reply.
-ANSWERS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
+ANSWERS = frozenset(
+    {
+        "ConditionalCheckFailedException",
+        "TransactionCanceledException",
+        "TransactionConflictException",
+    }
+)
 # What only an operator can mend. Everything else may pass by itself.
 FOR_THE_OPERATOR = frozenset(
     {

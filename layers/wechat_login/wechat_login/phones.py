@@ -236,7 +236,12 @@ class Phones:
             as_seen: dict[str, Value] = {":seen": seen.owners}
             writes["number"] = _join(number, bound, "owners = :seen", as_seen)
             if bound.user_id != user.user_id:
-                writes["account"] = _join(id_key(bound.user_id), bound, "attribute_exists(pk)", {})
+                writes["account"] = Update(
+                    id_key(bound.user_id),
+                    "ADD owners :me",
+                    "attribute_exists(pk)",
+                    {":me": frozenset({me})},
+                )
                 writes["id"] = leave(id_key(user.user_id), me, seen.id_sharers)
         else:
             raise PhoneTaken
@@ -305,7 +310,7 @@ def _set_phone(user: User, bound: User) -> Update:
 
 
 def _join(claim: Key, bound: User, condition: str, values: dict[str, Value]) -> Update:
-    """Return the write that adds the user to a claim's owners."""
+    """Return the write that adds the user to a number's owners."""
     values = {**values, ":me": frozenset({bound.key[0]}), ":id": bound.user_id}
     return Update(claim, "SET userId = :id ADD owners :me", condition, values)
 

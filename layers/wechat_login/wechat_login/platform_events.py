@@ -51,8 +51,6 @@ class PlatformEvents:
     def _revoke(self, openid: str, at: int, revoked: set[str]) -> str:
         if PHONE in revoked:
             self.phones.forget(openid, unless_newer_than=at)
-        names = sorted({name for info in revoked for name in PROFILE_FIELDS.get(info, ())})
-        user = self.users.find(openid)
-        if names and user and (user.updated_at or 0) <= at:
-            self.users.update_profile(user, dict.fromkeys(names))
+        for name in sorted({name for info in revoked for name in PROFILE_FIELDS.get(info, ())}):
+            self.users.forget_profile(openid, name, unless_newer_than=at)
         return "revoked " + ",".join(sorted(revoked))

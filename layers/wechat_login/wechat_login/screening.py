@@ -1,6 +1,7 @@
 """WeChat's optional opinions: of a user who registers, and of a text that others will see.
 
-Both are a second line of defence, so where WeChat cannot be asked the user goes on.
+Both are a second line of defence, so where WeChat has no opinion, for whatever reason, the user
+goes on.
 """
 
 import logging
@@ -8,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wechat_login.errors import ContentRejected, TooManyAttempts, UserBlocked, WeChatUnavailable
+from wechat_login.errors import ContentRejected, LoginError, UserBlocked
 
 if TYPE_CHECKING:
     from wechat_login.users import User
@@ -31,7 +32,7 @@ class Screening:
             return
         try:
             rank = self.risk_rank(user.openid, client_ip)
-        except (WeChatUnavailable, TooManyAttempts) as failure:
+        except LoginError as failure:
             log.warning("risk_rank_skipped", extra={"facts": failure.facts})
             return
         if rank >= self.risk_limit:
@@ -43,7 +44,7 @@ class Screening:
             return
         try:
             opinion = self.opinion(user.openid, text)
-        except (WeChatUnavailable, TooManyAttempts) as failure:
+        except LoginError as failure:
             log.warning("content_check_skipped", extra={"facts": failure.facts})
             return
         if opinion == "risky":

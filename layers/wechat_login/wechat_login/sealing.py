@@ -11,10 +11,14 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from Crypto.Cipher import AES
 
 from wechat_login.errors import SealBroken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -28,13 +32,17 @@ class Keyring:
     current: str
     keys: dict[str, bytes] = field(repr=False)
     index_key: bytes = field(repr=False)
+    renewed: "Callable[[], Keyring] | None" = field(default=None, repr=False)
 
     @classmethod
-    def from_json(cls, text: str) -> "Keyring":
-        """Read a keyring as `new_keyring` makes it."""
+    def from_json(cls, text: str, renewed: "Callable[[], Keyring] | None" = None) -> "Keyring":
+        """Read a keyring as `new_keyring` makes it.
+
+        `renewed()` gives the keyring as it is by now, for a value whose key is not known yet.
+        """
         ring = json.loads(text)
         keys = {key_id: base64.b64decode(key) for key_id, key in ring["keys"].items()}
-        return cls(ring["current"], keys, base64.b64decode(ring["index"]))
+        return cls(ring["current"], keys, base64.b64decode(ring["index"]), renewed)
 
     def seal(self, plain: str, *, context: str) -> str:
         """Encrypt `plain` so that it opens only under the same `context`, such as an item's key."""
@@ -47,6 +55,8 @@ class Keyring:
     def open(self, sealed: str, *, context: str) -> str:
         """Decrypt what `seal` made. Raises `SealBroken` when it was altered or its key is gone."""
         key_id, _, body = sealed.partition(".")
+        if key_id not in self.keys and self.renewed is not None:
+            return self.renewed().open(sealed, context=context)
         try:
             raw = base64.b64decode(body, altchars=b"-_", validate=True)
             cipher = AES.new(

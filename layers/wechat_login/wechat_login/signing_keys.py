@@ -94,24 +94,28 @@ class Rotation:
         if due and newest <= now:
             signing.append(new_key(now + NOTICE_SECONDS))
         # Published first, and whatever an earlier run left undone: nothing signs unpublished.
-        published = {key["kid"]: key for key in [*public, *map(public_part, signing)]}
-        verifying = self._still_verifying(published, {key["kid"] for key in signing}, now)
+        verifying = self._still_verifying(public, [public_part(key) for key in signing], now)
         if verifying != public:
             self.parameters.put("public-keys", _set(verifying))
         if signing != private:
             self.parameters.put("signing-keys", _set(signing))
         return {"signing_keys": len(signing), "public_keys": len(verifying)}
 
-    def _still_verifying(self, published: dict[str, Jwk], signing: set[str], now: int) -> list[Jwk]:
+    def _still_verifying(
+        self, public: Sequence[Jwk], signing: Sequence[Jwk], now: int
+    ) -> list[Jwk]:
         """Return the public keys of which a token may still live, in the order of their use."""
-        keys = sorted(published.values(), key=_age)
-        until = [later["activeFrom"] + self.token_seconds + GRACE_SECONDS for later in keys[1:]]
-        last_seen = [*until, float("inf")]
-        return [
+        # A younger one than the oldest that signs was published by a run that then died: its
+        # private key is lost, so it never signs.
+        former = sorted((key for key in public if _age(key) < _age(signing[0])), key=_age)
+        replaced_by = [*former, signing[0]][1:]
+        lifetime = self.token_seconds + GRACE_SECONDS
+        living = [
             key
-            for key, end in zip(keys, last_seen, strict=True)
-            if key["kid"] in signing or end > now
+            for key, next_key in zip(former, replaced_by, strict=True)
+            if _age(next_key) + lifetime > now
         ]
+        return [*living, *signing]
 
 
 def _still_signing(private: Sequence[Jwk], now: int) -> list[Jwk]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from wechat_login.wechat import Identity
 
 PROFILE = "PROFILE"
+# Control characters, line ends, and what turns the direction of the text around it.
+UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 AVATAR_URL = re.compile(r"https://[^\s\"'<>\\]+")
 # A transaction takes 100 writes; the user and two claims are always among the last.
 MOST_AT_ONCE = 97
@@ -45,6 +47,7 @@ class User:
     registered_at: int | None = None
     phone_code_hash: str | None = field(default=None, repr=False)
     sealed_session_key: str | None = field(default=None, repr=False)
+    attempts_window: int | None = None
     nickname: str | None = field(default=None, repr=False)
     avatar_url: str | None = field(default=None, repr=False)
     updated_at: int | None = None
@@ -101,6 +104,7 @@ class User:
             registered_at=item.get("registeredAt"),
             phone_code_hash=item.get("phoneCodeHash"),
             sealed_session_key=item.get("sessionKey"),
+            attempts_window=item.get("attemptsWindow"),
             nickname=item.get("nickname"),
             avatar_url=item.get("avatarUrl"),
             updated_at=item.get("updatedAt"),
@@ -162,14 +166,17 @@ class UserStore:
         """
         _check_profile(changes)
         now = int(self._now())
-        kept: dict[str, Value] = {"updatedAt": now}
-        kept |= {name: new for name, new in changes.items() if new is not None}
-        removed = [name for name in changes if name not in kept]
-        expression = "SET " + ", ".join(f"{name} = :{name}" for name in kept)
-        if removed:
-            expression += " REMOVE " + ", ".join(removed)
-        values: dict[str, Value] = {":id": user.user_id}
-        values |= {f":{name}": new for name, new in kept.items()}
+        values: dict[str, Value] = {":id": user.user_id, ":now": now}
+        sets, removes = ["updatedAt = :now"], []
+        for name, new in changes.items():
+            if new is None:
+                removes += [name, f"{name}SetAt"]
+            else:
+                sets += [f"{name} = :{name}", f"{name}SetAt = :now"]
+                values[f":{name}"] = new
+        expression = f"SET {', '.join(sets)}"
+        if removes:
+            expression += f" REMOVE {', '.join(removes)}"
         try:
             self._table.write(Update(user.key, expression, "userId = :id", values))
         except ConditionFailed:
@@ -180,6 +187,19 @@ class UserStore:
             avatar_url=changes.get("avatarUrl", user.avatar_url),
             updated_at=now,
         )
+
+    def forget_profile(self, openid: str, name: str, *, unless_newer_than: float) -> None:
+        """Remove `nickname` or `avatarUrl`, unless it was set after that Unix time."""
+        removal = Update(
+            user_key(self._appid, openid),
+            f"SET updatedAt = :now REMOVE {name}, {name}SetAt",
+            f"attribute_exists(pk) AND {name}SetAt <= :at",
+            {":now": int(self._now()), ":at": int(unless_newer_than)},
+        )
+        try:
+            self._table.write(removal)
+        except ConditionFailed:
+            return
 
     def erase(self, openid: str, *, unless_newer_than: float = float("inf")) -> None:
         """Remove everything that is held about an openid: user, sessions, claims, counters.
@@ -269,7 +289,7 @@ class UserStore:
 
 def _check_profile(changes: Mapping[str, str | None]) -> None:
     nickname, avatar_url = changes.get("nickname"), changes.get("avatarUrl")
-    if nickname is not None and (not nickname.strip() or not nickname.isprintable()):
+    if nickname is not None and (not nickname.strip() or UNFIT.search(nickname)):
         raise BadRequest("nickname is blank or holds control characters.")
     # chooseAvatar gives a path on the phone, which means nothing elsewhere.
     if avatar_url is not None and not AVATAR_URL.fullmatch(avatar_url):
