@@ -3,11 +3,13 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint
 
+wiring.prepare(wiring.sessions, wiring.users)
+
 
 @endpoint
 def handler(request: Request) -> Reply:
     session = wiring.sessions().authenticate(request.bearer())
-    wiring.users().erase(session.user.openid)
+    wiring.users().erase(session.user.openid, unless_newer_than=session.user.created_at)
 
     request.note(user_id=session.user.user_id)
     return Reply(None)

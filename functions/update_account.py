@@ -3,13 +3,14 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint
 
+wiring.prepare(wiring.sessions, wiring.users, wiring.phones)
+
 
 @endpoint
 def handler(request: Request) -> Reply:
     session = wiring.sessions().authenticate(request.bearer())
     changes = request.texts(nickname=32, avatarUrl=1024)
-    wiring.screening().text(session.user, changes.get("nickname"))
-    user = wiring.users().update_profile(session.user, changes)
+    user = wiring.users().update_profile(session.user, changes, wiring.screening().text)
     number = wiring.phones().number(user)
 
     request.note(openid=user.openid, user_id=user.user_id, changed=sorted(changes))

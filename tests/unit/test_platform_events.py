@@ -21,6 +21,11 @@ PROFILE = {"nickname": "小丽", "avatarUrl": "https://images.example/a.png"}
 KEYRING = new_keyring()
 
 
+
+def anything_goes(_user, _nickname):
+    """Stands for WeChat's opinion of a nickname."""
+
+
 class World:
     """Alice, of whom everything is held since `made_at`, on a clock of our own."""
 
@@ -47,7 +52,7 @@ class World:
     def make(self):
         self.users.record_login(Identity(OPENID), self.sessions.open(OPENID).record)
         self.register()
-        self.users.update_profile(self.alice, PROFILE)
+        self.users.update_profile(self.alice, PROFILE, anything_goes)
 
     def register(self):
         self.phones.register(self.alice, f"code-{self.now}", "192.0.2.1")
@@ -121,7 +126,7 @@ def test_a_number_that_was_registered_after_the_revocation_stays(world):
 def test_a_profile_that_was_written_after_the_revocation_stays(world):
     revoked_at = world.now + 10
     world.now += 20
-    world.users.update_profile(world.alice, PROFILE)
+    world.users.update_profile(world.alice, PROFILE, anything_goes)
 
     world.happen("user_authorization_revoke", revoked_at, RevokeInfo="6")
 

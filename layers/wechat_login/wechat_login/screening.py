@@ -38,9 +38,9 @@ class Screening:
         if rank >= self.risk_limit:
             raise UserBlocked(risk_rank=rank)
 
-    def text(self, user: "User", text: str | None) -> None:
-        """Raise `ContentRejected` if there is a text that WeChat finds risky."""
-        if not self.check_content or text is None:
+    def text(self, user: "User", text: str) -> None:
+        """Raise `ContentRejected` if WeChat finds a text risky."""
+        if not self.check_content:
             return
         try:
             opinion = self.opinion(user.openid, text)

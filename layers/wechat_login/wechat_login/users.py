@@ -159,12 +159,17 @@ class UserStore:
             return user
         raise StorageUnavailable(operation="record_login", tries=TRIES)
 
-    def update_profile(self, user: User, changes: Mapping[str, str | None]) -> User:
-        """Set or, with None, remove `nickname` and `avatarUrl`.
+    def update_profile(
+        self, user: User, changes: Mapping[str, str | None], screen: Callable[[User, str], None]
+    ) -> User:
+        """Set or, with None, remove `nickname` and `avatarUrl`; `screen(user, nickname)` may raise.
 
         Raises `BadRequest`, and `SessionInvalid` when the user was erased meanwhile.
         """
         _check_profile(changes)
+        nickname = changes.get("nickname")
+        if nickname is not None:
+            screen(user, nickname)
         now = int(self._now())
         values: dict[str, Value] = {":id": user.user_id, ":now": now}
         sets, removes = ["updatedAt = :now"], []
@@ -201,7 +206,7 @@ class UserStore:
         except ConditionFailed:
             return
 
-    def erase(self, openid: str, *, unless_newer_than: float = float("inf")) -> None:
+    def erase(self, openid: str, *, unless_newer_than: float) -> None:
         """Remove everything that is held about an openid: user, sessions, claims, counters.
 
         The user and the claims go in one transaction; so does nearly always all the rest. A login
