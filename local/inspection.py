@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 
 # What may be seen of an item, besides its times; the rest is secret until it is named here.
-OPEN_ATTRIBUTES = frozenset({"userId", "unionid", "nickname", "avatarUrl", "logins", "attempts"})
+OPEN_ATTRIBUTES = frozenset(
+    {"userId", "unionid", "nickname", "avatarUrl", "logins", "attempts", "attemptsWindow"}
+)
 TIMES = ("At", "Until")
 # In these keys the last part stands for a secret: a session's hash, a phone number's blind index.
 SECRET_KEYS = ("SESSION#", "PHONE#")

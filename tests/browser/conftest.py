@@ -9,6 +9,7 @@ import pytest
 import requests
 from selenium import webdriver
 
+from local import api_docs
 from local.deployment import deployed
 from local.phone import PAGES
 from local.stack import ROOT, read_stack
@@ -32,11 +33,12 @@ def browser():
     if not _installed():
         missing = f"no Chromium; on Debian: apt-get install {' '.join(PACKAGES)}"
         # Where tests decide about a change, a skipped one would be a silent yes.
-        (pytest.fail if "CI" in os.environ else pytest.skip)(missing)
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     options = webdriver.ChromeOptions()
     for argument in ARGUMENTS:
         options.add_argument(f"--{argument}")
     options.binary_location = shutil.which("chromium")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     # Named, so that selenium does not look for a driver in the network.
     service = webdriver.ChromeService(shutil.which("chromedriver"))
     driver = webdriver.Chrome(options, service)
@@ -77,7 +79,8 @@ def demo(browser, ministack, _wechat_server, wechat, screenshots):
         "Issuer": "http://127.0.0.1:3000",
     }
     stack = read_stack(parameters)
-    with deployed(stack, ministack.url, wechat.app_secret, pages=PAGES) as deployment:
+    pages = {**PAGES, **api_docs.pages()}
+    with deployed(stack, ministack.url, wechat.app_secret, pages=pages) as deployment:
         # A port of its own is an origin of its own: the browser remembers nothing of other tests.
         yield Demo(browser, deployment.url, screenshots)
         browser.get("about:blank")

@@ -103,6 +103,12 @@ class Demo:
     def waits_for_text(self, selector, text):
         self.waits_for(lambda: text in self._text(selector), text)
 
+    def complaints(self):
+        """Give the warnings and errors that code wrote into the console since last asked."""
+        written = self.browser.get_log("browser")
+        # An answer of 401 or 502 is the network's entry, and often what a test wants.
+        return [each["message"] for each in written if each["source"] != "network"]
+
     def steps(self):
         """Give the sequence diagram as pairs: ("POST /login", "200"), ("jscode2session", "0")."""
         rows = self.browser.execute_script(

@@ -16,18 +16,17 @@ const luminance = (rgb) => {
   const [r, g, b] = rgb.map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
   return 0.2126 * r + 0.7152 * g + 0.0722 * b
 }
-const groundOf = (element) => {
-  for (let each = element; each; each = each.parentElement) {
-    const [r, g, b, alpha = 1] = channels(getComputedStyle(each).backgroundColor)
-    if (alpha === 1) return [r, g, b]
-  }
-  return [255, 255, 255]
-}
+const over = ([r, g, b, alpha = 1], ground) =>
+  [r, g, b].map((c, i) => c * alpha + ground[i] * (1 - alpha))
+const groundOf = (element) => element
+  ? over(channels(getComputedStyle(element).backgroundColor), groundOf(element.parentElement))
+  : [255, 255, 255]
 const found = []
 for (const element of document.querySelectorAll(arguments[0])) {
   const ownText = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim())
   if (!ownText || !element.checkVisibility()) continue
-  const [a, b] = [channels(getComputedStyle(element).color).slice(0, 3), groundOf(element)]
+  const ground = groundOf(element)
+  const [a, b] = [over(channels(getComputedStyle(element).color), ground), ground]
     .map(luminance).sort((one, other) => other - one)
   found.push([(a + 0.05) / (b + 0.05), element.textContent.trim().slice(0, 40)])
 }
@@ -62,6 +61,32 @@ def test_text_stands_out_from_its_ground(demo, theme):
     found = demo.browser.execute_script(CONTRASTS, "body *")
     assert len(found) > 50
     assert [each for each in found if each[0] < ENOUGH_CONTRAST] == []
+
+
+def test_the_mini_program_stands_out_from_its_ground(demo):
+    demo.open().sees("登录 / 注册")
+    found = pages_contrasts(demo)
+    demo.tap("登录 / 注册")
+    demo.sees("同意并使用手机号登录")
+    found += pages_contrasts(demo)
+    demo.tap("同意并使用手机号登录")
+    demo.tap("不允许")
+    demo.sees("你没有授权手机号")
+    found += pages_contrasts(demo)
+    demo.tap("同意并使用手机号登录")
+    demo.tap("允许")
+    demo.sees("手机号已验证")
+    found += pages_contrasts(demo)
+    demo.tap("我的账号")
+    demo.sees("注销账号")
+    found += pages_contrasts(demo)
+    assert len(found) > 50
+    assert [each for each in found if each[0] < ENOUGH_CONTRAST] == []
+
+
+def pages_contrasts(demo):
+    with demo.screen():
+        return demo.browser.execute_script(CONTRASTS, "page:not([hidden]) *")
 
 
 def test_sheets_stand_out_from_their_ground(demo):
@@ -117,6 +142,34 @@ def test_the_language_can_be_changed_on_the_phone_too(demo):
     demo.click(".languages [value=zh]")
     demo.sees("登录 / 注册")
     assert "操控台" in demo.text(".controls")
+
+
+def test_anybody_the_simulated_wechat_knows_can_hold_the_phone(demo):
+    demo.open()
+    demo.sees("登录 / 注册")
+    with demo.screen():
+        demo.browser.execute_script("location.hash = location.hash.replace('xiaoming', 'zoe')")
+        demo.browser.execute_script("location.reload()")
+    demo.registers()
+    demo.tap("我的账号")
+    demo.tap("头像")
+    demo.tap("用微信头像")
+    demo.sees("头像仅在本页显示")
+    assert demo.complaints() == []
+
+
+def test_nothing_is_complained_of_in_the_console(demo):
+    demo.open().registers()
+    demo.tap("我的账号")
+    demo.tap("头像")
+    demo.tap("用微信头像")
+    demo.types("input[name=nickname]", "阿明")
+    demo.tap("保存资料")
+    demo.waits_for_step("PUT /account", "200")
+    demo.tap("注销账号")
+    demo.tap("永久删除")
+    demo.sees("登录后领取会员卡")
+    assert demo.complaints() == []
 
 
 LABELS = {

@@ -82,6 +82,15 @@ def test_log_out_ends_the_session_and_stays_logged_out(phone):
     assert phone.steps() == []
 
 
+def test_refusing_another_number_changes_nothing(phone):
+    phone.registers()
+    phone.tap("我的账号")
+    phone.tap("更换")
+    phone.tap("不允许")
+    phone.sees("手机号保持不变")
+    assert "成功获取手机号 1 次" in phone.text("#charges")
+
+
 def test_deletion_leaves_nothing_of_the_person(phone):
     phone.registers()
     phone.tap("我的账号")
@@ -115,6 +124,44 @@ def test_wechat_down_is_said_and_can_be_tried_again(demo, fault):
     demo.sees("同意并使用手机号登录")
 
 
+def test_a_rejected_login_code_is_tried_afresh_once_and_can_be_tried_again(demo):
+    demo.open().waits_for_step("jscode2session", "0")
+    demo.set_fault("faultCode")
+    demo.click("#wipe")
+    demo.click("#clear")
+    demo.sees("授权已过期")
+    demo.waits_for(lambda: demo.steps().count(("jscode2session", "40029")) == 2)
+    asked = [step for step in demo.steps() if step[0] != "jscode2session"]
+    assert asked == 2 * [("wx.login", "ok"), ("POST /login", "401")]
+    demo.tap("登录 / 注册")
+    demo.sees("授权已过期")
+    demo.set_fault("faultNone")
+    demo.tap("重试")
+    demo.sees("同意并使用手机号登录")
+
+
+def test_a_rejected_phone_code_asks_for_another_tap(phone):
+    phone.set_fault("faultCode")
+    phone.tap("登录 / 注册")
+    phone.tap("同意并使用手机号登录")
+    phone.tap("允许")
+    phone.sees("授权已过期")
+    phone.set_fault("faultNone")
+    phone.tap("同意并使用手机号登录")
+    phone.tap("允许")
+    phone.sees("手机号已验证")
+
+
+def test_a_slow_wechat_is_waited_for(phone):
+    phone.sees("登录后领取会员卡")
+    phone.set_fault("faultSlow")
+    phone.click("#wipe")
+    phone.click("#clear")
+    phone.waits_for_step("POST /login", "等待中")
+    phone.waits_for_step(*LOGIN)
+    phone.sees("登录后领取会员卡")
+
+
 def test_quota_gone_is_said_without_a_sheet(phone):
     phone.click("[name=noQuota]")
     phone.tap("登录 / 注册")
@@ -140,6 +187,20 @@ def test_without_network_nothing_is_lost(phone):
     phone.sees("退出登录")
 
 
+def test_a_login_without_network_is_seen_to_fail_and_can_be_tried_again(phone):
+    phone.waits_for_step("jscode2session", "0")
+    phone.click("[name=airplane]")
+    phone.click("#wipe")
+    phone.click("#clear")
+    phone.sees("请检查网络")
+    assert phone.steps() == [("wx.login", "fail")]
+    phone.tap("登录 / 注册")
+    phone.sees("请检查网络")
+    phone.click("[name=airplane]")
+    phone.tap("重试")
+    phone.sees("同意并使用手机号登录")
+
+
 def test_each_person_has_a_phone_of_their_own(phone):
     phone.registers()
     phone.hand_to("xiaohong")
@@ -154,9 +215,12 @@ def test_profile_is_filled_in_by_wechats_components(phone):
     phone.sees("昵称")
     phone.tap("头像")
     phone.tap("用微信头像")
+    phone.sees("头像仅在本页显示")
     phone.types("input[name=nickname]", "阿明")
     phone.tap("保存资料")
-    phone.waits_for_step("PUT /account", "200")
+    phone.sees("已保存")
+    phone.sees("清除头像和昵称")
+    assert phone.steps().count(("PUT /account", "200")) == 1
 
 
 def test_no_secret_is_shown_beside_the_phone(phone):

@@ -204,6 +204,17 @@ test.describe('Auth', () => {
     assert.equal(page.data.note, '');
   });
 
+  test('a login whose codes WeChat rejects can be tried again', async (t) => {
+    const { server, open } = await setUp(t);
+    server.order('POST /login', refused(401, 'code_rejected'), refused(401, 'code_rejected'));
+
+    const page = await open('auth');
+    assert.equal(page.data.step, 'failed');
+    await page.logIn();
+
+    assert.equal(page.data.step, 'ready');
+  });
+
   test('who is blocked is told so and not offered another try', async (t) => {
     const { server, open } = await setUp(t);
     server.order('POST /login', refused(403, 'user_blocked'));
@@ -317,6 +328,17 @@ test.describe('Account', () => {
 
     assert.equal(page.data.phoneStep, 'ready');
     assert.equal(server.asked('POST /phone').length, 1);
+  });
+
+  test('who keeps the number to themselves is told that nothing has changed', async (t) => {
+    const { server, open } = await setUp(t, { registered: true });
+    const page = await open('account');
+
+    await page.takePhone({ detail: { errMsg: 'getPhoneNumber:fail user deny' } });
+
+    assert.equal(page.data.phoneStep, 'ready');
+    assert.equal(page.data.note, zh.account.unchanged);
+    assert.equal(server.asked('POST /phone').length, 0);
   });
 
   test('a number of another account is explained, and the button stays', async (t) => {

@@ -27,7 +27,7 @@ from tests.promises.written import (
 from wechat_login.sealing import Keyring
 
 SHELL = [block for each in DOCUMENTS for block in fenced(each, "sh")]
-LANGUAGES = {"sh", "powershell", "python", "json", "yaml", "mermaid", "text", "js"}
+LANGUAGES = {"sh", "powershell", "python", "json", "yaml", "mermaid", "text", "js", "html"}
 SESSION = next(block for block in fenced(READMES[0], "sh") if block.text.startswith("API="))
 OUTPUT = fenced(READMES[0], "text")[0]
 API, WECHAT = "http://127.0.0.1:3000", "http://127.0.0.1:3001"

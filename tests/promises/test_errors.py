@@ -116,6 +116,13 @@ def test_troubleshooting_says_of_each_errcode_what_becomes_of_it():
     assert set(becomes) <= set(said)
 
 
+def test_troubleshooting_says_what_the_mini_program_sees():
+    for _, codes, sees, *_ in table(TROUBLESHOOTING, "errcode", "our code"):
+        seen = set(spans(sees)) & set(BY_CODE) or set(spans(codes))
+        statuses = {str(BY_CODE[code].status) for code in seen}
+        assert set(re.findall(r"\b\d{3}\b", sees)) == statuses or sees.startswith("nothing:"), sees
+
+
 def test_troubleshooting_names_only_codes_that_exist():
     seen = {name for row in table(TROUBLESHOOTING, "what you see") for name in spans(row[0])}
     codes = {name for name in seen if re.fullmatch(r"[a-z]+(_[a-z]+)+", name)}

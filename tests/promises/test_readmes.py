@@ -36,10 +36,19 @@ def test_they_link_to_the_same_pages():
     assert links(ENGLISH) - {CHINESE.name} == links(CHINESE) - {ENGLISH.name}
 
 
-def test_the_first_screen_says_what_it_is_and_gives_two_commands():
-    for readme in READMES:
+def test_the_first_screen_says_what_it_is_shows_it_and_gives_two_commands():
+    for readme, language in ((ENGLISH, "en"), (CHINESE, "zh")):
         first_screen = "\n".join(readme.read_text("utf-8").splitlines()[:14])
+        assert f"](docs/images/demo-{language}.png)" in first_screen
         assert "make run\nmake test\n" in first_screen
+
+
+def test_both_say_where_the_demo_and_the_described_api_are():
+    for readme in READMES:
+        assert set(re.findall(r"<(http://[^>]+)>", prose(readme))) == {
+            "http://127.0.0.1:3000/",
+            "http://127.0.0.1:3000/docs",
+        }
 
 
 def steps(block):
@@ -51,4 +60,6 @@ def names_in(readme):
 
 
 def links(readme):
-    return set(re.findall(r"\]\(([^)]+)\)", prose(readme)))
+    # Each shows the pictures of its language.
+    found = re.findall(r"\]\(([^)]+)\)", prose(readme))
+    return {re.sub(r"-(en|zh)\.png$", ".png", target) for target in found}

@@ -64,6 +64,11 @@ export function createControls(wechat, frame, refresh) {
   });
   document.querySelector('#faults').append(...faults);
 
+  // What was said of the last act would read as if it were of this one.
+  document.querySelector('.controls').addEventListener('change', () => {
+    said.textContent = '';
+  });
+
   function onClick(selector, act) {
     document.querySelector(selector).addEventListener('click', async () => {
       said.textContent = (await act()) ?? '';

@@ -60,8 +60,7 @@ const ZH = {
 };
 
 const EN = {
-  tagline:
-    'The login backend of a WeChat mini program · a local demo, all data stays on this machine',
+  tagline: 'Login backend of a WeChat mini program · a local demo, data stays on this machine',
   docs: 'API',
   phone: 'Phone',
   honest:

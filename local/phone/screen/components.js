@@ -6,7 +6,7 @@ import { avatarOf } from '../people.js';
 import { texts } from './texts.js';
 
 export function defineComponents(space, template, phone) {
-  const components = { view, text: view, image, form, input: input(phone), button: button(phone) };
+  const components = { view, text, image, form, input: input(phone), button: button(phone) };
   for (const [is, definition] of Object.entries(components)) {
     space.setGlobalUsingComponent(is, space.defineComponent({ is, template, ...definition }));
   }
@@ -20,6 +20,16 @@ const view = {
       if (!isAdded || name !== 'tap' || this.$$.tabIndex === 0) return;
       Object.assign(this.$$, { tabIndex: 0, role: 'button' });
       this.$$.addEventListener('keydown', ({ key }) => key === 'Enter' && tap(this));
+    },
+  },
+};
+
+const text = {
+  ...view,
+  properties: { userSelect: Boolean },
+  observers: {
+    userSelect(selectable) {
+      this.$$.style.userSelect = selectable ? 'text' : '';
     },
   },
 };
@@ -139,13 +149,15 @@ const button = (phone) => ({
   observers: {
     'type, size, plain, loading, disabled, ariaLabel'() {
       const { type, size, plain, loading, disabled, ariaLabel } = this.data;
-      Object.assign(this.$$, { type: 'button', disabled });
+      this.$$.disabled = disabled;
       Object.assign(this.$$.dataset, { kind: type, size, plain, loading });
       if (ariaLabel) this.$$.setAttribute('aria-label', ariaLabel);
     },
   },
   lifetimes: {
     attached() {
+      // Else the browser would submit the form, too, and for every button in it.
+      this.$$.type = 'button';
       this.addListener('tap', () => this.tapped());
       // glass-easel makes taps of the mouse and of fingers; the keyboard's click has no detail.
       this.$$.addEventListener('click', ({ detail }) => {

@@ -37,8 +37,8 @@ const EN = {
   privacyContract: 'Privacy guide',
   privacyContractText:
     "The privacy guide that the mini program declared in WeChat's console would stand here. This is a local demo and touches no real data.",
-  avatarTitle: 'Choose an avatar',
-  avatarUse: 'Use the WeChat avatar',
+  avatarTitle: 'Choose a picture',
+  avatarUse: 'From WeChat',
 };
 
 export const texts = (language) => (language === 'zh' ? ZH : EN);

@@ -16,7 +16,12 @@ export function createWx(phone) {
     request: createRequest(phone),
 
     login: callable('login', async () => {
-      if (phone.airplane) throw { errMsg: 'network is not connected', errno: 5 };
+      if (phone.airplane) {
+        const fault = { errMsg: 'network is not connected', errno: 5 };
+        const answer = { ...fault, errMsg: `login:fail ${fault.errMsg}` };
+        phone.tell({ kind: 'platform', name: 'wx.login', answer });
+        throw fault;
+      }
       const { code } = await asked('login', () =>
         phone.wechat.post('wx.login', { user: phone.user }),
       );

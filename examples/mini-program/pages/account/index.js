@@ -103,7 +103,9 @@ Page({
       this.tell(this.data.t.bound);
       await this.load();
     } catch (error) {
-      this.setData({ phoneStep: stepAfter(error), note: explain(error) });
+      const refused = error.code === 'phone_refused';
+      const note = refused ? this.data.t.unchanged : explain(error);
+      this.setData({ phoneStep: stepAfter(error), note });
     }
   },
 

@@ -28,7 +28,9 @@ Page({
       if (token) return this.leave();
       this.setData({ step: 'ready' });
     } catch (error) {
-      this.setData({ step: error.retryable ? 'failed' : 'closed', note: explain(error) });
+      // A login code that was rejected is no loss: the next login takes a fresh one.
+      const again = error.retryable || error.code === 'code_rejected';
+      this.setData({ step: again ? 'failed' : 'closed', note: explain(error) });
     }
   },
 

@@ -1,7 +1,14 @@
 const { texts, explain } = require('../../texts');
 
 Page({
-  data: { t: {}, step: 'loading', loggedOut: false, name: '', verified: false, note: '' },
+  data: {
+    t: { goods: [] }, // wx:for wants a list from the start
+    step: 'loading',
+    loggedOut: false,
+    name: '',
+    verified: false,
+    note: '',
+  },
 
   onLoad() {
     const t = texts().home;

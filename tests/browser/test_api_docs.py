@@ -1,0 +1,68 @@
+"""The page at /docs shows the whole API, and its "Try it out" reaches the API that served it."""
+
+import pytest
+import requests
+from selenium.webdriver.common.by import By
+
+from tests.promises.written import operations
+
+ROUTES = """
+return [...document.querySelectorAll('.opblock-summary')].map((row) => [
+  row.querySelector('.opblock-summary-method').textContent,
+  row.querySelector('.opblock-summary-path').dataset.path,
+].join(' '))
+"""
+
+
+@pytest.fixture
+def docs(demo):
+    demo.browser.get(f"{demo.url}/docs")
+    demo.waits_for(lambda: demo.browser.execute_script(ROUTES))
+    return demo
+
+
+def test_the_page_shows_every_route(docs):
+    shown = docs.browser.execute_script(ROUTES)
+    assert sorted(shown) == sorted(operations())
+    assert docs.complaints() == []
+
+
+def test_every_route_opens(docs):
+    for operation in operations().values():
+        row = f"[id$='-{operation['operationId']}']"
+        docs.click(f"{row} .opblock-summary-control")
+        docs.waits_for_text(f"{row} .responses-table", "200")
+    assert not docs.browser.find_elements(By.CSS_SELECTOR, ".errors-wrapper")
+
+
+def test_try_it_out_reaches_the_api_on_its_own_port(docs, wechat):
+    assert ":3000" not in docs.url
+    assert docs.text(".servers option").startswith(docs.url)
+    docs.click("#operations-login-login .opblock-summary-control")
+    docs.click("#operations-login-login .try-out__btn")
+    body = docs.waits_for(
+        lambda: docs.browser.find_element(By.CSS_SELECTOR, "textarea.body-param__text")
+    )
+    body.clear()
+    body.send_keys(f'{{"code": "{wechat.login_code("alice")}"}}')
+    docs.click("#operations-login-login .execute")
+    docs.waits_for_text(".live-responses-table .response .response-col_status", "200")
+    assert wechat.openid("alice") in docs.text(".live-responses-table")
+    assert f"{docs.url}/login" in docs.text(".request-url")
+
+
+def test_a_session_from_login_opens_the_account(docs, wechat):
+    answer = requests.post(
+        f"{docs.url}/login", json={"code": wechat.login_code("alice")}, timeout=10
+    )
+    docs.click(".auth-wrapper .authorize")
+    field = docs.waits_for(
+        lambda: docs.browser.find_element(By.CSS_SELECTOR, ".auth-container input")
+    )
+    field.send_keys(answer.json()["data"]["session"])
+    docs.click(".auth-container .authorize")
+    docs.click(".auth-container .btn-done")
+    docs.click("[id$='-show_account'] .opblock-summary-control")
+    docs.click("[id$='-show_account'] .try-out__btn")
+    docs.click("[id$='-show_account'] .execute")
+    docs.waits_for_text(".live-responses-table .response .response-col_status", "200")

@@ -1,0 +1,48 @@
+"""The client turns a receipt in: it takes a backend whose table fails at the right moment."""
+
+from pathlib import Path
+
+import pytest
+
+from local.http_server import HttpServer
+from local.payload import Response
+from tests.fault_proxy import FaultProxy
+from tests.integration import test_mini_program as mini_program
+
+RECEIPT = Path(__file__).with_name("receipt.js")
+PHONE = "/wxa/business/getuserphonenumber"
+
+node = mini_program.node
+
+
+@pytest.fixture
+def ministack(ministack):
+    with FaultProxy(ministack.url).running() as storage:
+        yield storage
+
+
+class Mender:
+    """Lets the table work again when it is asked, by whatever request."""
+
+    def __init__(self, storage):
+        self._storage = storage
+
+    def answer(self, _request):
+        self._storage.mend()
+        return Response(200, (), b"")
+
+
+def test_the_client_turns_a_receipt_in(node, ministack, backend, wechat):
+    # Only a registration names the number it claims.
+    ministack.fail("TransactWriteItems", containing="PHONE#")
+    server = HttpServer(Mender(ministack))
+    server.start()
+    try:
+        wechat_url = backend.deployment.stack.parameters["WeChatUrl"]
+        addresses = {"API_URL": backend.url, "WECHAT_URL": wechat_url, "MEND_URL": server.url}
+        mini_program.run(node, RECEIPT, **addresses)
+    finally:
+        server.stop()
+
+    assert wechat.asked(PHONE) == 1
+    assert wechat.calls()["charges"]["phoneExchanges"] == 1
