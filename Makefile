@@ -22,7 +22,8 @@ run: $(VENV)/.local ## Run the whole login on this machine; options: PARAMETERS=
 	@PARAMETERS='$(PARAMETERS)' $(BIN)/python -m local
 
 test: lint build ## Check everything: style, types, layering, template, build, and every test
-	$(BIN)/python -m pytest
+	@# The client's tests run in the Node that came with the development packages.
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
 invoke: $(VENV)/.local ## Invoke one function without Docker: FUNCTION=login EVENT=events/login.json
 	@$(BIN)/python -m local.invoke '$(FUNCTION)' '$(EVENT)'
@@ -35,21 +36,21 @@ lint: $(VENV)/.dev $(SAM_VENV)/.sam ## Check style, types, layering and the temp
 	$(SAM) validate --lint --region us-east-1
 
 build: $(VENV)/.local $(SAM_VENV)/.sam ## Build what is deployed, into .aws-sam/build
-	@PYTHON='$(abspath $(BIN)/python)' RUNTIME_PYTHON="$$($(BIN)/python -m ops.runtime)" \
-	  ARCHITECTURE="$$($(BIN)/python -m ops.parameters --only Architecture $(STAGE))" \
-	  $(SAM) build --region us-east-1
+	@architecture="$$(PARAMETERS='$(PARAMETERS)' $(BIN)/python -m ops.parameters --only Architecture $(STAGE))" && \
+	  PYTHON='$(abspath $(BIN)/python)' RUNTIME_PYTHON="$$($(BIN)/python -m ops.runtime)" \
+	  ARCHITECTURE="$$architecture" $(SAM) build --region us-east-1
 
 secrets: $(VENV)/.local ## Put what a deployment needs into SSM, asking for it: STAGE=prod, ROTATE=name
 	@PYTHONPATH=layers/wechat_login $(BIN)/python -m ops.secrets '$(STAGE)' $(if $(ROTATE),--rotate '$(ROTATE)')
 
-deploy: build ## Deploy with samconfig.toml's environment STAGE=prod; GRADUAL=true goes step by step
-	@$(if $(GRADUAL),$(BIN)/python -m ops.gradual '$(STAGE)')
-	@overrides="$$($(BIN)/python -m ops.parameters '$(STAGE)')" && \
-	  $(SAM) deploy --config-env '$(STAGE)' $(if $(GRADUAL),--template-file .aws-sam/build/gradual.yaml) \
-	    --parameter-overrides $$overrides
+deploy: build ## Deploy samconfig.toml's environment STAGE=prod; options: PARAMETERS="…" GRADUAL=true
+	@overrides="$$(PARAMETERS='$(PARAMETERS)' $(BIN)/python -m ops.parameters '$(STAGE)')" && \
+	  template="$$($(BIN)/python -m ops.gradual $(if $(GRADUAL),$$overrides))" && \
+	  $(SAM) deploy --config-file '$(CURDIR)/samconfig.toml' --config-env '$(STAGE)' \
+	    --template-file "$$template" --parameter-overrides $$overrides
 
 doctor: $(VENV)/.local ## Check a deployment, one line each, with the remedy: STAGE=prod, or STAGE=local
-	@PYTHONPATH=layers/wechat_login $(BIN)/python -m ops.doctor '$(STAGE)'
+	@PYTHONPATH=layers/wechat_login $(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)')
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .

@@ -12,7 +12,7 @@ const read = (name) => fs.readFileSync(path.join(example, name), 'utf8');
 const files = fs
   .readdirSync(example, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile())
-  .map((entry) => path.relative(example, path.join(entry.path, entry.name)));
+  .map((entry) => path.relative(example, path.join(entry.parentPath, entry.name)));
 const app = JSON.parse(read('app.json'));
 const templates = app.pages.map((page) => [page, read(`${page}.wxml`)]);
 

@@ -14,7 +14,6 @@ TABLE = [
     (errors.TokenInvalid, 401, "token_invalid"),
     (errors.SessionMismatch, 403, "session_mismatch"),
     (errors.UserBlocked, 403, "user_blocked"),
-    (errors.NotFound, 404, "not_found"),
     (errors.PhoneTaken, 409, "phone_taken"),
     (errors.LegacyPhoneDisabled, 409, "legacy_phone_disabled"),
     (errors.PayloadTooLarge, 413, "payload_too_large"),

@@ -9,7 +9,6 @@
     ├── TokenInvalid            401  token_invalid          not a token of ours, or expired
     ├── SessionMismatch         403  session_mismatch       the session belongs to another openid
     ├── UserBlocked             403  user_blocked           WeChat refuses this user as high-risk
-    ├── NotFound                404  not_found              there is nothing of that name
     ├── PhoneTaken              409  phone_taken            the number belongs to another account
     ├── SessionKeyStale         409  session_key_stale      encryptedData does not open
     ├── LegacyPhoneDisabled     409  legacy_phone_disabled  encryptedData is switched off
@@ -115,14 +114,6 @@ class UserBlocked(LoginError):
     status = 403
     code = "user_blocked"
     message = "WeChat does not let this user log in."
-
-
-class NotFound(LoginError):
-    """There is nothing of that name."""
-
-    status = 404
-    code = "not_found"
-    message = "Not found."
 
 
 class PhoneTaken(LoginError):
