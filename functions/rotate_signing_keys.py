@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from wechat_login import wiring
-from wechat_login.api import Event, note, task
+from wechat_login.api import Event, count, note, task
 
 
 @task
@@ -11,4 +11,5 @@ def handler(event: Event) -> Mapping[str, object]:
     counts = wiring.rotation().rotate(by_hand=event.get("now") is True)
 
     note(**counts)
+    count(SigningKeyChecks=1)
     return counts

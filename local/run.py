@@ -14,6 +14,7 @@ from local.backend import Backend, backend
 from local.errors import BadParameter, EmulatorFailed, PortTaken
 from local.http_server import require_free
 from local.payload import Request, Response
+from local.running import announced
 from local.stack import ROOT
 
 # The demo page asks for its own files, and looks into the table all the time.
@@ -61,7 +62,8 @@ def run() -> NoReturn:
     ) as running:
         running.api.start_schedules()
         print(_banner(running, folder / "api.log"), file=terminal, flush=True)
-        _wait(running)
+        with announced(running, folder):
+            _wait(running)
 
 
 def parse_parameters(text: str) -> dict[str, str]:

@@ -206,7 +206,7 @@ def _stack(**parameters):
 
 
 @pytest.fixture
-def deployed_with(ministack, wechat_url, wechat, secrecy, pytestconfig):
+def deployed_with(ministack, wechat_url, wechat, secrecy):
     """Deploy with other template parameters: `deployed_with(PhoneRequired="false")`."""
     defaults = {"Stage": "test", "WeChatAppId": wechat.appid, "WeChatUrl": wechat_url}
     # Nothing of an earlier test.
@@ -216,8 +216,6 @@ def deployed_with(ministack, wechat_url, wechat, secrecy, pytestconfig):
         def deploy(**parameters):
             stack = _stack(**{**defaults, "Issuer": ISSUER, **parameters})
             deployment = running.enter_context(deployed(stack, ministack.url, wechat.app_secret))
-            privileges = pytestconfig.pluginmanager.get_plugin("privileges")
-            privileges.watch(boto3.DEFAULT_SESSION.events, stack)
             return Backend(deployment, wechat, secrecy)
 
         yield deploy

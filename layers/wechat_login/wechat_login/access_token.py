@@ -58,7 +58,7 @@ class SharedToken:
         try:
             shared = json.loads(text)
             return cls(str(shared["token"]), int(shared["expires_at"]))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, OverflowError, TypeError, ValueError):
             return None
 
 
@@ -116,15 +116,20 @@ class AccessTokens:
         forced: ForcedRefreshes,
         fetch: "Callable[..., NewAccessToken]",
         time_left: Callable[[], float],
+        count: Callable[..., None] | None = None,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Wire it: `fetch(force_refresh=…)` asks WeChat, `time_left()` bounds the waiting."""
+        """Wire it: `fetch(force_refresh=…)` asks WeChat, `time_left()` bounds the waiting.
+
+        `count(AccessTokenRenewals=1)` and `count(ForcedRefreshes=1)` are told of these.
+        """
         self._parameters = parameters
         self._lock = lock
         self._forced = forced
         self._fetch = fetch
         self._time_left = time_left
+        self._count = count or (lambda **_: None)
         self._now = now
         self._sleep = sleep
         self._mutex = threading.Lock()
@@ -151,6 +156,7 @@ class AccessTokens:
         token = self._ask_wechat(force_refresh=False)
         if shared is None or shared.value != token.value:
             self._parameters.put(PARAMETER, token.to_json())
+        self._count(AccessTokenRenewals=1)
         return token.expires_at - int(self._now())
 
     def _usable(self, rejected: str | None, max_age: float) -> SharedToken | None:
@@ -192,11 +198,13 @@ class AccessTokens:
         if not self._forced.take():
             raise WeChatUnavailable(why="forced refreshes used up")
         log.warning("access_token_forced")
+        self._count(ForcedRefreshes=1)
         return self._ask_wechat(force_refresh=True)
 
     def _share(self, token: SharedToken) -> SharedToken:
         try:
             self._parameters.put(PARAMETER, token.to_json())
+            self._count(AccessTokenRenewals=1)
         except StorageUnavailable as failure:
             # The token is good all the same; the next container asks WeChat again.
             log.warning("access_token_not_shared", extra=failure.facts)

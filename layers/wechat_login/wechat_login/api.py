@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-in
 
 import base64
 import json
+import re
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -34,6 +35,11 @@ SERVER_ERROR = 500
 # A shorter openid would be shown nearly whole by its first and last four characters.
 SHORTEST_MASKED = 12
 HEADERS = {"content-type": "application/json; charset=utf-8", "cache-control": "no-store"}
+
+# Their form is observed, not promised, so this is lenient.
+CODE = re.compile(r"[A-Za-z0-9_-]{1,128}")
+# What the developer tools hand out instead of a code where no real AppID is set.
+MOCK_CODE = "the code is a mock one"
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 _line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
@@ -102,6 +108,15 @@ class Request:
             raise BadRequest(f"{name} is longer than {longest} characters.")
         return value
 
+    def code(self) -> str:
+        """Return the field `code`, a login or phone code of WeChat's. Raises like `text`."""
+        code = self.text("code")
+        if code == MOCK_CODE:
+            raise BadRequest("This is the developer tools' mock code: set a real AppID there.")
+        if not CODE.fullmatch(code):
+            raise BadRequest("code is not a code of WeChat's.")
+        return code
+
     def texts(self, **longest: int) -> dict[str, str | None]:
         """Return those of some text fields that are there; null is None. Raises like `text`."""
         present = {name: most for name, most in longest.items() if name in self.body()}
@@ -141,6 +156,10 @@ class Request:
     def note(self, **facts: object) -> None:
         """Add facts to this request's log line; an openid is masked."""
         note(**facts)
+
+    def count(self, **times: int) -> None:
+        """Count what happened, in the metrics and in this request's log line."""
+        count(**times)
 
     def raw_body(self) -> bytes:
         """Return the body as it was sent. Raises `BadRequest`, `PayloadTooLarge`."""
@@ -232,6 +251,9 @@ def authorizer(
                 if error.status >= SERVER_ERROR:
                     raise
                 return {"isAuthorized": False}
+            except Exception as bug:
+                call.broke(bug)
+                raise
 
     return handler
 
@@ -249,6 +271,9 @@ def task(handle: Callable[[Event], Mapping[str, object]]) -> Callable[[Event, An
                 return dict(handle(event))
             except LoginError as error:
                 call.failed(error)
+                raise
+            except Exception as bug:
+                call.broke(bug)
                 raise
 
     return handler
@@ -268,6 +293,16 @@ def note(**facts: object) -> None:
     if "openid" in facts:
         facts["openid"] = masked(str(facts["openid"]))
     line.update(facts)
+
+
+def count(**times: int) -> None:
+    """Count what happened in the current invocation, in the metrics and in its log line."""
+    line = _line.get()
+    if line is None:
+        return
+    counts = line.setdefault("counts", {})
+    for name, number in times.items():
+        counts[name] = counts.get(name, 0) + number
 
 
 def note_wechat_call(path: str, said: int | str, ms: float) -> None:
@@ -340,6 +375,8 @@ def _count(route: str, line: Mapping[str, Any]) -> None:
     _flush({"route": route}, Requests=1, Failures=failed, Latency=line["ms"])
     if "code" in line:
         _flush({"code": line["code"]}, Refusals=1)
+    if "counts" in line:
+        _flush({}, **line["counts"])
     for call in line.get("wechat", ()):
         _flush({"api": call["api"], "said": str(call["said"])}, WeChatLatency=call["ms"])
 

@@ -1,0 +1,526 @@
+"""`python -m ops.doctor STAGE`: looks at a deployment and says, one line each, what is wrong.
+
+A line begins with `ok`, with `note` for what is worth knowing, or with `FAIL`; then it names the
+remedy, and the exit code is 1. Nothing is changed, but for WeChat's access token being renewed.
+"""
+
+# ruff: noqa: T201 - a command line's module
+import argparse
+import ast
+import contextlib
+import email.utils
+import json
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import requests
+
+from ops.stage import APPID, CannotGoOn, Stage, aws, find
+from wechat_login.errors import CodeRejected, LoginError
+from wechat_login.sealing import Keyring
+from wechat_login.settings import PARAMETERS
+from wechat_login.wechat import WeChatClient
+
+PATIENCE = 15.0
+DAY = 86_400
+# WeChat and API Gateway both refuse signatures of a clock that is further off.
+CLOCK_SECONDS = 30
+CERTIFICATE_DAYS = 21
+# Which of the parameters a deployment can do without, and what it then does not do.
+OPTIONAL = {
+    "event-token": "message pushes are refused",
+    "event-aes-key": "message pushes are refused",
+}
+# Comes with the first renewal.
+BY_ITSELF = "access-token"
+THROUGHPUT = "/ssm/parameter-store/high-throughput-enabled"
+CONSOLE = "WeChat's console (mp.weixin.qq.com), development settings"
+# What a check that could not be made is called, where its own name is not the word for it.
+LABELS = {"api": "API", "appid": "AppID", "secrets": "parameters", "wechat": "AppSecret"}
+OK, NOTE, FAIL = "ok", "note", "FAIL"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check has found."""
+
+    grade: str
+    what: str
+    told: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        """Return the line that a person reads."""
+        line = f"{self.grade:5} {self.what}: {self.told}"
+        return f"{line}. {self.remedy}" if self.remedy else line
+
+
+@dataclass
+class Deployment:
+    """What there is to look at."""
+
+    stage: Stage
+    api: str | None = None  # instead of the stack's own output
+
+    @cached_property
+    def _stack(self) -> Mapping[str, Any]:
+        stacks = aws(
+            f"finding the stack {self.stage.stack_name}",
+            self.stage.client("cloudformation").describe_stacks,
+            StackName=self.stage.stack_name,
+        )
+        found: Mapping[str, Any] = stacks["Stacks"][0]
+        return found
+
+    @property
+    def status(self) -> str:
+        """Return CloudFormation's word for the state of the stack."""
+        return "running locally" if self.stage.is_local else str(self._stack["StackStatus"])
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Return the template parameters as they are deployed."""
+        if self.stage.is_local:
+            return dict(self.stage.running["parameters"])
+        return {each["ParameterKey"]: each["ParameterValue"] for each in self._stack["Parameters"]}
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """Return the stack's outputs."""
+        if self.stage.is_local:
+            running = self.stage.running
+            issuer = running["parameters"]["Issuer"]
+            return {"ApiUrl": running["api"], "TableName": running["table"], "TokenIssuer": issuer}
+        return {each["OutputKey"]: each["OutputValue"] for each in self._stack.get("Outputs", [])}
+
+    @property
+    def url(self) -> str:
+        """Return where the API answers."""
+        return self.api or self.outputs["ApiUrl"]
+
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """Return what lies in SSM, by our names."""
+        names = [self.stage.prefix + each for each in (*PARAMETERS.values(), APPID)]
+        answer = aws(
+            "reading the parameters",
+            self.stage.client("ssm").get_parameters,
+            Names=names,
+            WithDecryption=True,
+        )
+        return {
+            each["Name"].removeprefix(self.stage.prefix): each["Value"]
+            for each in answer["Parameters"]
+        }
+
+
+@dataclass
+class Doctor:
+    """Makes the checks, in the order in which one mends things."""
+
+    deployment: Deployment
+    said: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def _set_up(self) -> str:
+        return f"make secrets STAGE={self.deployment.stage.name}"
+
+    @property
+    def _deploy(self) -> str:
+        return f"make deploy STAGE={self.deployment.stage.name}"
+
+    def checks(self) -> list[Callable[[], Iterator[Finding]]]:
+        """Return all checks."""
+        return [
+            self.stack,
+            self.secrets,
+            self.keys,
+            self.wechat,
+            self.appid,
+            self.access_token,
+            self.table,
+            self.throughput,
+            self.api,
+            self.discovery,
+            self.domain,
+        ]
+
+    def examine(self) -> Iterator[Finding]:
+        """Make every check, whatever becomes of the ones before."""
+        for check in self.checks():
+            name = LABELS.get(check.__name__, check.__name__.replace("_", " "))
+            try:
+                yield from check()
+            except CannotGoOn as reason:
+                yield Finding(FAIL, name, str(reason), "Mend that first")
+            except requests.RequestException as failed:
+                told = f"{self.deployment.url} does not answer ({type(failed).__name__})"
+                yield Finding(FAIL, name, told, f"Is it deployed? {self._deploy}")
+
+    def stack(self) -> Iterator[Finding]:
+        """Tell whether it is deployed, and wholly."""
+        try:
+            status = self.deployment.status
+        except CannotGoOn as reason:
+            yield Finding(FAIL, "stack", str(reason), self._deploy)
+            return
+        good = status.endswith("_COMPLETE") and "ROLLBACK" not in status
+        good = good or self.deployment.stage.is_local
+        remedy = f"Look at its events in CloudFormation, then {self._deploy}"
+        yield Finding(OK if good else FAIL, "stack", status, "" if good else remedy)
+
+    def secrets(self) -> Iterator[Finding]:
+        """Look in SSM for what the functions read."""
+        found = self.deployment.parameters
+        needed = [each for each in PARAMETERS.values() if each != BY_ITSELF]
+        missing = [each for each in needed if each not in found]
+        for each in missing:
+            grade = NOTE if each in OPTIONAL else FAIL
+            told = f"{self.deployment.stage.prefix}{each} is not there"
+            if each in OPTIONAL:
+                told += f", so {OPTIONAL[each]}"
+            yield Finding(grade, "parameters", told, self._set_up)
+        if not missing:
+            yield Finding(OK, "parameters", f"all {len(needed)} are there and readable")
+        in_ssm = found.get(APPID)
+        with contextlib.suppress(CannotGoOn):
+            deployed = self.deployment.settings["WeChatAppId"]
+            if in_ssm not in (None, deployed):
+                told = f"the stack has {deployed}, SSM has {in_ssm}"
+                yield Finding(FAIL, "AppID", told, f"Decide which it is, then {self._deploy}")
+
+    def keys(self) -> Iterator[Finding]:
+        """Read the keys, and see whether they belong together."""
+        found = self.deployment.parameters
+        if "sealing-key" in found:
+            try:
+                ring = Keyring.from_json(found["sealing-key"])
+                good = ring.open(ring.seal("x", context="doctor"), context="doctor") == "x"
+            except (KeyError, ValueError, TypeError, LoginError):
+                good = False
+            remedy = "Restore it from SSM's parameter history: without it no number can be read"
+            yield _either(good, "sealing key", "seals and opens", "cannot be read", remedy)
+        if {"signing-keys", "public-keys"} <= found.keys():
+            yield self._signing_keys(found["signing-keys"], found["public-keys"])
+
+    def _signing_keys(self, private: str, public: str) -> Finding:
+        what = "signing keys"
+        restore = "Restore both from SSM's parameter history"
+        try:
+            signing, published = json.loads(private)["keys"], json.loads(public)["keys"]
+            active = [key for key in signing if key["activeFrom"] <= time.time()]
+            unknown = {key["kid"] for key in signing} - {key["kid"] for key in published}
+        except (KeyError, TypeError, ValueError):
+            return Finding(FAIL, what, "cannot be read", restore)
+        if unknown:
+            return Finding(FAIL, what, "one that signs is not published", restore)
+        if not active:
+            return Finding(FAIL, what, "none is active yet", restore)
+        age = (time.time() - max(key["activeFrom"] for key in signing)) / DAY
+        with contextlib.suppress(CannotGoOn):
+            days = int(self.deployment.settings["SigningKeyDays"])
+            first = max(key["activeFrom"] for key in signing) == 0
+            if not first and age > days + 2:
+                told = f"the newest is {age:.0f} days old, and {days} were wanted"
+                return Finding(FAIL, what, told, "Invoke RotateSigningKeys, and read its log")
+        return Finding(OK, what, f"{len(signing)} signing, {len(published)} published")
+
+    def wechat(self) -> Iterator[Finding]:
+        """Ask WeChat whether it takes the AppSecret, from where the functions call."""
+        if "app-secret" not in self.deployment.parameters:
+            return
+        asked_by, refused = self._ask_wechat()
+        self.said = refused
+        if not refused:
+            yield Finding(OK, "AppSecret", f"WeChat takes it ({asked_by})")
+            return
+        told, remedy = self._explained(refused)
+        yield Finding(FAIL, "AppSecret", f"{told} ({asked_by})", remedy)
+
+    def _ask_wechat(self) -> tuple[str, dict[str, Any]]:
+        """Renew the access token; give who asked, and the facts of the refusal, if it was one."""
+        if not self.deployment.stage.is_local:
+            with contextlib.suppress(CannotGoOn):
+                return "asked by the function", self._renewal()
+        try:
+            self._client().stable_token()
+        except LoginError as refusal:
+            return "asked from this machine", {"code": refusal.code, **refusal.facts}
+        return "asked from this machine", {}
+
+    def _renewal(self) -> dict[str, Any]:
+        stage = self.deployment.stage
+        found = aws(
+            "finding RenewAccessToken",
+            stage.client("cloudformation").describe_stack_resource,
+            StackName=stage.stack_name,
+            LogicalResourceId="RenewAccessToken",
+        )
+        name = found["StackResourceDetail"]["PhysicalResourceId"]
+        answer = aws("invoking it", stage.client("lambda").invoke, FunctionName=name, Payload=b"{}")
+        if "FunctionError" not in answer:
+            return {}
+        failed = json.loads(answer["Payload"].read())
+        # The text of a LoginError is its code and its facts, which hold no secret.
+        try:
+            code, facts = ast.literal_eval(failed["errorMessage"])
+        except (KeyError, TypeError, ValueError, SyntaxError):
+            return {"code": str(failed.get("errorType", "it failed"))}
+        return {"code": code, **facts}
+
+    def _explained(self, refused: Mapping[str, Any]) -> tuple[str, str]:
+        errcode = refused.get("errcode")
+        rotate = f"{self._set_up} ROTATE=app-secret"
+        ip = refused.get("refused_ip", "this address")
+        explained = {
+            40001: ("WeChat refuses the AppSecret", f"Reset it in {CONSOLE}, then {rotate}"),
+            40013: ("WeChat knows no such AppID", f"Look it up in {CONSOLE}; put it into SSM anew"),
+            40125: ("WeChat refuses the AppSecret", f"Reset it in {CONSOLE}, then {rotate}"),
+            40164: (
+                f"{ip} is not in WeChat's IP whitelist",
+                f"Add {ip} in {CONSOLE}, or switch it off; VpcSubnetIds give a fixed address",
+            ),
+            45009: ("today's calls are used up", "Find the other program that uses this AppID"),
+            50004: ("WeChat has forbidden this account to do it", f"Read the notices in {CONSOLE}"),
+            50007: ("WeChat has frozen this account", f"Read the notices in {CONSOLE}"),
+            89501: (
+                f"{ip} waits for the administrator",
+                "Confirm it in WeChat, then run this again",
+            ),
+            89503: (
+                "WeChat wants the administrator to confirm this address",
+                "Confirm the message that the administrator has got in WeChat, then run this again",
+            ),
+            89506: (
+                "the administrator refused this address, for 24 hours",
+                "Wait, then confirm it",
+            ),
+            89507: ("the administrator refused this address, for an hour", "Wait, then confirm it"),
+        }
+        if errcode in explained:
+            told, remedy = explained[errcode]
+            return f"{told} (errcode {errcode})", remedy
+        if errcode is not None:
+            rid = f", rid {refused['rid']}" if "rid" in refused else ""
+            return f"WeChat says {errcode}{rid}", "docs/troubleshooting.md says what that means"
+        why = refused.get("why") or refused.get("aws") or refused.get("missing_parameter") or ""
+        told = f"{refused.get('code', 'it failed')} {why}".strip()
+        return told, "Read the log of RenewAccessToken; can it reach WeChat's address, WeChatUrl?"
+
+    def _client(self) -> WeChatClient:
+        def no_access_token(_: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+            raise CannotGoOn("no check needs an access token")
+
+        settings, found = self.deployment.settings, self.deployment.parameters
+        until = time.monotonic() + PATIENCE
+        return WeChatClient(
+            url=settings["WeChatUrl"],
+            appid=settings["WeChatAppId"],
+            app_secret=lambda: found["app-secret"],
+            renewed_app_secret=lambda: found["app-secret"],
+            with_access_token=no_access_token,
+            connect_timeout=2,
+            read_timeout=5,
+            time_left=lambda: until - time.monotonic(),
+            observe=lambda *_: None,
+        )
+
+    def appid(self) -> Iterator[Finding]:
+        """See whether the AppID is a mini program's: only then are login codes looked at."""
+        if "app-secret" not in self.deployment.parameters or self.said:
+            return
+        try:
+            self._client().jscode2session("doctor")
+        except CodeRejected:
+            yield Finding(OK, "AppID", "it is a mini program's")
+        except LoginError as refusal:
+            told, remedy = self._explained({"code": refusal.code, **refusal.facts})
+            if refusal.facts.get("errcode") == 40164:  # noqa: PLR2004 - WeChat's number
+                told = "the whitelist lets no check through from this machine, which is right"
+                yield Finding(NOTE, "AppID", told)
+                return
+            hint = "Is it an official account's, and not the mini program's?"
+            yield Finding(FAIL, "AppID", f"no login code is exchanged: {told}", f"{hint} {remedy}")
+
+    def access_token(self) -> Iterator[Finding]:
+        """Tell whether WeChat's access token is kept fresh."""
+        if self.said:
+            return
+        answer = aws(
+            "reading the access token",
+            self.deployment.stage.client("ssm").get_parameters,
+            Names=[self.deployment.stage.prefix + BY_ITSELF],
+            WithDecryption=True,
+        )
+        remedy = "Look at the log of RenewAccessToken, and at its schedule in EventBridge Scheduler"
+        try:
+            shared = json.loads(answer["Parameters"][0]["Value"])
+            left = int(shared["expires_at"]) - int(time.time())
+        except (IndexError, KeyError, TypeError, ValueError):
+            yield Finding(FAIL, "access token", "nothing has renewed it yet", remedy)
+            return
+        told = f"fresh for {left // 60} minutes"
+        yield _either(left > 0, "access token", told, "it has expired", remedy)
+
+    def table(self) -> Iterator[Finding]:
+        """See whether the table takes requests, and forgets what has expired."""
+        dynamodb, name = (
+            self.deployment.stage.client("dynamodb"),
+            self.deployment.outputs["TableName"],
+        )
+        remedy = "Restore it (docs/runbook.md), or deploy anew"
+        try:
+            described = aws(f"table {name}", dynamodb.describe_table, TableName=name)
+        except CannotGoOn as reason:
+            yield Finding(FAIL, "table", str(reason), remedy)
+            return
+        status = described["Table"]["TableStatus"]
+        good = status in {"ACTIVE", "UPDATING"}
+        yield _either(good, "table", f"{name} is {status}", f"{name} is {status}", remedy)
+        expiry = aws("its TTL", dynamodb.describe_time_to_live, TableName=name)
+        found = expiry["TimeToLiveDescription"]
+        on = found.get("AttributeName") == "expiresAt"
+        on = on and found["TimeToLiveStatus"] in {"ENABLED", "ENABLING"}
+        told = "on expiresAt"
+        yield _either(on, "TTL", told, "expired sessions are never deleted", self._deploy)
+        if not self.deployment.stage.is_local:
+            backups = aws("its backups", dynamodb.describe_continuous_backups, TableName=name)
+            described = backups["ContinuousBackupsDescription"]
+            status = described["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+            told = "the last 35 days can be restored"
+            yield _either(status == "ENABLED", "backup", told, "is off", self._deploy)
+
+    def throughput(self) -> Iterator[Finding]:
+        """Tell how often SSM answers; its default is shared by everything in the account."""
+        stage = self.deployment.stage
+        if stage.is_local:
+            return
+        ask = stage.client("ssm").get_service_setting
+        try:
+            answer = aws("SSM's setting", ask, SettingId=THROUGHPUT)
+        except CannotGoOn as reason:
+            yield Finding(NOTE, "SSM throughput", f"cannot be told: {reason}")
+            return
+        if answer["ServiceSetting"]["SettingValue"] == "true":
+            yield Finding(OK, "SSM throughput", "higher")
+            return
+        told = "standard, 40 reads a second for the whole account"
+        command = f"aws ssm update-service-setting --setting-id {THROUGHPUT} --setting-value true"
+        remedy = f"Enough for this alone; for more, at a charge: {command}"
+        yield Finding(NOTE, "SSM throughput", told, remedy)
+
+    def api(self) -> Iterator[Finding]:
+        """Call the API: it answers as ours does, by a clock that agrees with this one."""
+        url = self.deployment.url
+        answer = requests.post(f"{url}/login", json={}, timeout=PATIENCE)
+        try:
+            ours = answer.json()["error"]["code"] == "bad_request"
+        except (ValueError, KeyError, TypeError):
+            ours = False
+        told = f"{url} answers"
+        wrong = f"POST {url}/login was answered {answer.status_code}, and not by our function"
+        hint = (
+            f"Look at the access log. 403 in China: the account has no ICP filing. {self._deploy}"
+        )
+        yield _either(ours, "API", told, wrong, hint)
+        date = email.utils.parsedate_to_datetime(answer.headers["date"]).timestamp()
+        off = abs(date - time.time())
+        told, wrong = "agrees with the API's", f"this machine's is {off:.0f} s off the API's"
+        yield _either(off <= CLOCK_SECONDS, "clock", told, wrong, "Set it, by NTP")
+
+    def discovery(self) -> Iterator[Finding]:
+        """Look for the keys as those do who verify tokens."""
+        url, issuer = self.deployment.url, self.deployment.outputs["TokenIssuer"]
+        what, place = "discovery", "/.well-known/openid-configuration"
+        answer = requests.get(url + place, timeout=PATIENCE)
+        try:
+            document = answer.json()
+            found, keys = document["issuer"], document["jwks_uri"]
+        except (ValueError, KeyError, TypeError):
+            told = f"{url}{place} was answered {answer.status_code}"
+            yield Finding(FAIL, what, told, "Look at the log of PublishKeys")
+            return
+        if found != issuer or keys != f"{issuer}/.well-known/jwks.json":
+            told = f"it names the issuer {found}, and tokens are to name {issuer}"
+            yield Finding(FAIL, what, told, f"Set Issuer, or leave it empty, and {self._deploy}")
+            return
+        yield Finding(OK, what, f"the issuer is {issuer}")
+        # The issuer's own address may be one that is not up yet, or that only others reach.
+        answer = requests.get(f"{url}/.well-known/jwks.json", timeout=PATIENCE)
+        public = self.deployment.parameters.get("public-keys", '{"keys": []}')
+        try:
+            served = {key["kid"] for key in answer.json()["keys"]}
+        except (ValueError, KeyError, TypeError):
+            served = set()
+        keys = json.loads(public)["keys"]
+        wanted = {key["kid"] for key in keys}
+        # A key is made a day before it signs, and each container reads anew every five minutes.
+        in_use = {key["kid"] for key in keys if key["activeFrom"] <= time.time()}
+        if in_use <= served < wanted:
+            yield Finding(NOTE, "public keys", "the newest is not served yet; it will be in time")
+            return
+        told, wrong = f"{len(served)} served", "not those that lie in SSM"
+        remedy = "They agree within five minutes of a rotation; after that, read PublishKeys' log"
+        yield _either(served == wanted != set(), "public keys", told, wrong, remedy)
+
+    def domain(self) -> Iterator[Finding]:
+        """Look at the API's own domain: it leads here, and its certificate holds."""
+        if self.deployment.stage.is_local:
+            return
+        name = self.deployment.settings.get("DomainName", "")
+        if not name:
+            told = "none of its own, and a released mini program needs one that is ICP-filed"
+            yield Finding(NOTE, "domain", told, "Set DomainName and CertificateArn")
+            return
+        target = self.deployment.outputs.get("DomainTarget", "the output DomainTarget")
+        try:
+            with (
+                socket.create_connection((name, 443), PATIENCE) as connection,
+                ssl.create_default_context().wrap_socket(connection, server_hostname=name) as tls,
+            ):
+                ends = ssl.cert_time_to_seconds(str((tls.getpeercert() or {})["notAfter"]))
+        except ssl.SSLError as refused:
+            told = f"the certificate of {name} is not valid ({refused.reason})"
+            yield Finding(FAIL, "domain", told, "Issue one for this name in ACM, in this region")
+            return
+        except OSError:
+            told = f"{name} leads nowhere"
+            yield Finding(FAIL, "domain", told, f"Point its DNS record (CNAME) to {target}")
+            return
+        days = (ends - time.time()) / DAY
+        told = f"{name}, certificate for {days:.0f} days"
+        remedy = "ACM renews by itself while the DNS record of its validation stands; restore that"
+        yield _either(days > CERTIFICATE_DAYS, "domain", told, told, remedy)
+
+
+def _either(good: bool, what: str, told: str, wrong: str, remedy: str) -> Finding:
+    return Finding(OK, what, told) if good else Finding(FAIL, what, wrong, remedy)
+
+
+def main() -> int:
+    """Print what was found; return 0 if nothing has failed."""
+    parser = argparse.ArgumentParser(prog="python -m ops.doctor", description=__doc__)
+    parser.add_argument("stage")
+    parser.add_argument("--api", metavar="URL", help="where the API answers, if not by its output")
+    arguments = parser.parse_args()
+    try:
+        doctor = Doctor(Deployment(find(arguments.stage), arguments.api))
+    except CannotGoOn as reason:
+        print(f"make doctor: {reason}", file=sys.stderr)
+        return 1
+    failed = 0
+    for finding in doctor.examine():
+        print(finding, flush=True)
+        failed += finding.grade == FAIL
+    print(f"\n{failed} to mend." if failed else "\nAll is well.")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""`python -m ops.secrets STAGE`: puts what a deployment needs into SSM, once, or changes one of it.
+
+What a person has to know is asked for: the AppID, and the AppSecret without showing it. Where there
+is no terminal, both come from WECHAT_APPID and WECHAT_APP_SECRET, or as lines on standard input.
+Neither is ever an argument, which other programs could read. What is there already stays as it is;
+`--rotate NAME` changes one thing, after saying what that does.
+"""
+
+# ruff: noqa: A005, TID251, T201 - a command line's module, named for what it is asked for
+import argparse
+import getpass
+import json
+import os
+import re
+import secrets
+import string
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ops.stage import APPID, CannotGoOn, Stage, aws, find
+from wechat_login.sealing import new_keyring, with_new_key
+from wechat_login.signing_keys import new_signing_keys, public_part
+
+AppIdShape = re.compile(r"wx[0-9a-f]{16}")
+AppSecretShape = re.compile(r"[0-9a-zA-Z]{32}")
+ALPHABET = string.ascii_letters + string.digits
+TOKEN_LENGTH = 32
+AES_KEY_LENGTH = 43  # WeChat's own rule
+WHERE = "WeChat's console (mp.weixin.qq.com), under development, development settings"
+UNTIL_TYPED = f"Until you have typed the new one into {WHERE}, every push is refused."
+
+# What each rotation does, told before it is done.
+ROTATIONS = {
+    "app-secret": (
+        f"Replaces the AppSecret by the one you have just been given in {WHERE}. The functions "
+        "read it again as soon as WeChat refuses the former one; nothing has to be deployed."
+    ),
+    "signing-keys": (
+        "Lets the function RotateSigningKeys make a new key now. It is published at once, signs in "
+        "a day, and the former one goes when its last token has ended. Nobody is logged out."
+    ),
+    "sealing-key": (
+        "Adds a sealing key, with which phone numbers are sealed from now on. What was sealed with "
+        "former keys stays readable, and the key of the index stays the same."
+    ),
+    "event-token": (f"Replaces the Token of WeChat's message push. {UNTIL_TYPED}"),
+    "event-aes-key": (f"Replaces the EncodingAESKey of WeChat's message push. {UNTIL_TYPED}"),
+}
+
+
+@dataclass(frozen=True)
+class Store:
+    """The parameters of a stage in SSM."""
+
+    stage: Stage
+
+    def name(self, parameter: str) -> str:
+        """Return a parameter's whole name."""
+        return self.stage.prefix + parameter
+
+    def read(self, parameter: str) -> str | None:
+        """Return a parameter's value, or None."""
+        answer = aws(
+            f"reading {self.name(parameter)}",
+            self.stage.client("ssm").get_parameters,
+            Names=[self.name(parameter)],
+            WithDecryption=True,
+        )
+        found: list[dict[str, str]] = answer["Parameters"]
+        return found[0]["Value"] if found else None
+
+    def add(self, parameter: str, value: str) -> bool:
+        """Put a parameter that is not there yet; tell whether it was put."""
+        ssm = self.stage.client("ssm")
+        kind = "String" if parameter == APPID else "SecureString"
+        try:
+            ssm.put_parameter(Name=self.name(parameter), Value=value, Type=kind, Overwrite=False)
+        except ssm.exceptions.ParameterAlreadyExists:
+            return False
+        except Exception as refused:  # noqa: BLE001 - AWS's text may quote what was put
+            raise CannotGoOn(f"writing {self.name(parameter)}: {_code(refused)}") from None
+        return True
+
+    def replace(self, parameter: str, value: str) -> None:
+        """Overwrite a parameter."""
+        aws(
+            f"writing {self.name(parameter)}",
+            self.stage.client("ssm").put_parameter,
+            Name=self.name(parameter),
+            Value=value,
+            Type="SecureString",
+            Overwrite=True,
+        )
+
+
+def _code(refused: Exception) -> str:
+    response: Mapping[str, Any] = getattr(refused, "response", {})
+    return str(response.get("Error", {}).get("Code", type(refused).__name__))
+
+
+class Questions:
+    """Asks a person, or the environment, or standard input."""
+
+    def appid(self) -> str:
+        """Return the AppID."""
+        return self._ask("WECHAT_APPID", "AppID: ", AppIdShape, input)
+
+    def app_secret(self) -> str:
+        """Return the AppSecret, which the terminal does not show."""
+        return self._ask(
+            "WECHAT_APP_SECRET", "AppSecret (not shown): ", AppSecretShape, getpass.getpass
+        )
+
+    def agreed(self, name: str) -> bool:
+        """Tell whether the person typed the name, as a sign that they mean it."""
+        if not sys.stdin.isatty():
+            return True
+        return input(f"Type {name} to go on: ").strip() == name
+
+    def _ask(
+        self, variable: str, prompt: str, shape: re.Pattern[str], ask: Callable[[str], str]
+    ) -> str:
+        answer = os.environ.get(variable)
+        if answer is None:
+            answer = ask(prompt) if sys.stdin.isatty() else sys.stdin.readline()
+        answer = answer.strip()
+        if not shape.fullmatch(answer):
+            # What was typed is not repeated: it may be the right secret with a slip.
+            what = prompt.partition(" ")[0].rstrip(":")
+            raise CannotGoOn(f"that is no {what}: wanted {shape.pattern}")
+        return answer
+
+
+def set_up(store: Store, ask: Questions) -> None:
+    """Put whatever is missing, and leave what is there."""
+    makers: dict[str, Callable[[], str]] = {
+        APPID: ask.appid,
+        "app-secret": ask.app_secret,
+        "sealing-key": new_keyring,
+        "event-token": lambda: _random(TOKEN_LENGTH),
+        "event-aes-key": lambda: _random(AES_KEY_LENGTH),
+    }
+    for parameter, make in makers.items():
+        put = store.read(parameter) is None and store.add(parameter, make())
+        _tell(store, parameter, put)
+    for parameter, put in _signing_keys(store).items():
+        _tell(store, parameter, put)
+    stage, token, key = store.stage.name, store.name("event-token"), store.name("event-aes-key")
+    print(f"\nNext: make deploy STAGE={stage}, then make doctor STAGE={stage}.")
+    print(f"For message pushes, type {token} and {key} into {WHERE}; this shows one:")
+    print(f"  aws ssm get-parameter --with-decryption --name {token} --query Parameter.Value")
+
+
+def _signing_keys(store: Store) -> dict[str, bool]:
+    private, public = store.read("signing-keys"), store.read("public-keys")
+    if private is None and public is not None:
+        # The tokens that live were signed by a key that is gone; a person has to decide.
+        raise CannotGoOn(
+            f"{store.name('public-keys')} is there and {store.name('signing-keys')} is not: "
+            "restore it, or delete the former, which ends every token"
+        )
+    if private is None:
+        private, made = new_signing_keys()
+        if not store.add("signing-keys", private):
+            raise CannotGoOn("somebody else is setting this stage up at this moment: try again")
+        return {"signing-keys": True, "public-keys": store.add("public-keys", made)}
+    keys = [public_part(key) for key in json.loads(private)["keys"]]
+    put = public is None and store.add("public-keys", json.dumps({"keys": keys}))
+    return {"signing-keys": False, "public-keys": put}
+
+
+def rotate(store: Store, name: str, ask: Questions) -> None:
+    """Change one thing, after saying what that does."""
+    former = store.read(name)
+    if former is None:
+        raise CannotGoOn(
+            f"{store.name(name)} is not there yet: make secrets STAGE={store.stage.name}"
+        )
+    print(f"{store.name(name)}: {ROTATIONS[name]}")
+    if not ask.agreed(name):
+        raise CannotGoOn("nothing was changed")
+    if name == "signing-keys":
+        _invoke_rotation(store.stage)
+    else:
+        makers: dict[str, Callable[[], str]] = {
+            "app-secret": ask.app_secret,
+            "sealing-key": lambda: with_new_key(former),
+            "event-token": lambda: _random(TOKEN_LENGTH),
+            "event-aes-key": lambda: _random(AES_KEY_LENGTH),
+        }
+        store.replace(name, makers[name]())
+    print("Done. It is in use within five minutes or so.")
+
+
+def _invoke_rotation(stage: Stage) -> None:
+    if stage.is_local:
+        raise CannotGoOn("locally: make invoke FUNCTION=rotate_signing_keys EVENT=…")
+    found = aws(
+        "finding RotateSigningKeys",
+        stage.client("cloudformation").describe_stack_resource,
+        StackName=stage.stack_name,
+        LogicalResourceId="RotateSigningKeys",
+    )
+    answer = aws(
+        "invoking RotateSigningKeys",
+        stage.client("lambda").invoke,
+        FunctionName=found["StackResourceDetail"]["PhysicalResourceId"],
+        Payload=b'{"now": true}',
+    )
+    if "FunctionError" in answer:
+        raise CannotGoOn("RotateSigningKeys failed: see its log, or make doctor")
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def _tell(store: Store, parameter: str, put: bool) -> None:
+    print(f"{'made' if put else 'kept'}  {store.name(parameter)}")
+
+
+def main() -> int:
+    """Set a stage up, or change one of its secrets."""
+    parser = argparse.ArgumentParser(prog="python -m ops.secrets", description=__doc__)
+    parser.add_argument("stage")
+    parser.add_argument("--rotate", metavar="NAME", choices=ROTATIONS, help=", ".join(ROTATIONS))
+    arguments = parser.parse_args()
+    try:
+        store = Store(find(arguments.stage))
+        if arguments.rotate:
+            rotate(store, arguments.rotate, Questions())
+        else:
+            set_up(store, Questions())
+    except CannotGoOn as reason:
+        print(f"make secrets: {reason}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, EOFError):
+        print(
+            "\nmake secrets: given up; what was made stays, and the next run goes on",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

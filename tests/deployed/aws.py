@@ -1,0 +1,128 @@
+"""ministack as a whole AWS account: CloudFormation, Lambda, IAM, API Gateway and what they need.
+
+It runs with SAM CLI's interpreter and libraries, because it translates templates with SAM's own
+translator. It runs functions with that interpreter too, whichever version it is; so what is shown
+here is the template, the permissions and the calls, and not Lambda's Python. That the artefact
+starts under Lambda's version is shown by tests/promises/test_artifact.py.
+"""
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import boto3
+import requests
+
+from local.emulator import LOCAL_FOLDER, installed
+from local.stack import ROOT
+
+REGION = "us-east-1"
+KEY = "test"  # ministack's root user
+READY_SECONDS = 60
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+
+
+class Account:
+    """An AWS account on the loopback address."""
+
+    def __init__(self, url):
+        self.url = url
+
+    @property
+    def environment(self):
+        """Give what a program needs to talk to this account and to no other."""
+        mine = {name: each for name, each in os.environ.items() if not name.startswith("AWS_")}
+        # A make below this one has its own jobs.
+        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+            mine.pop(name, None)
+        return {
+            **mine,
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": KEY,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+        }
+
+    def client(self, service):
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id=KEY,
+            aws_secret_access_key=KEY,
+        )
+
+
+@contextlib.contextmanager
+def account():
+    """Run an empty account until the end of the block; IAM is enforced in it."""
+    packages = next(installed().parent.parent.glob("lib/python3*/site-packages"))
+    inherited = {
+        name: each
+        for name, each in os.environ.items()
+        if not name.startswith(("AWS_", "PYTHON", "MINISTACK"))
+        and name not in ("STATE_DIR", "USE_SSL", "SERVICES")
+    }
+    settings = {
+        "AUTH": "true",
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+        "PERSIST_STATE": "0",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONPATH": os.pathsep.join([str(packages), str(_beyond())]),
+    }
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(  # noqa: S603 - our own words, no shell
+            [ROOT / ".venv-sam" / "bin" / "python", "-m", "local.emulator_process"],
+            cwd=ROOT,
+            env=inherited | settings,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            start_new_session=True,
+        )
+        try:
+            yield Account(_url_when_ready(process, said))
+        finally:
+            # It ends when its input is closed, and the functions that it runs end with it.
+            process.communicate(timeout=30)
+
+
+def _beyond():
+    """Give a folder with the libraries that neither of the two environments has."""
+    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
+    folder = LOCAL_FOLDER / f"deployed-{wanted}"
+    if not folder.is_dir():
+        options = ["--quiet", "--no-deps", "--require-hashes", "--disable-pip-version-check"]
+        with tempfile.TemporaryDirectory(dir=LOCAL_FOLDER) as made:
+            command = [sys.executable, "-m", "pip", "install", *options, "--target", f"{made}/in"]
+            subprocess.run([*command, "-r", REQUIREMENTS], check=True)  # noqa: S603
+            Path(made, "in").rename(folder)
+    return folder
+
+
+def _url_when_ready(process, said):
+    port = process.stdout.readline().strip().decode()
+    until = time.monotonic() + READY_SECONDS
+    url = f"http://127.0.0.1:{port}"
+    while port and process.poll() is None and time.monotonic() < until:
+        with contextlib.suppress(requests.RequestException):
+            requests.get(f"{url}/_ministack/ready", timeout=5).raise_for_status()
+            return url
+        time.sleep(0.1)
+    said.seek(0)
+    raise RuntimeError(said.read().decode(errors="replace")[-2000:])

@@ -1,0 +1,289 @@
+"""`make doctor`: names what is wrong and its remedy, and fails; or finds all well."""
+
+import json
+import sys
+
+import pytest
+
+from local.cloudformation import REGION
+from local.stack import ROOT
+from ops.doctor import Deployment, Doctor
+from ops.stage import Stage, find
+from tests.promises.written import run
+
+STABLE = "/cgi-bin/stable_token"
+
+
+@pytest.fixture
+def issuing_here(deployed_with):
+    """A backend whose tokens name a fixed issuer, and whose access token has been renewed."""
+    backend = deployed_with()
+    backend.deployment.invoke("renew_access_token", {})
+    return backend
+
+
+@pytest.fixture
+def doctor(issuing_here, ministack, tmp_path, monkeypatch):
+    """Examine that backend as `make doctor STAGE=local` does: `doctor()` gives code and lines."""
+    stack = issuing_here.deployment.stack
+    running = {
+        "region": REGION,
+        "api": issuing_here.url,
+        "aws": ministack.url,
+        "table": issuing_here.table,
+        "parameters": dict(stack.parameters),
+    }
+
+    def examine(**changes):
+        (tmp_path / "running.json").write_text(json.dumps({**running, **changes}))
+        monkeypatch.setenv("LOCAL_DIR", str(tmp_path))
+        findings = list(Doctor(Deployment(find("local"))).examine())
+        return int(any(each.grade == "FAIL" for each in findings)), list(map(str, findings))
+
+    return examine
+
+
+@pytest.fixture
+def command(doctor, tmp_path):
+    """Run the command itself: `command()` gives what it did."""
+    doctor()
+    return lambda: run(
+        [sys.executable, "-m", "ops.doctor", "local"],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT / "layers" / "wechat_login"), "LOCAL_DIR": str(tmp_path)},
+    )
+
+
+def failures(lines):
+    return [line for line in lines if line.startswith("FAIL")]
+
+
+def test_a_healthy_deployment_has_nothing_to_mend(doctor):
+    code, lines = doctor()
+
+    assert failures(lines) == []
+    assert code == 0
+    for check in ("parameters", "AppSecret", "AppID", "table", "TTL", "API", "clock", "discovery"):
+        assert any(line.startswith(f"ok    {check}:") for line in lines), check
+
+
+def test_the_command_fails_when_there_is_something_to_mend(command, issuing_here):
+    well = command()
+    issuing_here.set_parameter("app-secret", "0" * 32)
+    ill = command()
+
+    assert (well.returncode, well.stdout.splitlines()[-1]) == (0, "All is well."), well.stderr
+    assert (ill.returncode, ill.stdout.splitlines()[-1]) == (1, "1 to mend.")
+    assert len(failures(ill.stdout.splitlines())) == 1
+
+
+def test_no_secret_is_ever_shown(doctor, issuing_here):
+    _, lines = doctor()
+
+    said = "\n".join(lines)
+    for value in issuing_here.deployment.parameters.values():
+        assert value not in said
+
+
+def check_one(doctor, *named, **changes):
+    code, lines = doctor(**changes)
+
+    assert code == 1
+    found = [line for line in failures(lines) if all(each in line for each in named)]
+    assert found, lines
+    # One line, with what is wrong and what to do.
+    assert all(len(line.split(". ")) >= 2 for line in failures(lines))
+    return lines
+
+
+def test_a_wrong_app_secret(doctor, issuing_here):
+    issuing_here.set_parameter("app-secret", "0" * 32)
+
+    check_one(doctor, "AppSecret", "40125", "make secrets STAGE=local ROTATE=app-secret")
+
+
+@pytest.mark.parametrize("name", ["app-secret", "sealing-key", "signing-keys", "public-keys"])
+def test_a_missing_parameter(doctor, issuing_here, name):
+    issuing_here.ssm.delete_parameter(Name=issuing_here.parameter_name(name))
+
+    check_one(doctor, f"{name} is not there", "make secrets STAGE=local")
+
+
+def test_a_parameter_that_can_be_done_without_is_a_note(doctor, issuing_here):
+    issuing_here.ssm.delete_parameter(Name=issuing_here.parameter_name("event-token"))
+
+    code, lines = doctor()
+
+    assert code == 0
+    assert any(line.startswith("note") and "pushes are refused" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("errcode", "remedy"),
+    [
+        (40013, "AppID"),
+        (89503, "Confirm the message"),
+        (89506, "24 hours"),
+        (89507, "an hour"),
+        (50007, "frozen"),
+        (40002, "docs/troubleshooting.md"),
+    ],
+)
+def test_what_wechat_says_has_its_remedy(doctor, issuing_here, errcode, remedy):
+    issuing_here.wechat.fault(STABLE, "errcode", errcode=errcode)
+
+    check_one(doctor, str(errcode), remedy)
+
+
+def test_an_address_that_is_not_in_the_whitelist_is_named(doctor, issuing_here):
+    issuing_here.wechat.whitelist = {"203.0.113.7"}
+
+    check_one(doctor, "40164", "Add 127.0.0.1")
+
+
+def test_an_appid_that_is_no_mini_programs(doctor, issuing_here):
+    issuing_here.wechat.fault("/sns/jscode2session", "errcode", errcode=48001)
+
+    check_one(doctor, "AppID", "official account")
+
+
+def test_a_table_that_is_gone(doctor, issuing_here):
+    issuing_here.dynamodb.delete_table(TableName=issuing_here.table)
+
+    check_one(doctor, "table", "ResourceNotFoundException", "docs/runbook.md")
+
+
+def test_a_table_that_forgets_nothing(doctor, issuing_here):
+    issuing_here.dynamodb.update_time_to_live(
+        TableName=issuing_here.table,
+        TimeToLiveSpecification={"Enabled": False, "AttributeName": "expiresAt"},
+    )
+
+    check_one(doctor, "TTL", "make deploy STAGE=local")
+
+
+def test_an_aws_that_does_not_answer(doctor):
+    check_one(doctor, "parameters", aws="http://127.0.0.1:9")
+
+
+def test_an_api_that_does_not_answer(doctor):
+    check_one(doctor, "API", "http://127.0.0.1:9", api="http://127.0.0.1:9")
+
+
+def test_an_api_that_is_somebody_elses(doctor, issuing_here):
+    elsewhere = f"{issuing_here.url}/elsewhere"
+
+    check_one(doctor, "API", "not by our function", api=elsewhere)
+
+
+def test_tokens_that_are_to_name_another_issuer(doctor, issuing_here):
+    settings = dict(issuing_here.deployment.stack.parameters)
+
+    check_one(doctor, "issuer", parameters={**settings, "Issuer": "https://other.example"})
+
+
+def test_an_access_token_that_nothing_renews(doctor, issuing_here):
+    issuing_here.set_parameter("access-token", '{"token": "t", "expires_at": 1}')
+
+    check_one(doctor, "access token", "RenewAccessToken")
+
+
+def test_a_signing_key_that_is_not_published(doctor, issuing_here):
+    issuing_here.set_parameter("public-keys", '{"keys": []}')
+    issuing_here.cold_start()
+
+    check_one(doctor, "not published", "history")
+
+
+def test_a_key_that_was_made_just_now_is_no_fault(doctor, issuing_here):
+    doctor()
+    issuing_here.deployment.invoke("rotate_signing_keys", {"now": True})
+
+    code, lines = doctor()
+
+    assert code == 0, lines
+    assert not failures(lines)
+
+
+def test_a_sealing_key_that_cannot_be_read(doctor, issuing_here):
+    issuing_here.set_parameter("sealing-key", "{}")
+
+    check_one(doctor, "sealing key", "history")
+
+
+def test_a_local_run_that_is_not_there(tmp_path):
+    ran = run(
+        [sys.executable, "-m", "ops.doctor", "local"],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT / "layers" / "wechat_login"), "LOCAL_DIR": str(tmp_path)},
+    )
+
+    assert ran.returncode == 1
+    assert ran.stderr == "make doctor: no local run was found: start it with make run\n"
+
+
+class Session:
+    """An AWS session of which each call is answered by what a test has laid down."""
+
+    def __init__(self, answers):
+        self._answers = answers
+
+    def client(self, service, **_):
+        answers = self._answers
+
+        class Client:
+            def __getattr__(self, operation):
+                return lambda **_: answers[service, operation]
+
+        return Client()
+
+
+@pytest.mark.parametrize(
+    ("name", "grade", "said"),
+    [
+        pytest.param("", "note", "a released mini program needs one", id="none"),
+        pytest.param("no-such-host.invalid", "FAIL", "leads nowhere", id="no DNS record"),
+    ],
+)
+def test_the_domain(name, grade, said):
+    stack = {
+        "StackStatus": "CREATE_COMPLETE",
+        "Parameters": [{"ParameterKey": "DomainName", "ParameterValue": name}],
+        "Outputs": [{"OutputKey": "DomainTarget", "OutputValue": "d-1.example"}],
+    }
+    session = Session({("cloudformation", "describe_stacks"): {"Stacks": [stack]}})
+    examined = Doctor(Deployment(Stage("prod", "wechat-login-prod", {}, session)))
+
+    (finding,) = examined.domain()
+
+    assert finding.grade == grade
+    assert said in str(finding)
+
+
+@pytest.mark.parametrize(
+    ("status", "grade"),
+    [
+        ("CREATE_COMPLETE", "ok"),
+        ("UPDATE_COMPLETE", "ok"),
+        ("UPDATE_ROLLBACK_COMPLETE", "FAIL"),
+        ("CREATE_FAILED", "FAIL"),
+    ],
+)
+def test_the_stacks_status(status, grade):
+    session = Session(
+        {("cloudformation", "describe_stacks"): {"Stacks": [{"StackStatus": status}]}}
+    )
+
+    (finding,) = Doctor(Deployment(Stage("prod", "s", {}, session))).stack()
+
+    assert finding.grade == grade
+
+
+@pytest.mark.parametrize(("setting", "grade"), [("true", "ok"), ("false", "note")])
+def test_ssms_throughput(setting, grade):
+    answer = {"ServiceSetting": {"SettingValue": setting}}
+    session = Session({("ssm", "get_service_setting"): answer})
+
+    (finding,) = Doctor(Deployment(Stage("prod", "s", {}, session))).throughput()
+
+    assert finding.grade == grade

@@ -1,0 +1,278 @@
+"""`make secrets`: asks, makes, keeps; and tells nobody."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+
+import boto3
+import pytest
+
+from local.cloudformation import REGION
+from local.stack import ROOT
+from ops import secrets
+from tests.promises.written import run
+from wechat_login.sealing import Keyring
+
+APPID = "wx1234567890abcdef"
+APP_SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+COMMAND = [sys.executable, "-m", "ops.secrets"]
+MADE = {
+    "appid",
+    "app-secret",
+    "sealing-key",
+    "event-token",
+    "event-aes-key",
+    "signing-keys",
+    "public-keys",
+}
+
+
+class Team:
+    """Somebody at a terminal, with an AWS account that is ministack's."""
+
+    def __init__(self, ministack, account):
+        self.account = str(account)
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT / "layers" / "wechat_login"),
+            "AWS_ENDPOINT_URL": ministack.url,
+            "AWS_ACCESS_KEY_ID": self.account,
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def secrets(self, *arguments, stdin="", **environment):
+        return run(
+            [*COMMAND, *arguments],
+            cwd=ROOT,
+            env={**self.environment, **environment},
+            input=stdin,
+        )
+
+
+@pytest.fixture
+def account():
+    """An account of ministack's that no other test uses."""
+    return str(500_000_000_000 + time.monotonic_ns() % 10**11)
+
+
+@pytest.fixture
+def team(ministack, account):
+    return Team(ministack, account)
+
+
+@pytest.fixture
+def aws(ministack, account):
+    """Clients of the team's account, so that the test may look."""
+    keys = {"aws_access_key_id": account, "aws_secret_access_key": "local"}
+    url = ministack.url
+    return lambda name: boto3.client(name, endpoint_url=url, region_name=REGION, **keys)
+
+
+@pytest.fixture
+def stored(aws):
+    def read(stage="dev"):
+        answer = aws("ssm").get_parameters_by_path(
+            Path=f"/wechat-login/{stage}", WithDecryption=True, MaxResults=10
+        )
+        return {each["Name"].rpartition("/")[2]: each for each in answer["Parameters"]}
+
+    return read
+
+
+def test_it_makes_all_that_a_deployment_needs(team, stored):
+    ran = team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
+
+    found = stored()
+    values = {name: each["Value"] for name, each in found.items()}
+    assert ran.returncode == 0, ran.stderr
+    assert found.keys() == MADE
+    assert {each["Type"] for name, each in found.items() if name != "appid"} == {"SecureString"}
+    assert (values["appid"], values["app-secret"]) == (APPID, APP_SECRET)
+    ring = Keyring.from_json(values["sealing-key"])
+    assert ring.open(ring.seal("a number", context="here"), context="here") == "a number"
+    private, public = (json.loads(values[name])["keys"] for name in ("signing-keys", "public-keys"))
+    assert [key["kid"] for key in private] == [key["kid"] for key in public]
+    assert "d" not in public[0]
+    assert len(values["event-aes-key"]) == 43
+
+
+def test_nothing_that_it_made_or_was_told_is_printed(team, stored):
+    ran = team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
+
+    said = ran.stdout + ran.stderr
+    for name, each in stored().items():
+        if name != "appid":
+            assert each["Value"] not in said
+            assert each["Value"][:20] not in said
+
+
+def test_a_second_run_keeps_everything_and_asks_for_nothing(team, stored):
+    team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
+    before = stored()
+
+    ran = team.secrets("dev")
+
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("kept") == len(MADE)
+    assert {name: each["Version"] for name, each in stored().items()} == dict.fromkeys(before, 1)
+
+
+def test_a_run_that_broke_off_is_gone_on_with(team, stored, aws):
+    team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
+    kid = json.loads(stored()["signing-keys"]["Value"])["keys"][0]["kid"]
+    aws("ssm").delete_parameters(
+        Names=["/wechat-login/dev/public-keys", "/wechat-login/dev/sealing-key"]
+    )
+
+    ran = team.secrets("dev")
+
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(stored()["public-keys"]["Value"])["keys"][0]["kid"] == kid
+    assert stored().keys() == MADE
+
+
+def test_private_keys_that_are_gone_are_for_a_person_to_decide_about(team, aws):
+    team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
+    aws("ssm").delete_parameter(Name="/wechat-login/dev/signing-keys")
+
+    ran = team.secrets("dev")
+
+    assert ran.returncode == 1
+    assert "public-keys is there" in ran.stderr
+
+
+def test_two_stages_have_secrets_of_their_own(team, stored):
+    for stage in ("dev", "prod"):
+        assert team.secrets(stage, stdin=f"{APPID}\n{APP_SECRET}\n").returncode == 0
+
+    own = [stored(stage)["signing-keys"]["Value"] for stage in ("dev", "prod")]
+    assert own[0] != own[1]
+
+
+def test_continuous_integration_gives_both_in_the_environment(team, stored):
+    ran = team.secrets("dev", WECHAT_APPID=APPID, WECHAT_APP_SECRET=APP_SECRET)
+
+    assert ran.returncode == 0, ran.stderr
+    assert stored()["app-secret"]["Value"] == APP_SECRET
+
+
+@pytest.mark.parametrize(
+    ("stdin", "named"),
+    [
+        pytest.param("gh_0123456789ab\n", "AppID", id="an official account's own name"),
+        pytest.param(f"{APPID}\n{APP_SECRET}x\n", "AppSecret", id="a slip"),
+        pytest.param(f"{APPID}\n\n", "AppSecret", id="nothing"),
+    ],
+)
+def test_what_is_no_secret_is_refused_and_not_repeated(team, stored, stdin, named):
+    ran = team.secrets("dev", stdin=stdin)
+
+    assert ran.returncode == 1
+    assert f"that is no {named}" in ran.stderr
+    assert APP_SECRET not in ran.stdout + ran.stderr
+    assert "app-secret" not in stored()
+
+
+def test_a_terminal_does_not_show_the_app_secret(team, stored):
+    shown = type_into([*COMMAND, "dev"], team.environment, [APPID, APP_SECRET])
+
+    assert stored()["app-secret"]["Value"] == APP_SECRET
+    assert APPID in shown
+    assert APP_SECRET not in shown
+
+
+def type_into(command, environment, lines):
+    """Run a command at a terminal, and give everything that its screen showed."""
+    main, side = pty.openpty()
+    process = subprocess.Popen(  # noqa: S603 - the tests' own command
+        command, stdin=side, stdout=side, stderr=side, env=environment, cwd=ROOT, close_fds=True
+    )
+    os.close(side)
+    shown, left = "", list(lines)
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if select.select([main], [], [], 0.1)[0]:
+            try:
+                new = os.read(main, 4096).decode()
+            except OSError:
+                break
+            shown += new
+            if left and new.rstrip(" ").endswith(":"):
+                os.write(main, f"{left.pop(0)}\n".encode())
+        elif process.poll() is not None:
+            break
+    os.close(main)
+    assert process.wait(30) == 0, shown
+    return shown
+
+
+@pytest.mark.parametrize("name", [each for each in secrets.ROTATIONS if each != "signing-keys"])
+def test_a_rotation_changes_one_thing_and_says_what_that_does(team, stored, name):
+    team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
+    before = stored()
+
+    ran = team.secrets("dev", "--rotate", name, stdin=f"{'a' * 32}\n")
+
+    changed = {each for each in MADE if stored()[each]["Value"] != before[each]["Value"]}
+    assert ran.returncode == 0, ran.stderr
+    assert changed == {name}
+    assert secrets.ROTATIONS[name] in ran.stdout
+
+
+def test_what_was_sealed_before_a_rotation_stays_readable(team, stored):
+    team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
+    former = Keyring.from_json(stored()["sealing-key"]["Value"])
+    sealed = former.seal("a number", context="here")
+
+    team.secrets("dev", "--rotate", "sealing-key")
+
+    ring = Keyring.from_json(stored()["sealing-key"]["Value"])
+    assert ring.open(sealed, context="here") == "a number"
+    assert ring.current != former.current
+    assert ring.blind_index("a number") == former.blind_index("a number")
+
+
+def test_a_person_who_does_not_mean_it_changes_nothing(team, stored):
+    team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
+    before = stored()
+    command = [*COMMAND, "dev", "--rotate", "sealing-key"]
+
+    with pytest.raises(AssertionError, match="nothing was changed"):
+        type_into(command, team.environment, ["no"])
+
+    assert stored()["sealing-key"]["Version"] == before["sealing-key"]["Version"]
+
+
+def test_what_is_not_there_cannot_be_rotated(team):
+    ran = team.secrets("dev", "--rotate", "sealing-key")
+
+    assert ran.returncode == 1
+    assert "is not there yet" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        pytest.param("nix", "samconfig.toml has no environment nix", id="unknown"),
+        pytest.param("", "say which stage", id="none"),
+    ],
+)
+def test_a_stage_has_to_be_one_of_samconfigs(team, stage, said):
+    ran = team.secrets(stage)
+
+    assert ran.returncode == 1
+    assert said in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_an_aws_that_is_not_there_is_told_in_one_line(team):
+    ran = team.secrets("dev", AWS_ENDPOINT_URL="http://127.0.0.1:9")
+
+    assert ran.returncode == 1
+    assert len(ran.stderr.splitlines()) == 1

@@ -1,0 +1,89 @@
+"""Records every AWS call that each function makes during a run: a pytest plugin.
+
+botocore loads this module as a plugin of its own, by the variable that `Privileges` sets, and
+hands it every client that is made: so nothing is patched, whoever makes the clients. IAM knows some
+operations by other names than the API does: a transaction is its writes, each with its own
+permission.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+"""
+
+import os
+import re
+from functools import cache
+
+import pytest
+
+from local.cloudformation import ACCOUNT, REGION
+from local.functions import running
+from local.stack import read_stack
+
+LAST = "test_a_function_uses_all_that_it_is_granted_and_nothing_else"
+TRANSACTION = {
+    "Put": "dynamodb:PutItem",
+    "Update": "dynamodb:UpdateItem",
+    "Delete": "dynamodb:DeleteItem",
+    "ConditionCheck": "dynamodb:ConditionCheckItem",
+}
+STAGE = "test"
+
+used: dict[str, set[tuple[str, str]]] = {}  # logical id -> (action, resource)
+
+
+def initialize_client_plugin(client):
+    """Listen to a client; botocore calls this."""
+    client.meta.events.register("before-parameter-build.*.*", _note)
+
+
+def _note(params, model, **_):
+    function = running.get()
+    if function is not None:
+        asked = needed(model.service_model.endpoint_prefix, model.name, params)
+        used.setdefault(function, set()).update(asked - _of_others(function))
+
+
+class Privileges:
+    def __init__(self):
+        os.environ["BOTOCORE_EXPERIMENTAL__PLUGINS"] = f"privileges={__name__}"
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items):
+        # What has been used is known when everything else has run.
+        items.sort(key=lambda item: getattr(item, "originalname", "") == LAST)
+
+
+def needed(service, operation, params):
+    """Give the permissions, each with its resource, that IAM asks for one API call."""
+    action = f"{service}:{operation}"
+    if operation == "TransactWriteItems":
+        pairs = [pair for each in params["TransactItems"] for pair in each.items()]
+        return {(TRANSACTION[kind], table(write["TableName"])) for kind, write in pairs}
+    if operation == "BatchGetItem":
+        return {(action, table(name)) for name in params["RequestItems"]}
+    if service == "dynamodb":
+        return {(action, table(params["TableName"]))}
+    if service == "ssm":
+        return {(action, parameter(name)) for name in params.get("Names", [params.get("Name")])}
+    # Whatever comes new has to be thought about.
+    return {(action, "*")}
+
+
+def table(name):
+    """Give a table's ARN, as if every stage were the one that the policies are compared for."""
+    name = re.sub(r"^wechat-login-[a-z0-9-]+-", f"wechat-login-{STAGE}-", name)
+    return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
+
+
+def parameter(name):
+    """Give a parameter's ARN, likewise."""
+    name = re.sub(r"^/wechat-login/[^/]+/", f"/wechat-login/{STAGE}/", name)
+    return f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{name}"
+
+
+@cache
+def _of_others(function):
+    # Here all functions share one environment, so one reads what only another is told of. On Lambda
+    # it has its own; tests/promises/test_privileges.py runs each with nothing but that.
+    functions = read_stack({"Stage": STAGE, "WeChatAppId": "wx1234567890abcdef"}).functions
+    union = {each for one in functions.values() for each in one.environment.values()}
+    others = union - set(functions[function].environment.values())
+    return {("ssm:GetParameters", parameter(name)) for name in others}

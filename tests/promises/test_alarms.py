@@ -1,0 +1,259 @@
+"""Every alarm goes off for what it is there for, and not before; and it says what to do.
+
+The functions' own metrics come from functions that run here and meet the fault. Those that API
+Gateway writes are made of the answers that this gateway gives. What only Lambda and SQS can write
+is driven in tests/deployed, where both are.
+"""
+
+import json
+import re
+import time
+
+import pytest
+
+from local.cloudformation import Values
+from local.stack import ROOT
+from tests import alarms
+from tests.fault_proxy import FaultProxy
+from tests.promises.translated import STAGE, monitoring
+from wechat_login import wiring
+
+PHONE = "/wxa/business/getuserphonenumber"
+LOGIN = "/sns/jscode2session"
+STABLE = "/cgi-bin/stable_token"
+RUNBOOK = ROOT / "docs" / "runbook.md"
+DRIVEN_WHERE_DEPLOYED = {"LoginThrottled", "SchedulesFailing"}
+
+
+@pytest.fixture
+def written(capsys):
+    """Give the metrics that were written since the last time: `written()`."""
+    capsys.readouterr()
+    return lambda: list(alarms.embedded(capsys.readouterr().out))
+
+
+def is_on(name, datapoints, **given):
+    return alarms.is_on(alarms.alarm(name, **given), datapoints)
+
+
+def log_in(backend, times, user="alice"):
+    answers = [backend.call("login", code=backend.wechat.login_code(user)) for _ in range(times)]
+    return [status for status, _ in answers]
+
+
+def gateway(name, values, at=0.0):
+    return [alarms.point("AWS/ApiGateway", name, each, at, ApiId="the-api") for each in values]
+
+
+def test_misconfigured(backend, written):
+    assert log_in(backend, 1) == [200]
+    assert not is_on("Misconfigured", written())
+
+    backend.set_parameter("app-secret", "0" * 32)
+    backend.cold_start()
+
+    assert log_in(backend, 1) == [500]
+    assert is_on("Misconfigured", written())
+
+
+@pytest.mark.parametrize("errcode", [40013, 40164, 89503])
+def test_misconfigured_by_what_wechat_says(backend, written, errcode):
+    backend.wechat.fault(LOGIN, "errcode", errcode=errcode)
+
+    assert log_in(backend, 1) == [500]
+    assert is_on("Misconfigured", written())
+
+
+def test_misconfigured_on_a_schedule(backend, written):
+    backend.wechat.fault(STABLE, "errcode", errcode=40164)
+    with pytest.raises(Exception, match="Misconfigured"):
+        backend.deployment.invoke("renew_access_token", {})
+
+    assert is_on("Misconfigured", written())
+
+
+def break_the_profile(backend, user="alice"):
+    """Leave an item in the table that no code of ours writes."""
+    log_in(backend, 1, user)
+    key = (f"USER#{backend.wechat.appid}#{backend.wechat.openid(user)}", "PROFILE")
+    backend.dynamodb.put_item(
+        TableName=backend.table, Item={"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+    )
+
+
+def test_bugs(backend, written):
+    break_the_profile(backend)
+    assert not is_on("Bugs", written())
+
+    assert log_in(backend, 1) == [500]
+    assert is_on("Bugs", written())
+
+
+def test_bugs_in_a_function_without_a_route(backend, written):
+    break_the_profile(backend)
+    openid = backend.wechat.openid("alice")
+
+    with pytest.raises(Exception, match="KeyError"):
+        backend.deployment.invoke("find_user", {"openid": openid})
+
+    assert is_on("Bugs", written())
+
+
+def test_server_errors(backend):
+    backend.wechat.fault(LOGIN, "status", times=100, status=502)
+
+    statuses = log_in(backend, 6)
+    errors = [int(status >= 500) for status in statuses]
+
+    assert is_on("ServerErrors", gateway("5xx", errors))
+    assert not is_on("ServerErrors", gateway("5xx", errors[:5]))
+
+
+def test_slow_answers(backend):
+    backend.wechat.fault(LOGIN, "delay", times=1, ms=400)
+    measured = []
+    for _ in range(3):
+        began = time.monotonic()
+        assert log_in(backend, 1) == [200]
+        measured.append((time.monotonic() - began) * 1000)
+    slow, fast = max(measured), min(measured)
+    quarter = [each for at in (0, 300, 600) for each in gateway("Latency", [slow], at)]
+    once = [*gateway("Latency", [slow]), *gateway("Latency", [fast], 300)]
+
+    assert is_on("SlowAnswers", quarter, SlowMilliseconds="350")
+    assert not is_on("SlowAnswers", once, SlowMilliseconds="350")
+    assert not is_on("SlowAnswers", quarter, SlowMilliseconds="20000")
+
+
+def test_wechat_failing(backend, written):
+    backend.wechat.fault(LOGIN, "garbage", times=100)
+
+    assert set(log_in(backend, 5)) == {502}
+    five = written()
+    log_in(backend, 1)
+
+    assert not is_on("WeChatFailing", five)
+    assert is_on("WeChatFailing", [*five, *written()])
+
+
+def test_storage_throttled(deployed_with, ministack, monkeypatch, written):
+    with FaultProxy(ministack.url).running() as storage:
+        backend = deployed_with()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", storage.url)
+        wiring.reset()
+        log_in(backend, 1)
+        storage.fail("TransactWriteItems")
+
+        statuses = log_in(backend, 6)
+
+    assert set(statuses) == {503}
+    assert is_on("StorageThrottled", written())
+
+
+def test_access_token_stale(backend, written):
+    backend.deployment.invoke("renew_access_token", {})
+    fresh = written()
+    backend.wechat.fault(STABLE, "errcode", times=100, errcode=-1)
+    with pytest.raises(Exception, match="WeChatUnavailable"):
+        backend.deployment.invoke("renew_access_token", {})
+    failed = written()
+
+    assert not is_on("AccessTokenStale", fresh)
+    assert not is_on("AccessTokenStale", [*failed, *(each.ago(700) for each in fresh)])
+    assert is_on("AccessTokenStale", [*failed, *(each.ago(1000) for each in fresh)])
+    # Not even started: the schedule is gone, or Lambda turned it away.
+    assert is_on("AccessTokenStale", [])
+
+
+def test_access_token_forced(backend, person, written):
+    person("alice").register()
+    assert not is_on("AccessTokenForced", written())
+    # WeChat refuses the token that it goes on handing out.
+    backend.wechat.fault(PHONE, "errcode", errcode=40001)
+
+    person("bob").register()
+
+    assert is_on("AccessTokenForced", written())
+
+
+def test_signing_keys_overdue(backend, written):
+    backend.deployment.invoke("rotate_signing_keys", {})
+    looked_after = written()
+
+    assert not is_on("SigningKeysOverdue", looked_after)
+    assert not is_on("SigningKeysOverdue", [each.ago(86_400 + 10) for each in looked_after])
+    assert is_on("SigningKeysOverdue", [each.ago(2 * 86_400 + 10) for each in looked_after])
+
+
+def test_phones_costly(backend, person, written):
+    alice, bob = person("alice"), person("bob")
+    alice.register()
+    # Refused, and so not charged for.
+    assert alice.tap("no-such-code")[0] == 401
+    one = written()
+    bob.register()
+    two = [*one, *written()]
+
+    assert not is_on("PhonesCostly", one, PhonesPerDay="1")
+    assert is_on("PhonesCostly", two, PhonesPerDay="1")
+    assert backend.wechat.asked(PHONE) == 3
+
+
+def test_every_alarm_is_driven():
+    tests = {name for name in globals() if name.startswith("test_")}
+    driven = {name for name in alarms.names() if f"test_{in_words(name)}" in tests}
+
+    assert driven | DRIVEN_WHERE_DEPLOYED == set(alarms.names())
+
+
+def in_words(name):
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name.replace("WeChat", "Wechat")).lower()
+
+
+@pytest.mark.parametrize("name", alarms.names())
+def test_an_alarm_says_what_to_do_and_tells_somebody(name):
+    properties = alarms.alarm(name)
+    runbook = RUNBOOK.read_text("utf-8")
+
+    assert len(properties["AlarmDescription"].split(". ")) >= 2
+    assert len(properties["AlarmDescription"]) <= 1024  # CloudWatch's limit
+    assert properties["AlarmActions"] == properties["OKActions"] == ["the-topic"]
+    assert f"### {name}\n" in runbook
+
+
+def test_the_dashboard_shows_metrics_that_are_written_and_every_alarm(backend, person, written):
+    person("alice").register()
+    backend.deployment.invoke("renew_access_token", {})
+    backend.deployment.invoke("rotate_signing_keys", {})
+    log_in(backend, 1)
+    there = {(each.namespace, each.name, each.dimensions) for each in written()}
+    dashboard = monitoring()["Resources"]["Overview"]["Properties"]
+    body = json.loads(Values(monitoring(), alarms.GIVEN).of(dashboard)["DashboardBody"])
+
+    for widget in body["widgets"]:
+        for metric in widget["properties"].get("metrics", []):
+            if isinstance(metric[0], str) and metric[0] == "WeChatLogin":
+                pairs = [each for each in metric[2:] if isinstance(each, str)]
+                dimensions = frozenset(zip(pairs[::2], pairs[1::2], strict=True))
+                assert (*metric[:2], dimensions) in there or metric[1] == "ForcedRefreshes"
+    shown = next(each for each in body["widgets"] if each["type"] == "alarm")
+    assert len(shown["properties"]["alarms"]) == len(alarms.names())
+    # CloudWatch counts in a grid of 24 columns.
+    assert all(each["x"] + each["width"] <= 24 for each in body["widgets"])
+    assert STAGE in json.dumps(body)
+
+
+def test_saved_queries_ask_for_fields_that_are_logged(backend, person, caplog):
+    person("alice").register()
+    backend.wechat.fault(LOGIN, "errcode", errcode=40164)
+    log_in(backend, 1)
+    lines = [each.request for each in caplog.records if hasattr(each, "request")]
+    # What only other faults log; test_log.py keeps the list in docs/operate.md true.
+    rare = {"aws", "operation", "missing_parameter", "bug", "where", "why", "reason"}
+    logged = rare.union(*lines)
+
+    assert {"errcode", "rid", "refused_ip", "wechat", "user_id"} <= logged
+    for name, each in monitoring()["Resources"].items():
+        if each["Type"] == "AWS::Logs::QueryDefinition":
+            asked = set(re.findall(r"request\.(\w+)", each["Properties"]["QueryString"]))
+            assert asked <= logged, name

@@ -1,0 +1,130 @@
+"""The template deploys in every partition: linted, translated, for AWS and for AWS China."""
+
+import json
+import re
+
+import pytest
+
+from local.stack import ROOT
+from tests.promises.translated import MONITORING, lint, monitoring, translated
+from tests.promises.written import stack, template
+
+REGIONS = ["us-east-1", "ap-east-1", "cn-north-1", "cn-northwest-1"]
+# Everything that can be switched on, so that nothing stays unlinted behind a condition.
+EVERYTHING = {
+    "DomainName": "login.example.com",
+    "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/0",
+    "CorsOrigins": "https://www.example.com",
+    "Architecture": "arm64",
+    "ReservedConcurrency": "10",
+    "VpcSubnetIds": "subnet-1,subnet-2",
+    "VpcSecurityGroupIds": "sg-1",
+    "AlarmEmail": "team@example.com",
+}
+# Exist everywhere under this one name, whatever the partition's own suffix is.
+PRINCIPALS = {"apigateway", "lambda", "scheduler"}
+
+each_region = pytest.mark.parametrize("region", REGIONS)
+
+
+@each_region
+def test_the_translated_template_is_right_in_every_region(region, tmp_path):
+    path = tmp_path / "translated.json"
+    path.write_text(json.dumps(translated(region)))
+
+    assert lint(path, region) == ""
+
+
+@pytest.mark.parametrize("regions", [REGIONS[:2], REGIONS[2:]], ids=["AWS", "AWS China"])
+def test_it_is_right_with_everything_switched_on(regions, tmp_path):
+    path = tmp_path / "translated.json"
+    path.write_text(json.dumps(translated(regions[0], **EVERYTHING)))
+
+    assert lint(path, *regions) == ""
+
+
+def test_what_is_watched_is_right_in_every_region():
+    assert lint(MONITORING, *REGIONS) == ""
+
+
+def test_a_lint_that_finds_nothing_would_find_what_a_region_lacks(tmp_path):
+    document = translated("cn-north-1")
+    absent = {"Type": "AWS::Logs::LogAnomalyDetector", "Properties": {"LogGroupArnList": []}}
+    changed = {**document, "Resources": {**document["Resources"], "Absent": absent}}
+    path = tmp_path / "translated.json"
+    path.write_text(json.dumps(changed))
+
+    assert "E3006" in lint(path, "cn-north-1")
+
+
+@pytest.mark.parametrize("path", [ROOT / "template.yaml", MONITORING], ids=lambda path: path.name)
+def test_nothing_names_a_partition_or_a_domain_of_aws(path):
+    code = re.sub(r"(^|\s)#.*", "", path.read_text("utf-8"))
+    code = re.sub(r"AllowedPattern: .*", "", code)
+
+    assert "arn:aws" not in code
+    assert "amazonaws" not in code
+    assert code.count("arn:") == code.count("arn:${AWS::Partition}:")
+
+
+@pytest.mark.parametrize("region", ["cn-north-1", "cn-northwest-1"])
+def test_sam_names_the_partition_that_it_translates_for(region):
+    text = json.dumps(translated(region))
+
+    assert "arn:aws:" not in text
+    assert set(re.findall(r"([a-z]+)\.amazonaws\.com", text)) == PRINCIPALS
+
+
+def test_what_aws_china_lacks_is_off_unless_it_is_asked_for():
+    chosen = stack().parameters
+    document = translated("cn-north-1")
+    functions = [
+        each["Properties"]
+        for each in document["Resources"].values()
+        if each["Type"] == "AWS::Lambda::Function"
+    ]
+
+    assert (chosen["Tracing"], chosen["Architecture"]) == ("Disabled", "x86_64")
+    assert not [each for each in functions if "TracingConfig" in each or "SnapStart" in each]
+    assert "AWS::Lambda::Url" not in {each["Type"] for each in document["Resources"].values()}
+
+
+def test_two_stages_stand_side_by_side_in_one_account():
+    # CloudFormation makes a name of its own for whatever has none, but these.
+    named = {
+        logical_id: name
+        for document in (translated(), monitoring())
+        for logical_id, each in document["Resources"].items()
+        for name in (value for key, value in each.get("Properties", {}).items() if is_name(key))
+        # A domain name belongs to one stage anyway.
+        if not each["Type"].startswith("AWS::ApiGatewayV2::")
+    }
+
+    for logical_id, name in named.items():
+        if logical_id.startswith("Layer"):
+            continue  # SAM's: all stages share the name and have versions of their own
+        assert "${Stage}" in json.dumps(name), logical_id
+
+
+def is_name(key):
+    return key.endswith("Name") and key not in {
+        "MetricName",
+        "FunctionName",
+        "DisplayName",
+        "StageName",
+    }
+
+
+def test_the_metrics_of_two_stages_are_not_mixed():
+    service = template()["Globals"]["Function"]["Environment"]["Variables"]
+    alarms = [
+        each["Properties"]
+        for each in monitoring()["Resources"].values()
+        if each["Type"] == "AWS::CloudWatch::Alarm"
+        and each["Properties"]["Namespace"] == "WeChatLogin"
+    ]
+
+    assert service["POWERTOOLS_SERVICE_NAME"] == {"Fn::Sub": "wechat-login-${Stage}"}
+    for alarm in alarms:
+        own = {"Name": "service", "Value": {"Fn::Sub": "wechat-login-${Stage}"}}
+        assert own in alarm["Dimensions"]

@@ -1,0 +1,386 @@
+"""Each function may do what it does, and nothing else: both ways, from what it really called."""
+
+import contextlib
+import copy
+import itertools
+import json
+import os
+import time
+
+import pytest
+import requests
+
+from local.simulated_wechat.message_push import MessagePush
+from tests import privileges
+from tests.promises.translated import STAGE, resolver, translated
+from tests.promises.written import stack
+
+# What SAM gives every role on its own, all of it on every resource; the boundary cuts it down.
+OF_LOGS = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
+OF_NETWORK = {
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+}
+OF_TRACING = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+MANAGED = {
+    "AWSLambdaBasicExecutionRole": OF_LOGS,
+    "AWSLambdaVPCAccessExecutionRole": OF_LOGS | OF_NETWORK,
+    "AWSXrayWriteOnlyAccess": OF_TRACING
+    | {"xray:GetSamplingRules", "xray:GetSamplingStatisticSummaries", "xray:GetSamplingTargets"},
+}
+# Lambda itself makes these calls, with the function's role: no client of ours can show them.
+BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
+DAY = 86_400
+FUNCTIONS = sorted(stack().functions)
+
+each_function = pytest.mark.parametrize("function", FUNCTIONS)
+
+
+def statements(policy, resolve):
+    """Give each (action, resource) that a policy allows; anything but a plain Allow is refused."""
+    for statement in resolve(policy)["Statement"]:
+        assert set(statement) <= {"Effect", "Action", "Resource"}, statement
+        assert statement["Effect"] == "Allow"
+        actions, resources = statement["Action"], statement["Resource"]
+        yield from itertools.product(
+            actions if isinstance(actions, list) else [actions],
+            resources if isinstance(resources, list) else [resources],
+        )
+
+
+def granted(function, document):
+    """Give what a function's own policies allow it."""
+    resolve = resolver(document)
+    role = document["Resources"][f"{function}Role"]["Properties"]
+    return {
+        pair
+        for policy in role.get("Policies", [])
+        for pair in statements(policy["PolicyDocument"], resolve)
+    }
+
+
+def bounded(document, **parameters):
+    resolve = resolver(document, **parameters)
+    boundary = document["Resources"]["Boundary"]["Properties"]["PolicyDocument"]
+    return set(statements(boundary, resolve))
+
+
+def differences(used, document):
+    """Tell what a function has used and may not, and what it may and has not used."""
+    found = []
+    for function in FUNCTIONS:
+        did, may = used.get(function, set()), granted(function, document)
+        found += [f"{function} used {each} and may not" for each in sorted(did - may)]
+        found += [f"{function} may {each} and never did" for each in sorted(may - did)]
+    return found
+
+
+@pytest.mark.usefixtures("exercised")
+def test_a_function_uses_all_that_it_is_granted_and_nothing_else():
+    # Sorted to the very end: by now every integration test has added what it made functions do.
+    assert set(privileges.used) == set(FUNCTIONS)
+    assert differences(privileges.used, translated()) == []
+
+
+@each_function
+@pytest.mark.usefixtures("exercised")
+def test_one_action_more_or_less_would_be_noticed(function):
+    for change in (add_an_action, *ways_to_take_one(function)):
+        document = copy.deepcopy(translated())
+        change(document["Resources"][f"{function}Role"]["Properties"]["Policies"][0])
+
+        assert any(
+            each.startswith(f"{function} ") for each in differences(privileges.used, document)
+        )
+
+
+def add_an_action(policy):
+    """Let the first statement grant one thing more: for the table or SSM that is deletion."""
+    statement = policy["PolicyDocument"]["Statement"][0]
+    service = listed(statement["Action"])[0].partition(":")[0]
+    more = {"dynamodb": "dynamodb:Scan", "ssm": "ssm:DeleteParameter"}[service]
+    statement["Action"] = [*listed(statement["Action"]), more]
+
+
+def ways_to_take_one(function):
+    policy = translated()["Resources"][f"{function}Role"]["Properties"]["Policies"][0]
+    for at, statement in enumerate(policy["PolicyDocument"]["Statement"]):
+        for action in listed(statement["Action"]):
+            yield taking(at, "Action", action)
+        for resource in listed(statement["Resource"]):
+            yield taking(at, "Resource", resource)
+
+
+def taking(at, kind, what):
+    def change(policy):
+        statement = policy["PolicyDocument"]["Statement"][at]
+        statement[kind] = [each for each in listed(statement[kind]) if each != what]
+
+    return change
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+@each_function
+def test_the_boundary_allows_what_the_function_is_granted(function):
+    document = translated()
+    allowed = bounded(document)
+
+    for action, resource in granted(function, document):
+        assert any(
+            action == wide and (resource == on or resource.startswith(on.removesuffix("*")))
+            for wide, on in allowed
+        ), (action, resource)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "beyond"),
+    [
+        pytest.param({}, set(), id="as it is"),
+        pytest.param(
+            {"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}, OF_NETWORK, id="in a VPC"
+        ),
+        pytest.param({"Tracing": "Active"}, OF_TRACING, id="traced"),
+    ],
+)
+def test_what_sam_grants_everywhere_the_boundary_grants_only_here(parameters, beyond):
+    document = translated(**parameters)
+    allowed = bounded(document, **parameters)
+    roles = [document["Resources"][f"{each}Role"]["Properties"] for each in FUNCTIONS]
+    sams = set()
+    for role in roles:
+        assert role["PermissionsBoundary"] == {"Ref": "Boundary"}
+        names = {arn.rpartition("/")[2] for arn in role["ManagedPolicyArns"]}
+        sams |= {action for name in names for action in MANAGED[name]}
+    effective = {(action, on) for action, on in allowed if action in sams}
+
+    # Neither EC2's network interfaces nor X-Ray can be granted on less than everything.
+    assert {on for action, on in effective if action not in OF_LOGS} <= {"*"}
+    assert {action for action, _ in effective} == BY_LAMBDA | beyond
+    assert all("Logs" in on for action, on in effective if action in BY_LAMBDA)
+
+
+@each_function
+def test_nothing_is_granted_on_everything(function):
+    for action, resource in granted(function, translated()):
+        assert "*" not in action
+        assert "*" not in resource
+
+
+def test_a_schedule_may_start_its_function_and_tell_of_failure():
+    document = translated()
+    resolve = resolver(document)
+    for function in ("RenewAccessToken", "RotateSigningKeys"):
+        role = document["Resources"][f"{function}ScheduleRole"]["Properties"]
+        may = {
+            pair
+            for policy in role["Policies"]
+            for pair in statements(policy["PolicyDocument"], resolve)
+        }
+        own = resolve({"Fn::GetAtt": [function, "Arn"]})
+        queue = resolve({"Fn::GetAtt": ["FailedSchedules", "Arn"]})
+
+        assert may == {("lambda:InvokeFunction", own), ("sqs:SendMessage", queue)}
+        assert "ManagedPolicyArns" not in role
+
+
+def test_only_our_api_may_call_a_function_and_only_by_its_route():
+    document = translated()
+    permissions = [
+        each["Properties"]
+        for each in document["Resources"].values()
+        if each["Type"] == "AWS::Lambda::Permission"
+    ]
+    routes = {route.key for route in stack().routes}
+
+    for each in permissions:
+        assert each["Principal"] == "apigateway.amazonaws.com"
+        assert "__ApiId__" in json.dumps(each["SourceArn"])
+    reached = [each["SourceArn"]["Fn::Sub"][0].rpartition("}/")[2] for each in permissions]
+    assert sorted(reached) == sorted(
+        ["authorizers/*", *(f"{method}{path}" for method, path in map(str.split, routes))]
+    )
+
+
+@contextlib.contextmanager
+def alone(backend, function):
+    """Give the process the environment that Lambda gives this function, and nothing built yet."""
+    own = stack().functions[function].environment
+    others = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name.endswith("_PARAMETER") and name not in own
+    }
+    backend.cold_start()
+    try:
+        yield
+    finally:
+        os.environ.update(others)
+        backend.cold_start()
+
+
+@pytest.fixture(scope="module")
+def _done():
+    return []
+
+
+@pytest.fixture
+def exercised(_done, request):
+    """Make each function, alone in its environment, do whatever it is there for; once."""
+    if _done:
+        return
+    Exercise(request.getfixturevalue("deployed_with")).all()
+    _done.append(True)
+
+
+class Exercise:
+    """A short life of one deployment, in which each function does all it ever does."""
+
+    def __init__(self, deployed_with):
+        self.backend = deployed_with(CheckContent="true", RiskLimit="4")
+        self.wechat = self.backend.wechat
+        self.alice, self.bob = self.backend.person("alice"), self.backend.person("bob")
+
+    def all(self):
+        for each in (
+            self.log_in,
+            self.renew,
+            self.register,
+            self.speak_for_a_token,
+            self.use_the_account,
+            self.be_found,
+            self.hear_from_wechat,
+            self.leave,
+            self.rotate,
+        ):
+            each()
+
+    def log_in(self):
+        with alone(self.backend, "Login"):
+            self.alice.log_in()
+            self.alice.log_in()
+            self.bob.log_in()
+
+    def renew(self):
+        with alone(self.backend, "RenewAccessToken"):
+            self.backend.deployment.invoke("renew_access_token", {})
+
+    def register(self):
+        # A dead token makes the function renew it by itself.
+        self.backend.set_parameter("access-token", "{}")
+        self.wechat.set_phone("alice", "13900000001")
+        with alone(self.backend, "RegisterPhone"):
+            spent = self.alice.phone_code()
+            assert self.alice.tap(spent)[0] == 200
+            self.wechat.set_phone("alice", "13900000002")
+            assert self.alice.tap()[0] == 200  # leaves the former number
+            assert self.alice.tap(spent)[0] == 401  # looks for a twin
+            self.wechat.set_phone("bob", "13900000002")
+            assert self.bob.tap()[0] == 200  # takes alice's number over
+
+    def speak_for_a_token(self):
+        self.a_day_later()
+        with alone(self.backend, "LookUpToken"):
+            status, body = self.bob.look_up_token()
+        assert status == 200
+        headers = [("Authorization", f"Bearer {body['data']}")]
+        with alone(self.backend, "PublishKeys"):
+            for name in ("jwks.json", "openid-configuration"):
+                assert requests.get(f"{self.backend.url}/.well-known/{name}", timeout=20).ok
+        event = {
+            "headers": {"authorization": f"Bearer {body['data']}"},
+            "requestContext": {},
+            "version": "2.0",
+        }
+        with alone(self.backend, "Authorize"):
+            assert self.backend.deployment.invoke("authorize", event)["isAuthorized"] is True
+        # Behind the authorizer, which has the key set from its own run just now.
+        assert self.backend.send("GET", "/userinfo", headers=headers).status == 200
+
+    def use_the_account(self):
+        for function, module, fields in (
+            ("ShowAccount", "show_account", {}),
+            ("ListSessions", "list_sessions", {}),
+            ("UpdateAccount", "update_account", {"nickname": "Bob"}),
+        ):
+            self.a_day_later()
+            self.backend.set_parameter("access-token", "{}")
+            with alone(self.backend, function):
+                status, body = self.backend.call(module, session=self.bob.session, **fields)
+            assert status == 200, body
+
+    def be_found(self):
+        with alone(self.backend, "FindUser"):
+            invoke = self.backend.deployment.invoke
+            (found,) = invoke("find_user", {"openid": self.bob.openid})["users"]
+            assert invoke("find_user", {"userId": found["userId"]})["users"] == [found]
+            assert invoke("find_user", {"phone": found["phone"]})["users"] == [found]
+
+    def hear_from_wechat(self):
+        carol = self.backend.person("carol")
+        carol.register()
+        parameters = self.backend.deployment.parameters
+        push = MessagePush(self.backend.url, parameters["event-token"], parameters["event-aes-key"])
+        with alone(self.backend, "ReceiveEvent"):
+            assert push.check_url(int(time.time()), "echo").status == 200
+            for event, info in (
+                ("user_authorization_revoke", "8,6"),
+                ("user_authorization_cancellation", ""),
+            ):
+                message = {
+                    "ToUserName": "gh_1",
+                    "FromUserName": "gh_2",
+                    "CreateTime": int(time.time()) + 5,
+                    "MsgType": "event",
+                    "Event": event,
+                    "OpenID": carol.openid,
+                    "AppID": self.wechat.appid,
+                    "RevokeInfo": info,
+                }
+                answer = push.send(
+                    message, appid=self.wechat.appid, openid=carol.openid, as_xml=False
+                )
+                assert answer.status == 200
+
+    def leave(self):
+        self.bob.log_in()
+        self.a_day_later()
+        with alone(self.backend, "LogOut"):
+            assert self.bob.log_out()[0] == 200
+        self.bob.log_in()
+        with alone(self.backend, "LogOut"):
+            assert self.bob.log_out(everywhere=True)[0] == 200
+        self.bob.log_in()
+        self.a_day_later()
+        with alone(self.backend, "EraseAccount"):
+            assert self.backend.call("erase_account", session=self.bob.session)[0] == 200
+
+    def rotate(self):
+        with alone(self.backend, "RotateSigningKeys"):
+            self.backend.deployment.invoke("rotate_signing_keys", {"now": True})
+
+    def a_day_later(self):
+        """Let every session be one that was last used two days ago, so that it slides."""
+        for key in self.backend.items():
+            if key[1].startswith("SESSION#"):
+                self.backend.change(key, "SET slidAt = :then", then=int(time.time()) - 2 * DAY)
+
+
+def test_the_recorder_knows_what_iam_asks_for_a_transaction():
+    write = {"TableName": "users", "Key": {}}
+    params = {"TransactItems": [{"Put": write}, {"Update": write}, {"Delete": write}]}
+
+    assert {
+        action for action, _ in privileges.needed("dynamodb", "TransactWriteItems", params)
+    } == {
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+        "dynamodb:DeleteItem",
+    }
+    assert STAGE == "test"
