@@ -138,7 +138,7 @@ def test_an_idle_connection_does_not_delay_the_end():
 
 
 def ends(condition):
-    """Tell whether something comes true within a few seconds: a thread ends when it is given time."""
+    """Tell whether something comes true within a few seconds: a thread needs time to end."""
     give_up_at = time.monotonic() + 5
     while not condition() and time.monotonic() < give_up_at:
         time.sleep(0.01)

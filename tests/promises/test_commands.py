@@ -24,7 +24,6 @@ from tests.promises.written import (
     spans,
     stack,
 )
-from wechat_login.sealing import Keyring
 
 SHELL = [block for each in DOCUMENTS for block in fenced(each, "sh")]
 LANGUAGES = {"sh", "powershell", "python", "json", "yaml", "mermaid", "text", "js", "html"}
@@ -141,47 +140,6 @@ def test_the_session_in_the_readme_runs_as_shown(tmp_path):
     assert [shape(line) for line in ran.stdout.splitlines()] == [
         shape(line) for line in OUTPUT.text.splitlines()
     ]
-
-
-@posix_only
-def test_the_deploy_commands_put_secrets_that_the_code_can_read(tmp_path):
-    blocks = fenced(READMES[0], "sh")
-    first = next(at for at, block in enumerate(blocks) if "read -rs" in block.text)
-    script = "".join(block.text for block in blocks[first : first + 3])
-    put, bin_folder = tmp_path / "put", tmp_path / "bin"
-    put.mkdir()
-    bin_folder.mkdir()
-    aws = bin_folder / "aws"
-    aws.write_text(AWS.format(put=put))
-    aws.chmod(0o700)
-
-    ran = run(
-        ["bash", "-euc", script.replace(".venv/bin/python", sys.executable)],
-        input="an-app-secret\n",
-        cwd=ROOT,
-        env={**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)},
-        timeout=PATIENCE,
-    )
-
-    assert ran.returncode == 0, ran.stderr
-    written = {each.name: each.read_text() for each in put.iterdir()}
-    assert written.keys() == {"app-secret", "signing-keys", "public-keys", "sealing-key"}
-    assert written["app-secret"] == "an-app-secret"
-    keyring = Keyring.from_json(written["sealing-key"])
-    assert keyring.open(keyring.seal("a number", context="here"), context="here") == "a number"
-    kids = [key["kid"] for key in json.loads(written["public-keys"])["keys"]]
-    assert kids == [key["kid"] for key in json.loads(written["signing-keys"])["keys"]]
-    assert "an-app-secret" not in ran.stdout + ran.stderr
-    assert not [each for each in tmp_path.iterdir() if each not in {put, bin_folder}]
-
-
-# What the documented commands call of the AWS CLI: the value comes from a file, never from argv.
-AWS = """#!/bin/sh
-[ "$1 $2 $3 $4 $5 $7" = "ssm put-parameter --type SecureString --name --value" ] || exit 2
-case "$6" in /wechat-login/prod/*) ;; *) exit 3 ;; esac
-case "$8" in file://*) ;; *) exit 4 ;; esac
-cat "${{8#file://}}" > "{put}/${{6##*/}}"
-"""
 
 
 def check_diagram(block):

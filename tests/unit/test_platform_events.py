@@ -21,7 +21,6 @@ PROFILE = {"nickname": "小丽", "avatarUrl": "https://images.example/a.png"}
 KEYRING = new_keyring()
 
 
-
 def anything_goes(_user, _nickname):
     """Stands for WeChat's opinion of a nickname."""
 
