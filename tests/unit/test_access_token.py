@@ -21,19 +21,6 @@ APPID = "wx1234567890abcdef"
 DAY = 86_400
 
 
-class Clock:
-    """Stands still until somebody sleeps or moves it."""
-
-    def __init__(self, now=1_800_000_000.0):
-        self.now = now
-
-    def __call__(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
-
-
 class Fetch:
     """WeChat's stable_token: the same token again until it is forced or has been replaced."""
 
@@ -50,11 +37,6 @@ class Fetch:
         if force_refresh:
             self.current = f"token-{int(self.current.partition('-')[2]) + 1}"
         return NewAccessToken(self.current, self.expires_in)
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture

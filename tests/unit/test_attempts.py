@@ -7,7 +7,7 @@ import pytest
 from tests.callers import at_once
 from wechat_login.attempts import Attempts
 from wechat_login.errors import SessionInvalid, TooManyAttempts
-from wechat_login.table import Delete, Put, Table
+from wechat_login.table import Delete, Put
 from wechat_login.users import User
 
 ALICE = User("wx", "o-alice", "id", 0, 0)
@@ -16,29 +16,11 @@ BOB = User("wx", "o-bob", "id", 0, 0)
 NOW = 1_800_000_000
 
 
-class Clock:
-    now = NOW
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def table(dynamodb, table_name):
-    table = Table(dynamodb, table_name, time_left=lambda: 10)
+def attempts(table, clock):
     for user in (ALICE, BOB):
         pk, sk = user.key
         table.write(Put({"pk": pk, "sk": sk, "userId": user.user_id}))
-    return table
-
-
-@pytest.fixture
-def attempts(table, clock):
     return Attempts(table, limit=3, now=clock)
 
 

@@ -4,24 +4,6 @@ import pytest
 
 from tests.callers import at_once
 from wechat_login.lock import Lock
-from wechat_login.table import Table
-
-
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def table(dynamodb, table_name):
-    return Table(dynamodb, table_name, time_left=lambda: 10)
 
 
 def lock(table, clock, name="keys"):

@@ -16,19 +16,6 @@ NAMES = {"app-secret": "/test/app-secret", "access-token": "/test/access-token"}
 READ = {"Names": list(NAMES.values()), "WithDecryption": True}
 
 
-class Clock:
-    def __init__(self):
-        self.now = 1_800_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def ssm(aws):
     client = aws("ssm")

@@ -4,6 +4,7 @@ import pytest
 
 from tests import stored
 from tests.callers import at_once
+from tests.clock import Clock
 from wechat_login.attempts import Attempts
 from wechat_login.errors import (
     CodeRejected,
@@ -23,17 +24,6 @@ from wechat_login.wechat import Identity
 
 APPID, HERE = "wx1234567890abcdef", "203.0.113.9"
 RING = Keyring.from_json(new_keyring())
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1_800_000_000.0
-
-    def __call__(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
 
 
 class Exchange:

@@ -16,19 +16,6 @@ OPENID = "oI7xAlice012345678901234567A"
 DAY = 86_400
 
 
-class Clock:
-    def __init__(self):
-        self.now = 1_800_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def table(dynamodb, table_name):
     return Table(dynamodb, table_name, time_left=lambda: 10.0)

@@ -17,19 +17,6 @@ APPID = "wx1234567890abcdef"
 ALICE = Identity("oI7xAlice012345678901234567A", "oUAlice")
 
 
-class Clock:
-    def __init__(self):
-        self.now = 1_800_000_000.5
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def table(dynamodb, table_name):
     return Table(dynamodb, table_name, time_left=lambda: 10.0)
