@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from wechat_login import wiring
 from wechat_login.api import Request, authorizer
 
+wiring.prepare(wiring.tokens, wiring.sessions)
+
 
 @authorizer
 def handler(request: Request) -> Mapping[str, str]:

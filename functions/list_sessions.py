@@ -3,6 +3,8 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint
 
+wiring.prepare(wiring.sessions)
+
 
 @endpoint
 def handler(request: Request) -> Reply:

@@ -3,10 +3,12 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint
 
+wiring.prepare(wiring.wechat, wiring.users, wiring.sessions, wiring.tokens)
+
 
 @endpoint
 def handler(request: Request) -> Reply:
-    code = request.text("code")
+    code = request.code()
 
     identity = wiring.wechat().jscode2session(code)
     session = wiring.sessions().open(identity.openid)
@@ -14,6 +16,7 @@ def handler(request: Request) -> Reply:
     token = wiring.tokens().sign_for(user, sid=session.sid, domain=request.domain)
 
     request.note(openid=user.openid, user_id=user.user_id, new_user=user.is_new)
+    request.count(Logins=1, NewUsers=int(user.is_new))
     return Reply(
         {
             "openid": user.openid,

@@ -5,6 +5,8 @@ from wechat_login.api import Document, Request, endpoint
 
 HOUR = 3600
 
+wiring.prepare(wiring.tokens)
+
 
 @endpoint
 def handler(request: Request) -> Document:

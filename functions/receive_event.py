@@ -3,6 +3,8 @@
 from wechat_login import wiring
 from wechat_login.api import Request, Text, endpoint
 
+wiring.prepare(wiring.message_push, wiring.platform_events)
+
 
 @endpoint
 def handler(request: Request) -> Text:

@@ -3,6 +3,8 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint
 
+wiring.prepare(wiring.sessions, wiring.phones, wiring.access_tokens, wiring.tokens)
+
 
 @endpoint
 def handler(request: Request) -> Reply:
@@ -14,8 +16,9 @@ def handler(request: Request) -> Reply:
         data, iv = request.text("encryptedData", longest=4096), request.text("iv")
         user = phones.register_legacy(session.user, data, iv, client_ip)
     else:
-        user = phones.register(session.user, request.text("code"), client_ip)
+        user = phones.register(session.user, request.code(), client_ip)
     token = wiring.tokens().sign_for(user, sid=session.sid, domain=request.domain)
 
     request.note(openid=user.openid, user_id=user.user_id)
+    request.count(Registrations=int(user.registered_at != session.user.registered_at))
     return Reply(token, expiresIn=wiring.tokens().lifetime)

@@ -3,6 +3,8 @@
 from wechat_login import wiring
 from wechat_login.api import Document, Request, endpoint
 
+wiring.prepare(wiring.sessions)
+
 
 @endpoint
 def handler(request: Request) -> Document:

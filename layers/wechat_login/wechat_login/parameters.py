@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 MAX_AGE = 300.0
 # While SSM fails, the values last read serve on, and SSM is asked this often.
 PAUSE = 5.0
+# However many requests find at once that a value has been replaced.
+RENEWAL_PAUSE = 10.0
 
 
 class Parameters:
@@ -35,9 +37,14 @@ class Parameters:
         self._now = now
         self._lock = threading.Lock()
         self._values: dict[str, str] = {}
-        self._read_at = self._failed_at = float("-inf")
+        self._read_at = self._failed_at = self._renewed_at = float("-inf")
         # Containers that start together would otherwise all read again at the same moment.
         self._jitter = random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
+
+    def load(self) -> None:
+        """Read all of them now. Raises `StorageUnavailable` where none was ever read."""
+        with self._lock:
+            self._read()
 
     def get(self, name: str, *, max_age: float | None = None) -> str:
         """Return a parameter read at most about `max_age` seconds ago, by default five minutes.
@@ -58,6 +65,17 @@ class Parameters:
             if self._read_at < asked_at - max_age * self._jitter:
                 self._read()
             return self._values.get(name)
+
+    def renewed(self, name: str) -> str:
+        """Return a parameter as SSM has it now, for whoever finds that the former one fails.
+
+        SSM is asked for this at most every ten seconds. Raises like `get`.
+        """
+        with self._lock:
+            if self._renewed_at <= self._now() - RENEWAL_PAUSE:
+                self._renewed_at = self._now()
+                self._read()
+        return self.get(name)
 
     def put(self, name: str, value: str) -> None:
         """Overwrite a parameter as a SecureString. Raises `StorageUnavailable`."""

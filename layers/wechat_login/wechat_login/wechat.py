@@ -13,10 +13,12 @@ import json
 import logging
 import random
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
 import requests
@@ -47,12 +49,8 @@ RESERVE = 1.5
 # A connection that has idled longer may be dead without our knowing, as a frozen container sees no
 # FIN; a code sent into it would be lost, because it must not be sent again.
 IDLE_SECONDS = 15.0
-# The AppSecret is read anew after WeChat refused it, but by no more than one request in this time.
-SECRET_MAX_AGE = 10.0
 
-CODE = re.compile(r"[A-Za-z0-9_-]{1,128}")
-# DevTools without a real AppID hands out this literal instead of a code.
-MOCK_CODE = "the code is a mock one"
+OPENID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 RID = re.compile(r"(?:rid|req_id): ?([A-Za-z0-9_-]+)")
 REFUSED_IP = re.compile(r"invalid ip ([0-9a-fA-F.:]+)")
 
@@ -134,7 +132,8 @@ class WeChatClient:
         *,
         url: str,
         appid: str,
-        app_secret: Callable[[float | None], str],
+        app_secret: Callable[[], str],
+        renewed_app_secret: Callable[[], str],
         with_access_token: Callable[[Callable[[str], Answer]], Answer],
         connect_timeout: float,
         read_timeout: float,
@@ -144,7 +143,7 @@ class WeChatClient:
     ) -> None:
         """Wire the client.
 
-        `app_secret(max_age)` returns the AppSecret, read at most `max_age` seconds ago if given;
+        `app_secret()` returns the AppSecret, `renewed_app_secret()` as it is by now;
         `with_access_token(call)` makes a call with an access token, once more if it was refused;
         `observe(path, errcode or failure, ms)` is told of each try.
         """
@@ -155,6 +154,7 @@ class WeChatClient:
         self._url = url
         self._appid = appid
         self._app_secret = app_secret
+        self._renewed_app_secret = renewed_app_secret
         self._with_access_token = with_access_token
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
@@ -171,17 +171,16 @@ class WeChatClient:
         Raises `CodeRejected`, `UserBlocked`, `TooManyAttempts`, `WeChatUnavailable`,
         `Misconfigured`.
         """
-        _check_code(js_code)
 
         def exchange(secret: str) -> Answer:
             query = {"appid": self._appid, "secret": secret, "js_code": js_code}
             return self._ask(JSCODE2SESSION, {**query, "grant_type": "authorization_code"})
 
         answer = self._with_secret(exchange)
-        openid, unionid = answer.get("openid"), answer.get("unionid")
-        if not isinstance(openid, str) or not CODE.fullmatch(openid):
+        openid = _text(answer.get("openid"))
+        if openid is None or not OPENID.fullmatch(openid):
             raise WeChatUnavailable(api=JSCODE2SESSION.path, why="no openid")
-        return Identity(openid, unionid or None, answer.get("session_key") or None)
+        return Identity(openid, _text(answer.get("unionid")), _text(answer.get("session_key")))
 
     def stable_token(self, *, force_refresh: bool = False) -> NewAccessToken:
         """Ask for the access token: the same again, unless five minutes are left or it is forced.
@@ -195,11 +194,10 @@ class WeChatClient:
             return self._ask(STABLE_TOKEN, {}, {**body, "force_refresh": force_refresh})
 
         answer = self._with_secret(ask)
-        try:
-            return NewAccessToken(str(answer["access_token"]), int(answer["expires_in"]))
-        except (KeyError, TypeError, ValueError):
-            pass
-        raise WeChatUnavailable(api=STABLE_TOKEN.path, why="no access_token")
+        token, expires_in = _text(answer.get("access_token")), _integer(answer.get("expires_in"))
+        if token is None or expires_in is None:
+            raise WeChatUnavailable(api=STABLE_TOKEN.path, why="no access_token")
+        return NewAccessToken(token, expires_in)
 
     def getuserphonenumber(self, code: str, openid: str) -> PhoneNumber:
         """Exchange a phone code for the number.
@@ -207,7 +205,6 @@ class WeChatClient:
         With the openid WeChat itself refuses a code of somebody else. The code works once, for five
         minutes, and the user has paid for it with a tap. Raises what `jscode2session` does.
         """
-        _check_code(code)
         answer = self._ask_business(GETUSERPHONENUMBER, {"code": code, "openid": openid})
         info = answer.get("phone_info")
         if not isinstance(info, dict):
@@ -259,12 +256,12 @@ class WeChatClient:
 
     def _with_secret(self, call: Callable[[str], Answer]) -> Answer:
         """Make a call with the AppSecret; refused, read it again: it may have been rotated."""
-        secret = self._app_secret(None)
+        secret = self._app_secret()
         try:
             return call(secret)
         except AppSecretRejected as refusal:
             rejected = refusal
-        renewed = self._app_secret(SECRET_MAX_AGE)
+        renewed = self._renewed_app_secret()
         if renewed == secret:
             raise rejected
         return call(renewed)
@@ -329,18 +326,21 @@ class WeChatClient:
             return self._http
 
 
-def _check_code(code: str) -> None:
-    if code == MOCK_CODE:
-        raise BadRequest("This is the developer tools' mock code: set a real AppID in the project.")
-    if not CODE.fullmatch(code):
-        raise BadRequest("code is not a code of WeChat's.")
-
-
 def _errcode(answer: Answer) -> int:
+    return _integer(answer.get("errcode")) or 0
+
+
+def _integer(value: Any) -> int | None:
+    """Return a number that may come as text, or None for what is none."""
     try:
-        return int(answer.get("errcode") or 0)
-    except (TypeError, ValueError):
-        return 0
+        return int(value)
+    except (OverflowError, TypeError, ValueError):
+        return None
+
+
+def _text(value: object) -> str | None:
+    """Return a text that is not empty, or None for anything else."""
+    return value if isinstance(value, str) and value else None
 
 
 def _without_error(api: Api, answer: Answer) -> Answer:
@@ -366,11 +366,26 @@ def _may_have_arrived(failure: requests.RequestException) -> bool:
     return not isinstance(cause, urllib3.exceptions.NewConnectionError)
 
 
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Has one TLS context for all connections; else each reads the authorities anew, for 20 ms."""
+
+    def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
+        super().init_poolmanager(*sizes, ssl_context=_tls(), **options)
+
+    def cert_verify(self, *_: Any) -> None:
+        """Leave it to the context, which demands a certificate, and one for the host's name."""
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=requests.utils.DEFAULT_CA_BUNDLE_PATH)
+
+
 def _new_session() -> requests.Session:
     session = requests.Session()
     # No proxy, netrc or CA bundle out of the environment: netrc alone costs a file read a call.
     session.trust_env = False
-    adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=64)
+    adapter = _Adapter(pool_connections=1, pool_maxsize=64)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
