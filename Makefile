@@ -1,10 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test invoke lint build secrets deploy doctor format lock clean
+.PHONY: help run test invoke lint build bench secrets deploy doctor format lock clean
 
 # Any Python from 3.11 on: make run PYTHON=python3.13
 PYTHON ?= python3
 VENV := .venv
 SAM_VENV := .venv-sam
+BENCH_VENV := .venv-bench
 BIN := $(VENV)/bin
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 LOCK := ../$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-header \
@@ -52,6 +53,9 @@ deploy: build ## Deploy samconfig.toml's environment STAGE=prod; options: PARAME
 doctor: $(VENV)/.local ## Check a deployment, one line each, with the remedy: STAGE=prod, or STAGE=local
 	@PYTHONPATH=layers/wechat_login $(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)')
 
+bench: build $(BENCH_VENV)/.bench ## Measure speed and cost beside others, ten minutes, into docs/benchmarks.md; QUICK=true: a trial
+	PYTHONPATH=layers/wechat_login $(BENCH_VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)
+
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -61,10 +65,10 @@ lock: $(VENV)/.dev ## Pin again what the .in files ask for
 	cd requirements && $(LOCK) $(NO_DJANGO) dev.in -o dev.txt && $(LOCK) $(NO_DJANGO) -c dev.txt local.in -o local.txt \
 	  && $(LOCK) -c dev.txt ../layers/wechat_login/requirements.in \
 	       -o ../layers/wechat_login/requirements.txt \
-	  && $(LOCK) sam.in -o sam.txt && $(LOCK) $(LEFT_OUT) ministack.in -o ministack.txt
+	  && $(LOCK) -c dev.txt bench.in -o bench.txt && $(LOCK) sam.in -o sam.txt && $(LOCK) $(LEFT_OUT) ministack.in -o ministack.txt
 
 clean: ## Remove what was built and installed; .local, the local data, stays
-	rm -rf $(VENV) $(SAM_VENV) .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(SAM_VENV) $(BENCH_VENV) .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make run PYTHON=python3.13")'
@@ -86,4 +90,11 @@ $(SAM_VENV)/.sam: requirements/sam.txt | $(VENV)/.made
 	@echo "Installing SAM CLI into $(SAM_VENV) …"
 	@$(BIN)/python -m venv $(SAM_VENV)
 	@$(SAM_VENV)/bin/python $(PIP_INSTALL) requirements/sam.txt
+	@touch $@
+
+# On Lambda's own version of Python, where there is one.
+$(BENCH_VENV)/.bench: requirements/bench.txt | $(VENV)/.made
+	@echo "Installing what the benchmarks need into $(BENCH_VENV) …"
+	@python="$$($(BIN)/python -m ops.runtime 2>/dev/null)"; "$${python:-$(BIN)/python}" -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) requirements/bench.txt
 	@touch $@

@@ -56,7 +56,7 @@ def test_a_handler_is_a_paragraph(module):
 @pytest.mark.parametrize(
     ("package", "importers"),
     [
-        ("boto3", {"wiring"}),
+        ("boto3", set()),
         ("botocore", {"wiring", "aws", "table"}),
         ("os", {"wiring"}),
         ("local", set()),

@@ -36,9 +36,11 @@ if TYPE_CHECKING:
 
 # Seconds between looks for what another request with the same code does.
 LOOKS_FOR_A_TWIN = (0.1, 0.2, 0.4, 0.8, 1.6)
-# Seconds between tries to write a number that was paid for, while this much time is left.
+# Seconds between tries to write a number that was paid for.
 PAUSES_TO_WRITE = (0.2, 0.5, 1.0, 2.0)
-RESERVE = 6.0
+# The longest that one try takes where DynamoDB does not answer at all: another is begun only if so
+# much time is left, and then there is always some for the receipt.
+RESERVE = 13.0
 RECEIPT_SECONDS = 600
 FORGET_PHONE = "REMOVE phone, phoneIndex, registeredAt, phoneCodeHash"
 

@@ -1,0 +1,100 @@
+"""What each function loads while Lambda starts it: its cold start, in names and not milliseconds.
+
+Who lengthens a list here lengthens a cold start; docs/benchmarks.md tells what a package costs.
+"""
+
+import json
+
+import pytest
+
+from tests.promises.test_build import lambdas_own, not_built, run_built  # noqa: F401 - a fixture
+from tests.promises.written import module_of, stack
+
+# What says that Lambda is starting a container; the address is one where nobody answers.
+STARTING = {
+    "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_SECRET_ACCESS_KEY": "none",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+LOAD = """
+import json, sys, time
+time.sleep = lambda seconds: None
+before = set(sys.modules)
+import {module}
+new = set(sys.modules) - before - {{"{module}"}}
+packages = {{name.partition(".")[0] for name in new}} - sys.stdlib_module_names
+ours = {{name.partition(".")[2] for name in new if name.startswith("wechat_login.")}}
+print(json.dumps([sorted(packages - {{"wechat_login"}}), sorted(ours)]))
+"""
+
+EDGE = {"aws_lambda_powertools", "botocore", "jmespath", "typing_extensions"}
+CLIENTS = {"certifi", "dateutil", "six", "urllib3"}  # of AWS
+HTTP = {"charset_normalizer", "idna", "requests"}
+TOKENS = {"Crypto", "jwt"}
+
+OUR_EDGE = {"api", "errors", "settings", "wiring"}
+USERS = {"aws", "sessions", "table", "users"}
+WECHAT = {"phone_number", "wechat"}
+PHONES = {"attempts", "phones", "screening"}
+
+# Beyond the edge: the packages of others, and the modules of the layer.
+PREPARED = {
+    "Login": (CLIENTS | HTTP | TOKENS, USERS | WECHAT | {"parameters", "tokens"}),
+    "LookUpToken": (CLIENTS | TOKENS, USERS | {"parameters", "tokens"}),
+    "RegisterPhone": (
+        CLIENTS | HTTP | TOKENS,
+        USERS | WECHAT | PHONES | {"access_token", "lock", "parameters", "tokens"},
+    ),
+    "LogOut": (CLIENTS, USERS),
+    "ShowAccount": (CLIENTS | HTTP, USERS | WECHAT | PHONES | {"parameters"}),
+    "UpdateAccount": (CLIENTS | HTTP, USERS | WECHAT | PHONES | {"parameters"}),
+    "EraseAccount": (CLIENTS, USERS),
+    "ListSessions": (CLIENTS, USERS),
+    "PublishKeys": (CLIENTS | TOKENS, {"aws", "parameters", "tokens"}),
+    "Authorize": (CLIENTS | TOKENS, USERS | {"parameters", "tokens"}),
+    "ShowUserinfo": (CLIENTS, USERS),
+    "ReceiveEvent": (
+        CLIENTS | HTTP | {"Crypto"},
+        (USERS | WECHAT | PHONES | {"message_push", "parameters", "platform_events"})
+        - {"sessions"},
+    ),
+    # Nobody waits for these.
+    "RotateSigningKeys": (set(), set()),
+    "RenewAccessToken": (set(), set()),
+    "FindUser": (set(), set()),
+}
+
+each_function = pytest.mark.parametrize("function", stack().functions)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _built():
+    if reason := not_built():
+        pytest.skip(reason)
+
+
+def loaded(function, lambdas_own, **environment):  # noqa: F811
+    """Give the packages and our modules that are there once Lambda has imported a function."""
+    ran = run_built(function, lambdas_own, LOAD.format(module=module_of(function)), **environment)
+    assert ran.returncode == 0, ran.stderr
+    packages, ours = json.loads(ran.stdout)
+    return set(packages), set(ours)
+
+
+@each_function
+def test_a_function_loads_the_edge_alone_when_it_is_imported(function, lambdas_own):  # noqa: F811
+    assert loaded(function, lambdas_own) == (EDGE, OUR_EDGE)
+
+
+@each_function
+def test_a_function_prepares_what_it_needs_and_no_more(function, lambdas_own):  # noqa: F811
+    environment = {**stack().functions[function].environment, **STARTING}
+
+    packages, ours = loaded(function, lambdas_own, **environment)
+
+    more_packages, more_of_ours = PREPARED[function]
+    assert packages == EDGE | more_packages
+    assert ours == OUR_EDGE | more_of_ours
