@@ -36,6 +36,11 @@ class Samples:
         """Return the inits in milliseconds."""
         return [each.init_ms for each in self._cold(function, contestant)]
 
+    def floors_init(self) -> list[float]:
+        """Return the floor's inits, a sample a round: they are the same for every flow."""
+        each = [self.init(function, "floor") for function in FLOWS.values()]
+        return [median(of_a_round) for of_a_round in zip(*each, strict=True)]
+
     def first(self, function: str, contestant: str = "ours") -> list[float]:
         """Return the first answers in milliseconds."""
         return [each.first_ms for each in self._cold(function, contestant)]

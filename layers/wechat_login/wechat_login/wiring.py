@@ -304,11 +304,4 @@ def _quick() -> "Config":
     from botocore.config import Config
 
     retries: Any = {"mode": "standard", "max_attempts": 3}
-    return Config(
-        connect_timeout=1,
-        read_timeout=3,
-        retries=retries,
-        # Checked there again, and made anew for each call: together 0.3 ms of a call's CPU.
-        parameter_validation=False,
-        user_agent="wechat-login",
-    )
+    return Config(connect_timeout=1, read_timeout=3, retries=retries)
