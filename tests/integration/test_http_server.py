@@ -1,5 +1,6 @@
 """The server speaks HTTP/1.1 as clients of API Gateway expect, also to odd and to many clients."""
 
+import contextlib
 import http.client
 import socket
 import threading
@@ -123,18 +124,20 @@ def test_what_is_under_way_is_answered_before_the_end():
 
 
 def test_an_idle_connection_does_not_delay_the_end():
+    # Other tests' servers may be running in this process.
+    others = set(threading.enumerate())
     server = HttpServer(Echo())
     server.start()
     idle = http.client.HTTPConnection("127.0.0.1", server.server_port)
-    idle.request("GET", "/")
-    idle.getresponse().read()
+    with contextlib.closing(idle):
+        idle.request("GET", "/")
+        idle.getresponse().read()
 
-    began = time.monotonic()
-    server.stop()
+        began = time.monotonic()
+        server.stop()
 
-    assert time.monotonic() - began < 2
-    assert ends(lambda: not any("process_request" in each.name for each in threading.enumerate()))
-    idle.close()
+        assert time.monotonic() - began < 2
+        assert ends(lambda: not set(threading.enumerate()) - others)
 
 
 def ends(condition):
