@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-PATIENCE = 10
+PATIENCE = 30
 # What is not there yet, is moving, or has just been drawn anew.
 NOT_YET = (
     IndexError,
