@@ -7,7 +7,7 @@ from benchmarks.people import Cast, Flows
 from benchmarks.stage import Stage
 
 ALL = ""
-UNDONE = ("garbage collection", "one TLS context", "two services", "no boto3")
+UNDONE = ("garbage collection", "one TLS context", "two services", "no boto3", "short calls")
 WARM_UP = 10
 
 

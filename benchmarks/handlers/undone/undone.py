@@ -17,6 +17,10 @@ match os.environ["UNDONE"]:
         wechat._Adapter = requests.adapters.HTTPAdapter  # noqa: SLF001
     case "two services":
         wiring._aws = get_session  # noqa: SLF001
+    case "short calls":
+        from botocore.config import Config
+
+        wiring._quick = Config  # noqa: SLF001
     case "no boto3":
         import boto3
 

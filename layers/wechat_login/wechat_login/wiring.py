@@ -304,4 +304,12 @@ def _quick() -> "Config":
     from botocore.config import Config
 
     retries: Any = {"mode": "standard", "max_attempts": 3}
-    return Config(connect_timeout=1, read_timeout=3, retries=retries)
+    return Config(
+        connect_timeout=1,
+        read_timeout=3,
+        retries=retries,
+        # DynamoDB checks it again, and the usual agent is made anew, twice, for each call: together
+        # a sixth of botocore's CPU.
+        parameter_validation=False,
+        user_agent="wechat-login",
+    )
