@@ -6,7 +6,7 @@ import re
 import pytest
 
 from local.stack import ROOT
-from tests.promises.translated import MONITORING, lint, monitoring, translated
+from tests.promises.translated import MONITORING, lint, monitoring, resolver, translated
 from tests.promises.written import stack, template
 
 REGIONS = ["us-east-1", "ap-east-1", "cn-north-1", "cn-northwest-1"]
@@ -21,6 +21,7 @@ EVERYTHING = {
     "VpcSecurityGroupIds": "sg-1",
     "AlarmEmail": "team@example.com",
 }
+DOMAIN = {name: EVERYTHING[name] for name in ("DomainName", "CertificateArn")}
 # Exist everywhere under this one name, whatever the partition's own suffix is.
 PRINCIPALS = {"apigateway", "lambda", "scheduler"}
 
@@ -87,6 +88,32 @@ def test_what_aws_china_lacks_is_off_unless_it_is_asked_for():
     assert (chosen["Tracing"], chosen["Architecture"]) == ("Disabled", "x86_64")
     assert not [each for each in functions if "TracingConfig" in each or "SnapStart" in each]
     assert "AWS::Lambda::Url" not in {each["Type"] for each in document["Resources"].values()}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "servers"),
+    [
+        ({}, None),
+        (
+            DOMAIN,
+            [
+                {
+                    "url": "https://login.example.com",
+                    "x-amazon-apigateway-endpoint-configuration": {
+                        "disableExecuteApiEndpoint": True
+                    },
+                }
+            ],
+        ),
+    ],
+)
+def test_its_own_domain_is_the_only_way_in_and_the_import_has_nothing_to_warn_of(
+    parameters, servers
+):
+    document = translated(**parameters)
+    body = document["Resources"]["Api"]["Properties"]["Body"]
+
+    assert resolver(document, **parameters)(body).get("servers") == servers
 
 
 def test_two_stages_stand_side_by_side_in_one_account():

@@ -43,7 +43,7 @@ each_function = pytest.mark.parametrize("function", FUNCTIONS)
 def statements(policy, resolve):
     """Give each (action, resource) that a policy allows; anything but a plain Allow is refused."""
     for statement in resolve(policy)["Statement"]:
-        assert set(statement) <= {"Effect", "Action", "Resource"}, statement
+        assert set(statement) <= {"Effect", "Action", "Resource", "Condition"}, statement
         assert statement["Effect"] == "Allow"
         actions, resources = statement["Action"], statement["Resource"]
         yield from itertools.product(
@@ -164,6 +164,25 @@ def test_what_sam_grants_everywhere_the_boundary_grants_only_here(parameters, be
     assert {on for action, on in effective if action not in OF_LOGS} <= {"*"}
     assert {action for action, _ in effective} == BY_LAMBDA | beyond
     assert all("Logs" in on for action, on in effective if action in BY_LAMBDA)
+
+
+def test_the_boundary_lets_keys_be_used_through_the_two_services_only():
+    document = translated()
+    boundary = document["Resources"]["Boundary"]["Properties"]["PolicyDocument"]
+    (keys,) = [
+        each
+        for each in resolver(document)(boundary)["Statement"]
+        if any(action.startswith("kms:") for action in each["Action"])
+    ]
+
+    assert keys["Resource"].endswith(":key/*")
+    assert list(keys["Condition"]) == ["StringLike"]
+    assert {
+        each.partition(".")[0] for each in keys["Condition"]["StringLike"]["kms:ViaService"]
+    } == {
+        "dynamodb",
+        "ssm",
+    }
 
 
 @each_function

@@ -15,7 +15,7 @@ BY_ITSELF = table(OPERATE, "variable", "field", "value")
 SECRETS = table(OPERATE, "parameter", "variable", "read by")
 # Powertools reads these by itself:
 # https://docs.aws.amazon.com/powertools/python/latest/#environment-variables
-POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
+POWERTOOLS = {"POWERTOOLS_SERVICE_NAME"}
 LEAST = {"WECHAT_APPID": "wx1234567890abcdef", "TABLE": "some-table"}
 
 
