@@ -1,7 +1,7 @@
 """DELETE /account: the user, all sessions and the claim to the phone number, gone for good."""
 
 from wechat_login import wiring
-from wechat_login.api import Reply, Request, endpoint
+from wechat_login.api import Reply, Request, endpoint, note
 
 wiring.prepare(wiring.sessions, wiring.users)
 
@@ -11,5 +11,5 @@ def handler(request: Request) -> Reply:
     session = wiring.sessions().authenticate(request.bearer())
     wiring.users().erase(session.user.openid, unless_newer_than=session.user.created_at)
 
-    request.note(user_id=session.user.user_id)
+    note(user_id=session.user.user_id)
     return Reply(None)

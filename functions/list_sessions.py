@@ -1,7 +1,7 @@
 """GET /account/sessions: where the signed-in user is logged in."""
 
 from wechat_login import wiring
-from wechat_login.api import Reply, Request, endpoint
+from wechat_login.api import Reply, Request, endpoint, note
 
 wiring.prepare(wiring.sessions)
 
@@ -11,5 +11,5 @@ def handler(request: Request) -> Reply:
     session = wiring.sessions().authenticate(request.bearer())
     held = wiring.sessions().of(session)
 
-    request.note(openid=session.user.openid, sessions=len(held))
+    note(openid=session.user.openid, sessions=len(held))
     return Reply(held)

@@ -1,7 +1,7 @@
 """POST /logout: ends this session, or all sessions of its user."""
 
 from wechat_login import wiring
-from wechat_login.api import Reply, Request, endpoint
+from wechat_login.api import Reply, Request, endpoint, note
 
 wiring.prepare(wiring.sessions)
 
@@ -16,5 +16,5 @@ def handler(request: Request) -> Reply:
     else:
         wiring.sessions().revoke(session)
 
-    request.note(openid=session.user.openid, everywhere=everywhere)
+    note(openid=session.user.openid, everywhere=everywhere)
     return Reply(None)

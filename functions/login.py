@@ -1,7 +1,7 @@
 """POST /login: a wx.login code in, a session out, and the token of a registered user."""
 
 from wechat_login import wiring
-from wechat_login.api import Reply, Request, endpoint
+from wechat_login.api import Reply, Request, count, endpoint, note
 
 wiring.prepare(wiring.wechat, wiring.users, wiring.sessions, wiring.tokens)
 
@@ -15,8 +15,8 @@ def handler(request: Request) -> Reply:
     user = wiring.users().record_login(identity, session.record)
     token = wiring.tokens().sign_for(user, sid=session.sid, domain=request.domain)
 
-    request.note(openid=user.openid, user_id=user.user_id, new_user=user.is_new)
-    request.count(Logins=1, NewUsers=int(user.is_new))
+    note(openid=user.openid, user_id=user.user_id, new_user=user.is_new)
+    count(Logins=1, NewUsers=int(user.is_new))
     return Reply(
         {
             "openid": user.openid,

@@ -1,7 +1,7 @@
 """POST /token: an openid and its session in, the app token of a registered user out."""
 
 from wechat_login import wiring
-from wechat_login.api import Reply, Request, endpoint
+from wechat_login.api import Reply, Request, endpoint, note
 
 wiring.prepare(wiring.sessions, wiring.tokens)
 
@@ -13,5 +13,5 @@ def handler(request: Request) -> Reply:
     session = wiring.sessions().authenticate(credential, openid)
     token = wiring.tokens().sign_for(session.user, sid=session.sid, domain=request.domain)
 
-    request.note(openid=openid, user_id=session.user.user_id)
+    note(openid=openid, user_id=session.user.user_id)
     return Reply(token, expiresIn=wiring.tokens().lifetime if token else None)

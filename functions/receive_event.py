@@ -1,7 +1,7 @@
 """GET and POST /wechat/events: WeChat's check of this address, and its message pushes."""
 
 from wechat_login import wiring
-from wechat_login.api import Request, Text, endpoint
+from wechat_login.api import Request, Text, endpoint, note
 
 wiring.prepare(wiring.message_push, wiring.platform_events)
 
@@ -15,5 +15,5 @@ def handler(request: Request) -> Text:
     done = wiring.platform_events().carry_out(event)
     wiring.message_push().done(request.query)
 
-    request.note(event=event.get("Event", ""), done=done, openid=event.get("OpenID", ""))
+    note(event=event.get("Event", ""), done=done, openid=event.get("OpenID", ""))
     return Text("success")

@@ -1,7 +1,7 @@
 """POST /phone: a getPhoneNumber code in, the number bound to this user, the app token out."""
 
 from wechat_login import wiring
-from wechat_login.api import Reply, Request, endpoint
+from wechat_login.api import Reply, Request, count, endpoint, note
 
 wiring.prepare(wiring.sessions, wiring.phones, wiring.access_tokens, wiring.tokens)
 
@@ -19,6 +19,6 @@ def handler(request: Request) -> Reply:
         user = phones.register(session.user, request.code(), client_ip)
     token = wiring.tokens().sign_for(user, sid=session.sid, domain=request.domain)
 
-    request.note(openid=user.openid, user_id=user.user_id)
-    request.count(Registrations=int(user.registered_at != session.user.registered_at))
+    note(openid=user.openid, user_id=user.user_id)
+    count(Registrations=int(user.registered_at != session.user.registered_at))
     return Reply(token, expiresIn=wiring.tokens().lifetime)

@@ -1,7 +1,7 @@
 """GET /userinfo: who a token speaks of, as OpenID Connect's UserInfo."""
 
 from wechat_login import wiring
-from wechat_login.api import Document, Request, endpoint
+from wechat_login.api import Document, Request, endpoint, note
 
 wiring.prepare(wiring.sessions)
 
@@ -12,5 +12,5 @@ def handler(request: Request) -> Document:
         request.claims["openid"], request.claims["sid"], request.claims["userId"]
     )
 
-    request.note(openid=session.user.openid, user_id=session.user.user_id)
+    note(openid=session.user.openid, user_id=session.user.user_id)
     return Document(session.user.userinfo())

@@ -1,7 +1,7 @@
 """PUT /account: sets the nickname and the avatar, or removes them with null."""
 
 from wechat_login import wiring
-from wechat_login.api import Reply, Request, endpoint
+from wechat_login.api import Reply, Request, endpoint, note
 
 wiring.prepare(wiring.sessions, wiring.users, wiring.phones)
 
@@ -13,5 +13,5 @@ def handler(request: Request) -> Reply:
     user = wiring.users().update_profile(session.user, changes, wiring.screening().text)
     number = wiring.phones().number(user)
 
-    request.note(openid=user.openid, user_id=user.user_id, changed=sorted(changes))
+    note(openid=user.openid, user_id=user.user_id, changed=sorted(changes))
     return Reply(user.shown(number.masked if number else None))

@@ -4,13 +4,24 @@ import base64
 import json
 import logging
 import time
+import traceback
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
 from wechat_login import api, errors
-from wechat_login.api import Reply, Request, endpoint, masked, note, note_wechat_call, time_left
+from wechat_login.api import (
+    Reply,
+    Request,
+    authorizer,
+    endpoint,
+    masked,
+    note,
+    note_wechat_call,
+    task,
+    time_left,
+)
 from wechat_login.errors import BadRequest, PayloadTooLarge, SessionRequired
 
 JSON = {"content-type": "application/json"}
@@ -111,6 +122,21 @@ def test_a_bug_gets_a_constant_answer_and_a_place_in_the_log(lines, bug):
     assert "s3cret" not in json.dumps(line)
 
 
+@pytest.mark.parametrize("make", [authorizer, task])
+def test_no_text_of_a_bug_escapes_to_lambda_which_would_log_it(lines, make):
+    @make
+    def handler(_):
+        raise ValueError("s3cret")
+
+    with pytest.raises(errors.LoginError) as escaped:
+        handler({"requestContext": {}}, Context())
+
+    assert "s3cret" not in "".join(traceback.format_exception(escaped.value))
+    ((level, line),) = lines
+    assert (level, line["bug"]) == ("ERROR", "ValueError")
+    assert "s3cret" not in json.dumps(line)
+
+
 @pytest.mark.parametrize(
     ("error", "level"),
     [(errors.CodeRejected, "WARNING"), (errors.Misconfigured, "ERROR"), (None, "INFO")],
@@ -132,8 +158,8 @@ def test_a_request_is_one_line_whose_level_says_whose_affair_it_is(lines, error,
 
 
 def test_what_is_noted_goes_to_the_line_with_the_openid_masked(lines):
-    def handle(request):
-        request.note(openid="oI7xAlice012345678901234567A", user_id="u")
+    def handle(_):
+        note(openid="oI7xAlice012345678901234567A", user_id="u")
         note_wechat_call("/sns/jscode2session", 0, 12.345)
         return Reply(None)
 

@@ -153,14 +153,6 @@ class Request:
             raise BadRequest("The body is not a JSON object.")
         return body
 
-    def note(self, **facts: object) -> None:
-        """Add facts to this request's log line; an openid is masked."""
-        note(**facts)
-
-    def count(self, **times: int) -> None:
-        """Count what happened, in the metrics and in this request's log line."""
-        count(**times)
-
     def raw_body(self) -> bytes:
         """Return the body as it was sent. Raises `BadRequest`, `PayloadTooLarge`."""
         body = self.event.get("body") or ""
@@ -237,7 +229,7 @@ def authorizer(
     """Make a Lambda authorizer (payload 2.0, simple response) of a function that returns a context.
 
     A refusal is kept by API Gateway for a while, so only what the caller did wrong is one; anything
-    else escapes, and API Gateway answers 500.
+    else escapes as a `LoginError`, and API Gateway answers 500.
     """
 
     @wraps(handle)
@@ -251,15 +243,15 @@ def authorizer(
                 if error.status >= SERVER_ERROR:
                     raise
                 return {"isAuthorized": False}
-            except Exception as bug:
+            except Exception as bug:  # noqa: BLE001 - Lambda logs the text of what escapes
                 call.broke(bug)
-                raise
+                raise LoginError from None
 
     return handler
 
 
 def task(handle: Callable[[Event], Mapping[str, object]]) -> Callable[[Event, Any], Answer]:
-    """Make a Lambda handler for a schedule or a direct call; what it raises escapes.
+    """Make a Lambda handler for a schedule or a direct call; a `LoginError` escapes.
 
     An error that escapes is counted and, on a schedule, tried again by Lambda.
     """
@@ -272,9 +264,9 @@ def task(handle: Callable[[Event], Mapping[str, object]]) -> Callable[[Event, An
             except LoginError as error:
                 call.failed(error)
                 raise
-            except Exception as bug:
+            except Exception as bug:  # noqa: BLE001 - Lambda logs the text of what escapes
                 call.broke(bug)
-                raise
+                raise LoginError from None
 
     return handler
 
