@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from wechat_login import wiring
-from wechat_login.api import Request, authorizer
+from wechat_login.api import Request, authorizer, note
+from wechat_login.errors import TokenInvalid
 
 wiring.prepare(wiring.tokens, wiring.sessions)
 
@@ -12,8 +13,10 @@ wiring.prepare(wiring.tokens, wiring.sessions)
 def handler(request: Request) -> Mapping[str, str]:
     claims = wiring.tokens().verify(request.bearer(), domain=request.domain)
     session = wiring.sessions().resume(claims["openid"], claims["sid"], claims["sub"])
+    if claims.get("phone_number_verified") and not session.user.registered:
+        raise TokenInvalid(why="the number has moved on, or its owner has withdrawn it")
 
-    request.note(openid=session.user.openid, user_id=session.user.user_id)
+    note(openid=session.user.openid, user_id=session.user.user_id)
     return {
         "userId": session.user.user_id,
         "openid": session.user.openid,

@@ -402,6 +402,29 @@ def test_the_token_of_a_revoked_session_is_refused_at_once(backend, person, ever
     assert userinfo(backend, token).status == 403
 
 
+def test_a_token_that_vouches_for_a_number_ends_with_it(backend, person, wechat):
+    alice, bob = person("alice"), person("bob")
+    token = alice.register()
+    event = {"version": "2.0", "type": "REQUEST", "headers": {"Authorization": f"Bearer {token}"}}
+    before = backend.deployment.invoke("authorize", event)["isAuthorized"]
+
+    wechat.set_phone("bob", alice.phone.removeprefix("+86"))
+    bob.register()
+
+    after = backend.deployment.invoke("authorize", event)["isAuthorized"]
+    assert (before, after) == (True, False)
+
+
+def test_a_token_that_vouches_for_no_number_needs_none(deployed_with):
+    backend = deployed_with(PhoneRequired="false")
+    alice = backend.person("alice")
+    alice.log_in()
+    token = alice.look_up_token()[1]["data"]
+    event = {"version": "2.0", "type": "REQUEST", "headers": {"Authorization": f"Bearer {token}"}}
+
+    assert backend.deployment.invoke("authorize", event)["isAuthorized"]
+
+
 def test_the_token_of_another_session_lives_on(backend, person):
     alice = person("alice")
     alice.register()

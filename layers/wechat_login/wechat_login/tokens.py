@@ -138,11 +138,12 @@ class Tokens:
 
     def verify(self, token: str, *, domain: str) -> dict[str, Any]:
         """Return the claims of a token of ours that is still valid, else raise `TokenInvalid`."""
+        keys = _public_keys(self.public_keys())
         try:
             header = jwt.get_unverified_header(token)
             if header.get("typ") != TYPE:
                 raise TokenInvalid(why="typ")
-            key = _public_keys(self.public_keys())[header.get("kid", "")]
+            key = keys[header.get("kid", "")]
             return RS256JWT().decode(
                 token,
                 cast("Any", key),
