@@ -128,6 +128,20 @@ def test_a_session_key_is_kept_sealed_and_replaced_by_the_next(table, sessions, 
     assert profile["sessionKey"] == f"{ALICE.openid}:dnoces"
 
 
+def test_a_session_key_goes_with_the_next_login_once_nobody_needs_it(
+    table, sessions, items, clock, log_in
+):
+    keeping = UserStore(table, appid=APPID, seal_session_key=lambda *_: "sealed", now=clock)
+    identity = Identity(ALICE.openid, None, "key")
+    keeping.record_login(identity, sessions.open(ALICE.openid).record)
+
+    log_in(identity)
+
+    (profile,) = stored.profiles(items()).values()
+    assert "sessionKey" not in profile
+    assert profile["logins"] == 2
+
+
 @given(some.floats(0, 2**40))
 def test_an_id_is_a_uuid_of_version_7(now):
     assert re.fullmatch(

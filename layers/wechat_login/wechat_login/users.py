@@ -11,6 +11,7 @@ What must be unique is claimed by a conditional write, never looked up first and
 import re
 import secrets
 import time
+import unicodedata
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 PROFILE = "PROFILE"
 # Control characters, line ends, and what turns the direction of the text around it.
-UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-AVATAR_URL = re.compile(r"https://[^\s\"'<>\\]+")
+UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# Unicode's categories of what leaves ink: letters, numbers, punctuation, symbols.
+INK = set("LNPS")
+AVATAR_URL = re.compile(r"https://[^\s\"'<>\\/?#][^\s\"'<>\\]*")
 # A transaction takes 100 writes; the user and two claims are always among the last.
 MOST_AT_ONCE = 97
 # Each failed try means that somebody else's write went through in between.
@@ -284,6 +287,9 @@ class UserStore:
         if session_key:
             expression += ", sessionKey = :session_key"
             values[":session_key"] = session_key
+        if self._seal_session_key is None:
+            # Kept from when LegacyPhone was on.
+            expression += " REMOVE sessionKey"
         return noted, [Update(user.key, f"{expression} ADD logins :one", "userId = :id", values)]
 
     def _sealed_session_key(self, identity: "Identity") -> str | None:
@@ -294,8 +300,12 @@ class UserStore:
 
 def _check_profile(changes: Mapping[str, str | None]) -> None:
     nickname, avatar_url = changes.get("nickname"), changes.get("avatarUrl")
-    if nickname is not None and (not nickname.strip() or UNFIT.search(nickname)):
-        raise BadRequest("nickname is blank or holds control characters.")
+    if not changes:
+        raise BadRequest("Send nickname, avatarUrl or both.")
+    if nickname is not None and UNFIT.search(nickname):
+        raise BadRequest("nickname holds control characters.")
+    if nickname is not None and not INK & {unicodedata.category(each)[0] for each in nickname}:
+        raise BadRequest("nickname is blank.")
     # chooseAvatar gives a path on the phone, which means nothing elsewhere.
     if avatar_url is not None and not AVATAR_URL.fullmatch(avatar_url):
         raise BadRequest("avatarUrl is not an https URL: upload chooseAvatar's file first.")
