@@ -58,6 +58,7 @@ class Flows:
             "ReceiveEvent": self._push,
             "RenewAccessToken": lambda _: {},
             "FindUser": lambda person: {"openid": person.openid},
+            "EraseUser": lambda person: {"openid": person.openid},
         }
 
     def _login(self, person: Person) -> Event:

@@ -1,4 +1,4 @@
-"""find_user: the team's own services look people up by userId, openid or number."""
+"""find_user and erase_user: for the team's own services, by userId, openid or number."""
 
 import pytest
 
@@ -44,8 +44,6 @@ def test_what_is_found_holds_no_secret(backend, alice):
         {"userId": "019a0000-0000-7000-8000-000000000000"},
         {"openid": "o" + "A" * 27},
         {"phone": "+8613900000000"},
-        {"phone": "13900000000"},
-        {"phone": "nonsense"},
         {"userId": ""},
         {"openid": "x#PROFILE"},
     ],
@@ -55,10 +53,21 @@ def test_nobody_is_found_where_there_is_nobody(backend, alice, by):
     assert find(backend, **by) == []
 
 
-@pytest.mark.parametrize("event", [{}, {"openid": None}, {"phone": 8613800138000}, {"name": "a"}])
-def test_a_question_about_nothing_fails(backend, event):
-    with pytest.raises(FunctionError):
-        backend.deployment.invoke("find_user", event)
+@pytest.mark.parametrize("function", ["find_user", "erase_user"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"openid": None},
+        {"phone": 8613800138000},
+        {"phone": "13900000000"},
+        {"phone": "nonsense"},
+        {"name": "a"},
+    ],
+)
+def test_a_question_about_nobody_fails(backend, event, function):
+    with pytest.raises(FunctionError, match="bad_request"):
+        backend.deployment.invoke(function, event)
 
 
 def test_an_unregistered_user_is_found_without_a_number(backend):
@@ -104,8 +113,41 @@ def test_an_erased_user_is_not_found(backend, alice):
     assert find(backend, userId=user["userId"]) == []
 
 
+@pytest.mark.parametrize("by", ["userId", "openid", "phone"])
+def test_the_team_erases_a_user_who_cannot_log_in(backend, alice, by):
+    (user,) = find(backend, openid=alice.openid)
+    bob = backend.person("bob")
+    bob.register()
+    before = {key for key in backend.items() if alice.openid not in key[0]}
+
+    assert backend.deployment.invoke("erase_user", {by: user[by]}) == {"erased": 1}
+
+    assert {key for key in backend.items() if alice.openid in key[0]} == set()
+    claims = {f"ID#{user['userId']}"}
+    left = {key for key in before if key[0] not in claims and key in backend.items()}
+    assert len(before) - len(left) == 2  # alice's claims to her userId and her number
+    assert backend.call("show_account", session=alice.session)[0] == 401
+    assert backend.call("show_account", session=bob.session)[0] == 200
+    assert backend.deployment.invoke("erase_user", {by: user[by]}) == {"erased": 0}
+
+
+def test_whoever_shares_an_account_by_linking_is_erased_with_it(deployed_with, wechat):
+    backend = deployed_with(PhoneConflict="link")
+    alice, bob = backend.person("alice"), backend.person("bob")
+    alice.register()
+    wechat.set_phone("bob", alice.phone.removeprefix("+86"))
+    bob.register()
+    (user, _) = find(backend, phone=alice.phone)
+
+    assert backend.deployment.invoke("erase_user", {"userId": user["userId"]}) == {"erased": 2}
+
+    assert {key[0].partition("#")[0] for key in backend.items()} <= {"LOCK"}
+
+
 def test_no_route_leads_to_what_is_for_the_team_alone(backend):
     functions = {route.function for route in backend.deployment.stack.routes}
 
-    assert functions.isdisjoint({"FindUser", "RotateSigningKeys", "RenewAccessToken", "Authorize"})
+    assert functions.isdisjoint(
+        {"FindUser", "EraseUser", "RotateSigningKeys", "RenewAccessToken", "Authorize"}
+    )
     assert "FunctionUrlConfig" not in TEMPLATE.read_text("utf-8")

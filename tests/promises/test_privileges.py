@@ -262,6 +262,7 @@ class Exercise:
     """A short life of one deployment, in which each function does all it ever does."""
 
     def __init__(self, deployed_with):
+        self.deployed_with = deployed_with
         self.backend = deployed_with(CheckContent="true", RiskLimit="4")
         self.wechat = self.backend.wechat
         self.alice, self.bob = self.backend.person("alice"), self.backend.person("bob")
@@ -277,6 +278,7 @@ class Exercise:
             self.hear_from_wechat,
             self.leave,
             self.rotate,
+            self.be_erased,
         ):
             each()
 
@@ -383,6 +385,15 @@ class Exercise:
     def rotate(self):
         with alone(self.backend, "RotateSigningKeys"):
             self.backend.deployment.invoke("rotate_signing_keys", {"now": True})
+
+    def be_erased(self):
+        backend = self.deployed_with(PhoneConflict="link")
+        dave, erin = backend.person("dave"), backend.person("erin")
+        dave.register()
+        self.wechat.set_phone("erin", dave.phone.removeprefix("+86"))
+        erin.register()
+        with alone(backend, "EraseUser"):
+            assert backend.deployment.invoke("erase_user", {"phone": dave.phone}) == {"erased": 2}
 
     def a_day_later(self):
         """Let every session be one that was last used two days ago, so that it slides."""

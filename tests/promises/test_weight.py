@@ -65,6 +65,7 @@ PREPARED = {
     "RotateSigningKeys": (set(), set()),
     "RenewAccessToken": (set(), set()),
     "FindUser": (set(), set()),
+    "EraseUser": (set(), set()),
 }
 
 each_function = pytest.mark.parametrize("function", stack().functions)

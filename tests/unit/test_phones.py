@@ -19,7 +19,7 @@ from wechat_login.phones import Phones
 from wechat_login.sealing import Keyring, new_keyring
 from wechat_login.sessions import Sessions
 from wechat_login.table import Delete, Table
-from wechat_login.users import UserStore
+from wechat_login.users import UserStore, phone_key
 from wechat_login.wechat import Identity
 
 APPID, HERE = "wx1234567890abcdef", "203.0.113.9"
@@ -313,6 +313,16 @@ def test_reject_refuses_and_writes_nothing(world):
         world.register(bob, "13900000001")
 
     assert stored.without_counters(world.items()) == before
+
+
+def test_a_number_is_forgotten_though_its_claim_has_gone_in_between(world):
+    alice = world.user(ALICE)
+    registered = world.register(alice, "13900000001")
+    world.table.write(Delete(phone_key(APPID, registered.phone_index)))
+
+    world.phones.forget(ALICE, unless_newer_than=world.clock())
+
+    assert world.number_of(ALICE) is None
 
 
 class FailingTable(Table):

@@ -14,11 +14,13 @@ What happens to a number that belongs to another openid is the deployment's choi
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from wechat_login.aws import LONGEST_CALL
 from wechat_login.errors import (
+    BadRequest,
     CodeRejected,
     LegacyPhoneDisabled,
     PhoneTaken,
@@ -26,7 +28,7 @@ from wechat_login.errors import (
     SessionInvalid,
     StorageUnavailable,
 )
-from wechat_login.phone_number import PhoneNumber
+from wechat_login.phone_number import E164, PhoneNumber
 from wechat_login.table import ConditionFailed, Item, Key, Put, Table, Update, Value, Write
 from wechat_login.users import TRIES, User, UserStore, id_key, leave, phone_key
 
@@ -38,9 +40,8 @@ if TYPE_CHECKING:
 LOOKS_FOR_A_TWIN = (0.1, 0.2, 0.4, 0.8, 1.6)
 # Seconds between tries to write a number that was paid for.
 PAUSES_TO_WRITE = (0.2, 0.5, 1.0, 2.0)
-# The longest that one try takes where DynamoDB does not answer at all: another is begun only if so
-# much time is left, and then there is always some for the receipt.
-RESERVE = 13.0
+# Another try is begun only while so many seconds are left: then there are some for the receipt.
+RESERVE = LONGEST_CALL + 1.0
 RECEIPT_SECONDS = 600
 FORGET_PHONE = "REMOVE phone, phoneIndex, registeredAt, phoneCodeHash"
 
@@ -131,9 +132,19 @@ class Phones:
             "updatedAt": user.updated_at,
         }
 
-    def find(self, e164: str) -> list[User]:
-        """Return the users of a number such as `+8613800138000`."""
-        return self._users.find_by_phone(self._keyring().blind_index(e164))
+    def named(self, by: Mapping[str, object]) -> list[User]:
+        """Return the users of a `userId`, an `openid` or a `phone` such as `+8613800138000`.
+
+        There are several where they share a number by linking. Raises `BadRequest`.
+        """
+        match by:
+            case {"userId": str(user_id)}:
+                return self._users.find_by_id(user_id)
+            case {"openid": str(openid)}:
+                return self._users.find_by_openid(openid)
+            case {"phone": str(phone)} if E164.fullmatch(phone):
+                return self._users.find_by_phone(self._keyring().blind_index(phone))
+        raise BadRequest("Send userId, openid, or a phone such as +8613800138000.")
 
     def forget(self, openid: str, *, unless_newer_than: float) -> None:
         """Unbind a user's number, unless it was registered after that Unix time."""
@@ -144,11 +155,11 @@ class Phones:
             if (user.registered_at or 0) > unless_newer_than:
                 return
             number = phone_key(user.appid, user.phone_index)
-            owners = (self._table.get(number) or {}).get("owners", frozenset())
+            claim = self._table.get(number)
+            # None: left in between, and then the user's own record has changed as well.
+            left = [leave(number, user.key[0], claim["owners"])] if claim else []
             try:
-                self._table.write(
-                    _forget(user.key, user.phone_index), leave(number, user.key[0], owners)
-                )
+                self._table.write(_forget(user.key, user.phone_index), *left)
             except ConditionFailed:
                 continue
             return

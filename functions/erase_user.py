@@ -1,0 +1,16 @@
+"""For the team's own services, by IAM: userId, openid or phone in, the whole record erased."""
+
+from collections.abc import Mapping
+
+from wechat_login import wiring
+from wechat_login.api import Event, note, task
+
+
+@task
+def handler(event: Event) -> Mapping[str, object]:
+    users = wiring.phones().named(event)
+    for user in users:
+        wiring.users().erase(user.openid, unless_newer_than=user.created_at)
+
+    note(found=len(users))
+    return {"erased": len(users)}
