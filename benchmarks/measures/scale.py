@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wechat_login import wiring
+from wechat_login.aws import TRIES
 from wechat_login.errors import StorageUnavailable
 from wechat_login.parameters import Parameters
 
@@ -116,7 +117,7 @@ def reads_under_quota(stage: Stage, readers: int) -> Quota:
             "ssm",
             stage.aws_server.url,
             verify=str(WORK / "certificate.pem"),
-            config=wiring._quick(),  # noqa: SLF001 - as it is in a container.
+            config=wiring._config(TRIES["ssm"]),  # noqa: SLF001 - as in a container.
         )
         for _ in range(readers)
     ]

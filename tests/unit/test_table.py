@@ -215,6 +215,32 @@ def test_conflicts_without_end_are_told_before_the_time_is_over(stubbed):
     stubber._queue.clear()  # noqa: SLF001  Only as many were used as there was time for.
 
 
+def test_what_no_second_try_would_mend_is_told_at_once(stubbed):
+    client, stubber = stubbed
+    cancel(stubber, {"Code": "None"}, {"Code": "ValidationError"})
+    time = Time(20)
+
+    with pytest.raises(Misconfigured) as failure:
+        time.table(client).write(Put(item(A)), Put(item(B)))
+
+    assert failure.value.facts["aws"] == ["None", "ValidationError"]
+    assert time.slept == []
+
+
+def test_a_throttled_transaction_is_tried_again_and_named(stubbed):
+    client, stubber = stubbed
+    for _ in range(200):
+        cancel(stubber, {"Code": "ThrottlingError"}, {"Code": "None"})
+    time = Time(20)
+
+    with pytest.raises(StorageUnavailable) as failure:
+        time.table(client).write(Put(item(A)), Put(item(B)))
+
+    assert failure.value.facts["aws"] == ["ThrottlingError", "None"]
+    assert len(time.slept) > 2
+    stubber._queue.clear()  # noqa: SLF001  Only as many were used as there was time for.
+
+
 def test_what_was_left_unprocessed_is_asked_for_again(stubbed):
     client, stubber = stubbed
     keys = {key: {"pk": {"S": key[0]}, "sk": {"S": key[1]}} for key in (A, B)}

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from wechat_login import errors
+from wechat_login.aws import LONGEST_CALL
 from wechat_login.errors import LoginError, Misconfigured, WeChatUnavailable
 from wechat_login.wechat import Identity, NewAccessToken, WeChatClient
 
@@ -114,7 +115,7 @@ def client(upstream):
 # https://developers.weixin.qq.com/doc/oplatform/developers/errCode/
 LOGIN_ERRORS = [
     (-1, errors.WeChatUnavailable),
-    (40001, errors.Misconfigured),
+    (40001, errors.AppSecretRejected),
     (40002, errors.Misconfigured),
     (40003, errors.BadRequest),
     (40013, errors.Misconfigured),
@@ -417,6 +418,18 @@ def test_without_time_nobody_is_asked(upstream):
 
     assert raised.value.facts["why"] == "no time left"
     assert upstream.requests == []
+
+
+def test_no_phone_code_is_spent_without_time_to_store_the_number(upstream):
+    client = client_of(upstream.url, seconds=Seconds(LONGEST_CALL + 2.5))
+    upstream.say({"openid": OPENID})
+
+    assert client.jscode2session(CODE).openid == OPENID
+    with pytest.raises(WeChatUnavailable) as raised:
+        client.getuserphonenumber(CODE, OPENID)
+
+    assert raised.value.facts["why"] == "no time left"
+    assert len(upstream.requests) == 1
 
 
 def test_each_try_is_observed_without_its_secrets(upstream):

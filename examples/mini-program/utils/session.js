@@ -48,14 +48,14 @@ class SessionError extends Error {
 /**
  * @param wx          the platform: WeChat's, Taro's or a test's
  * @param baseUrl     the service, without a final slash
- * @param timeout     a little more than the backend's own 20 s: its answer should end the wait
+ * @param timeout     a little more than the backend's own 28 s: its answer should end the wait
  * @param longestWait the most seconds to wait for the server before the user is told instead
  */
 function createSession({
   wx,
   baseUrl,
   storageKey = `wechat-login ${baseUrl}`,
-  timeout = 22 * 1000,
+  timeout = 30 * 1000,
   longestWait = 5,
   now = Date.now,
   pause = (ms) => new Promise((done) => setTimeout(done, ms)),

@@ -189,7 +189,7 @@ class WeChatUnavailable(LoginError):
 
     status = 502
     code = "wechat_unavailable"
-    message = "WeChat did not answer properly. Try again with a new code."
+    message = "WeChat did not answer properly. Try again in a moment."
 
 
 class AccessTokenRejected(WeChatUnavailable):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from wechat_login import aws
-from wechat_login.errors import StorageUnavailable
+from wechat_login.errors import Misconfigured, StorageUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -24,8 +24,11 @@ Key = tuple[str, str]
 
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
-# A write is tried again only while this many seconds are left for the answer.
-RESERVE = 1.0
+# A write is tried again only while so many seconds are left.
+RESERVE = aws.LONGEST_CALL + 0.5
+# Why a transaction was cancelled that may go through the next time. "None" is each write that was
+# not the reason.
+PASSING = {"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
 
 
 class ConditionFailed(Exception):
@@ -143,20 +146,24 @@ class Table:
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def write(self, *writes: Write) -> None:
-        """Make all writes or none. Raises `ConditionFailed`, or `StorageUnavailable`.
+        """Make all writes or none. Raises `ConditionFailed`, `StorageUnavailable`, `Misconfigured`.
 
         One write is a plain request, several are a transaction. A conflict with somebody else's
         transaction is not a refusal: it is tried again while there is time.
         """
+        why: list[str] = []
         for pause in self._pauses():
             try:
                 return self._write_once(writes)
             except ClientError as failure:
-                refused = _refused(failure, len(writes))
-            if refused is not None:
-                raise ConditionFailed(refused)
+                answer: dict[str, Any] = dict(failure.response)
+            found, why = _refused(answer, len(writes)), _reasons(answer)
+            if found is not None:
+                raise ConditionFailed(found)
+            if not PASSING.issuperset(why):
+                raise Misconfigured(operation="write", aws=why)
             self._sleep(pause)
-        raise StorageUnavailable(operation="write", aws="TransactionConflict")
+        raise StorageUnavailable(operation="write", aws=why)
 
     def _write_once(self, writes: Sequence[Write]) -> None:
         requests = [write.request(self._name) for write in writes]
@@ -184,9 +191,8 @@ class Table:
             pause = min(LONGEST_PAUSE, pause * 2)
 
 
-def _refused(failure: ClientError, writes: int) -> list[Item | None] | None:
-    """Return what the failed conditions found, or None where it was only a conflict."""
-    answer: dict[str, Any] = dict(failure.response)
+def _refused(answer: Mapping[str, Any], writes: int) -> list[Item | None] | None:
+    """Return what the failed conditions found, or None where none failed."""
     if answer["Error"]["Code"] == "ConditionalCheckFailedException":
         return [_unmarshal(answer.get("Item", {}))] * writes
     reasons = answer.get("CancellationReasons", [])
@@ -196,6 +202,12 @@ def _refused(failure: ClientError, writes: int) -> list[Item | None] | None:
         _unmarshal(reason.get("Item", {})) if reason["Code"] == "ConditionalCheckFailed" else None
         for reason in reasons
     ]
+
+
+def _reasons(answer: Mapping[str, Any]) -> list[str]:
+    """Return why nothing was written: a code for each write, or one for all."""
+    reasons = answer.get("CancellationReasons", [])
+    return [reason["Code"] for reason in reasons] or ["TransactionConflict"]
 
 
 def _request(table: str, write: Write, **request: Any) -> dict[str, Any]:

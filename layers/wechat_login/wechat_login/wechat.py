@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import requests
 import urllib3.exceptions
 
+from wechat_login.aws import LONGEST_CALL
 from wechat_login.errors import (
     AccessTokenRejected,
     AppSecretRejected,
@@ -44,7 +45,7 @@ Answer = dict[str, Any]
 BUSY = -1
 # Seconds between tries, each jittered.
 PAUSES = (0.2, 0.6)
-# Seconds kept for what has to be done with WeChat's answer.
+# Seconds that are kept for what has to be done with an answer.
 RESERVE = 1.5
 # A connection that has idled longer may be dead without our knowing, as a frozen container sees no
 # FIN; a code sent into it would be lost, because it must not be sent again.
@@ -80,19 +81,27 @@ ERRORS: dict[int, type[LoginError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One of WeChat's APIs: `repeatable` if sending the same request twice does no harm."""
+    """One of WeChat's APIs: `repeatable` if sending the same request twice does no harm.
+
+    `reserve` is for how many seconds its answer keeps us busy.
+    """
 
     method: str
     path: str
     repeatable: bool
     errors: dict[int, type[LoginError]] = field(default_factory=dict)
+    reserve: float = RESERVE
 
 
-JSCODE2SESSION = Api("GET", "/sns/jscode2session", repeatable=False)
 # 40001 means the AppSecret where one is sent, the access token everywhere else.
-STABLE_TOKEN = Api("POST", "/cgi-bin/stable_token", True, {40001: AppSecretRejected})
+SECRET: dict[int, type[LoginError]] = {40001: AppSecretRejected}
 BUSINESS: dict[int, type[LoginError]] = {40001: AccessTokenRejected}
-GETUSERPHONENUMBER = Api("POST", "/wxa/business/getuserphonenumber", False, BUSINESS)
+JSCODE2SESSION = Api("GET", "/sns/jscode2session", False, SECRET)
+STABLE_TOKEN = Api("POST", "/cgi-bin/stable_token", True, SECRET)
+# A number that was paid for has to be written, however slowly.
+GETUSERPHONENUMBER = Api(
+    "POST", "/wxa/business/getuserphonenumber", False, BUSINESS, LONGEST_CALL + RESERVE
+)
 CHECKENCRYPTEDMSG = Api("POST", "/wxa/business/checkencryptedmsg", True, BUSINESS)
 GETUSERRISKRANK = Api("POST", "/wxa/getuserriskrank", True, BUSINESS)
 MSG_SEC_CHECK = Api("POST", "/wxa/msg_sec_check", True, BUSINESS)
@@ -271,7 +280,7 @@ class WeChatClient:
         busy = False
         outcome = _Outcome(why="no time left", may_have_arrived=False)
         for pause in (0.0, *PAUSES):
-            if self._time_left() < pause + self._connect_timeout + RESERVE:
+            if self._time_left() < pause + self._connect_timeout + api.reserve:
                 break
             self._sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
             outcome = self._send(api, query, body)
@@ -294,7 +303,8 @@ class WeChatClient:
         return outcome
 
     def _try(self, api: Api, query: dict[str, str], body: Answer | None) -> _Outcome:
-        read_timeout = max(0.1, min(self._read_timeout, self._time_left() - RESERVE))
+        time_left = self._time_left() - self._connect_timeout - api.reserve
+        read_timeout = max(0.1, min(self._read_timeout, time_left))
         try:
             response = self._connection().request(
                 api.method,

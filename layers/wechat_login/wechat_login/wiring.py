@@ -213,11 +213,6 @@ def rotation() -> "Rotation":
     )
 
 
-def public_keys() -> str:
-    """Return the public signing keys as SSM has them now."""
-    return parameters().get("public-keys")
-
-
 @once
 def sessions() -> "Sessions":
     """Return the sessions."""
@@ -234,7 +229,7 @@ def tokens() -> "Tokens":
     chosen = settings()
     return Tokens(
         signing_keys=lambda: parameters().get("signing-keys"),
-        public_keys=public_keys,
+        public_keys=lambda: parameters().get("public-keys"),
         issuer=chosen.issuer,
         audience=chosen.audience,
         appid=chosen.appid,
@@ -272,15 +267,21 @@ def parameters() -> "Parameters":
 @once
 def dynamodb() -> "DynamoDBClient":
     """Return botocore's DynamoDB client."""
-    client: DynamoDBClient = _aws().create_client("dynamodb", config=_quick())
+    client: DynamoDBClient = _client("dynamodb")
     return client
 
 
 @once
 def ssm() -> "SSMClient":
     """Return botocore's SSM client."""
-    client: SSMClient = _aws().create_client("ssm", config=_quick())
+    client: SSMClient = _client("ssm")
     return client
+
+
+def _client(service: str) -> Any:
+    from wechat_login.aws import TRIES
+
+    return _aws().create_client(service, config=_config(TRIES[service]))
 
 
 @once
@@ -299,14 +300,15 @@ def _aws() -> Any:
     return session
 
 
-def _quick() -> "Config":
-    """Return timeouts for services that answer in milliseconds; botocore's wait for a minute."""
+def _config(tries: int) -> "Config":
     from botocore.config import Config
 
-    retries: Any = {"mode": "standard", "max_attempts": 3}
+    from wechat_login.aws import CONNECT_TIMEOUT, READ_TIMEOUT
+
+    retries: Any = {"mode": "standard", "max_attempts": tries}
     return Config(
-        connect_timeout=1,
-        read_timeout=3,
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
         retries=retries,
         # DynamoDB checks it again, and the usual agent is made anew, twice, for each call: together
         # a sixth of botocore's CPU.
