@@ -66,7 +66,7 @@ def test_nobody_is_found_where_there_is_nobody(backend, alice, by):
     ],
 )
 def test_a_question_about_nobody_fails(backend, event, function):
-    with pytest.raises(FunctionError, match="bad_request"):
+    with pytest.raises(FunctionError, match="BadRequest"):
         backend.deployment.invoke(function, event)
 
 

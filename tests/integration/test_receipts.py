@@ -64,8 +64,8 @@ def test_when_storage_fails_after_the_exchange_a_receipt_completes_the_registrat
 def test_a_short_outage_after_the_exchange_is_not_even_noticed(person, wechat, ministack):
     alice = person("alice")
     alice.log_in()
-    # botocore asks three times before it gives up, and that is one try of ours.
-    ministack.fail("TransactWriteItems", times=4)
+    # botocore asks twice before it gives up, and that is one try of ours.
+    ministack.fail("TransactWriteItems", times=3)
 
     status, body = alice.tap()
 
@@ -76,7 +76,7 @@ def test_a_short_outage_after_the_exchange_is_not_even_noticed(person, wechat, m
 def test_a_write_whose_answer_was_lost_counts(backend, person, wechat, ministack):
     alice = person("alice")
     alice.log_in()
-    ministack.fail("TransactWriteItems", times=4, acts=True)
+    ministack.fail("TransactWriteItems", times=3, acts=True)
 
     status, body = alice.tap()
 

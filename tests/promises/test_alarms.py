@@ -93,7 +93,7 @@ def test_bugs_in_a_function_without_a_route(backend, written):
     break_the_profile(backend)
     openid = backend.wechat.openid("alice")
 
-    with pytest.raises(Exception, match="KeyError"):
+    with pytest.raises(Exception, match="LoginError"):
         backend.deployment.invoke("find_user", {"openid": openid})
 
     assert is_on("Bugs", written())
