@@ -16,13 +16,31 @@ from local.stack import ROOT
 from tests import alarms
 from tests.fault_proxy import FaultProxy
 from tests.promises.translated import STAGE, monitoring
+from tests.promises.written import prose, spans, template
 from wechat_login import wiring
 
 PHONE = "/wxa/business/getuserphonenumber"
 LOGIN = "/sns/jscode2session"
 STABLE = "/cgi-bin/stable_token"
 RUNBOOK = ROOT / "docs" / "runbook.md"
+OPERATE = ROOT / "docs" / "operate.md"
 DRIVEN_WHERE_DEPLOYED = {"LoginThrottled", "SchedulesFailing"}
+# Words of CloudWatch Logs Insights' own language, as far as the saved queries use it.
+INSIGHTS = {"fields", "filter", "stats", "sort", "limit", "parse", "by", "as", "and", "asc", "desc"}
+CLOUDWATCHS = {"@timestamp", "@message", "@logStream"}
+# Lambda's report of an invocation, which nothing here writes:
+# https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html#platform-report
+LAMBDAS = {
+    "type",
+    "record.metrics.durationMs",
+    "record.metrics.initDurationMs",
+    "record.metrics.maxMemoryUsedMB",
+}
+# What only other faults log; test_log.py keeps the list in docs/operate.md true.
+RARELY_LOGGED = {
+    f"request.{name}"
+    for name in ("aws", "operation", "missing_parameter", "bug", "where.0", "why", "reason")
+}
 
 
 @pytest.fixture
@@ -243,17 +261,106 @@ def test_the_dashboard_shows_metrics_that_are_written_and_every_alarm(backend, p
     assert STAGE in json.dumps(body)
 
 
-def test_saved_queries_ask_for_fields_that_are_logged(backend, person, caplog):
+def test_saved_queries_ask_for_fields_that_are_logged(backend, person, caplog, capsys):
+    backend.wechat.fault(PHONE, "errcode", errcode=40001)
     person("alice").register()
     backend.wechat.fault(LOGIN, "errcode", errcode=40164)
     log_in(backend, 1)
-    lines = [each.request for each in caplog.records if hasattr(each, "request")]
-    # What only other faults log; test_log.py keeps the list in docs/operate.md true.
-    rare = {"aws", "operation", "missing_parameter", "bug", "where", "why", "reason"}
-    logged = rare.union(*lines)
+    requests = [
+        {"message": each.message, "request": each.request}
+        for each in caplog.records
+        if hasattr(each, "request")
+    ]
+    ours = {field for line in [*requests, *printed(capsys)] for field in fields_of(line)}
+    groups = {
+        "LogGroupName": ours | RARELY_LOGGED | LAMBDAS | CLOUDWATCHS,
+        "AccessLogGroupName": access_log_fields() | CLOUDWATCHS,
+    }
 
-    assert {"errcode", "rid", "refused_ip", "wechat", "user_id"} <= logged
-    for name, each in monitoring()["Resources"].items():
-        if each["Type"] == "AWS::Logs::QueryDefinition":
-            asked = set(re.findall(r"request\.(\w+)", each["Properties"]["QueryString"]))
-            assert asked <= logged, name
+    assert {"request.errcode", "request.rid", "request.refused_ip", "request.user_id"} <= ours
+    for name, each in saved_queries().items():
+        asked = fields_asked_by(each["QueryString"])
+        assert asked, name
+        for group in each["LogGroupNames"]:
+            assert asked <= groups[group["Ref"]], name
+
+
+def test_a_saved_query_for_a_field_that_nobody_logs_would_be_found():
+    query = """
+        fields @timestamp, pct(request.ms, 99) as p99, cold_start
+        | parse @logStream "*[*" as name, rest
+        | filter message = "request" and ispresent(WeChatLatency.0)
+        | stats count(*) as times by name, said
+        | sort times desc
+    """
+
+    assert fields_asked_by(query) == {
+        "@timestamp",
+        "@logStream",
+        "request.ms",
+        "cold_start",
+        "message",
+        "WeChatLatency.0",
+        "said",
+    }
+
+
+def test_what_lambda_logs_is_documented():
+    assert set(spans(prose(OPERATE))) >= LAMBDAS
+
+
+def test_the_query_for_wechats_answers_sees_every_call_of_a_request(backend, person, capsys):
+    backend.wechat.fault(PHONE, "errcode", errcode=40001)
+    person("alice").register()
+    seen = [
+        (line["api"], line["said"])
+        for line in printed(capsys)
+        if "WeChatLatency.0" in fields_of(line)
+    ]
+
+    assert [said for api, said in seen if api == PHONE] == ["40001", "0"]
+    assert len(seen) == sum(map(backend.wechat.asked, (LOGIN, STABLE, PHONE)))
+
+
+def saved_queries():
+    return {
+        name: each["Properties"]
+        for name, each in monitoring()["Resources"].items()
+        if each["Type"] == "AWS::Logs::QueryDefinition"
+    }
+
+
+def printed(capsys):
+    """Give the lines with metrics."""
+    lines = capsys.readouterr().out.splitlines()
+    return [json.loads(line) for line in lines if '"_aws"' in line]
+
+
+def access_log_fields():
+    api = template()["Resources"]["Api"]["Properties"]
+    return set(json.loads(api["AccessLogSettings"]["Format"]))
+
+
+def fields_of(value, name=""):
+    """Give the fields of a line of JSON, named as CloudWatch Logs Insights names them."""
+    if not isinstance(value, dict | list):
+        return {name}
+    inside = value.items() if isinstance(value, dict) else enumerate(value)
+    return {
+        field
+        for key, each in inside
+        for field in fields_of(each, f"{name}.{key}" if name else str(key))
+    }
+
+
+def fields_asked_by(query):
+    """Give the fields that a query reads: every name that is not its language's or its own."""
+    names, own = set(), set()
+    for line in query.splitlines():
+        command = re.sub(r'"[^"]*"', "", line).strip("| ")
+        if command.startswith("parse "):
+            command, _, made = command.partition(" as ")
+            own.update(re.findall(r"\w+", made))
+        own.update(re.findall(r" as (\w+)", command))
+        names.update(re.findall(r"(?<![\w.@])@?[A-Za-z_][\w.]*\b(?!\()", command))
+    return names - own - INSIGHTS
