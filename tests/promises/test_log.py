@@ -16,15 +16,16 @@ METRICS = {
     for metric, dimensions, unit, _ in table(OPERATE, "metric", "dimensions", "unit")
 }
 TREES = [*sources(LAYER).values(), *sources(FUNCTIONS).values()]
-# One invocation of each kind, with a call of WeChat's API in it.
+# One invocation of each kind, with a call of WeChat's API in it, that counts what it is told to.
 SCRIPT = """
-from wechat_login.api import endpoint, note, note_wechat_call, Reply
+from wechat_login.api import count, endpoint, note, note_wechat_call, Reply
 from wechat_login.errors import Misconfigured
 class Context:
     def get_remaining_time_in_millis(self):
         return 1000
 def good(request):
     note_wechat_call("/sns/jscode2session", 0, 1.0)
+    count(**dict.fromkeys(sys.argv[1:], 1))
     return Reply(None)
 def refused(request):
     raise Misconfigured
@@ -37,7 +38,10 @@ for handle in (good, refused, broken):
 
 def lines():
     script = f"import sys; sys.path.insert(0, {str(LAYER.parent)!r})\n{SCRIPT}"
-    ran = run([sys.executable, "-c", script], env={"POWERTOOLS_SERVICE_NAME": "wechat-login"})
+    ran = run(
+        [sys.executable, "-c", script, *sorted(counted())],
+        env={"POWERTOOLS_SERVICE_NAME": "wechat-login"},
+    )
     assert ran.returncode == 0, ran.stderr
     return [json.loads(line) for line in ran.stdout.splitlines()]
 
@@ -55,11 +59,15 @@ def test_every_metric_is_documented_as_it_is_written():
     assert written == METRICS
 
 
+def test_what_is_counted_is_found():
+    assert {"Logins", "AccessTokenRenewals", "SigningKeyChecks"} <= counted()
+
+
 def test_every_field_that_the_edge_writes_is_documented():
     requests = [line["request"] for line in lines() if line.get("message") == "request"]
     written = {name for request in requests for name in request}
 
-    assert {"route", "status", "ms", "code", "bug", "where", "wechat"} <= written
+    assert {"route", "status", "ms", "code", "bug", "where", "wechat", "counts"} <= written
     assert written <= FIELDS
 
 
@@ -91,10 +99,20 @@ def calls():
     return [each for tree in TREES for each in ast.walk(tree) if isinstance(each, ast.Call)]
 
 
+def named_in_calls_of(function):
+    called = re.compile(rf"(\w+\.)?_?{function}")
+    found = [call for call in calls() if called.fullmatch(ast.unparse(call.func))]
+    return {keyword.arg for call in found for keyword in call.keywords if keyword.arg}
+
+
 def noted():
     """Give the facts that handlers add to their line."""
-    noting = [call for call in calls() if re.fullmatch(r"(\w+\.)?note", ast.unparse(call.func))]
-    return {keyword.arg for call in noting for keyword in call.keywords if keyword.arg}
+    return named_in_calls_of("note")
+
+
+def counted():
+    """Give the metrics that are counted where something happens."""
+    return named_in_calls_of("count")
 
 
 def raised():
