@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 
 from local.stack import ROOT
-from tests.promises.written import module_of, span, spans, stack, table
+from tests.promises.written import function_resources, module_of, span, spans, stack, table
 from wechat_login.settings import PARAMETERS, Settings
 
 OPERATE = ROOT / "docs" / "operate.md"
@@ -64,6 +64,16 @@ def test_every_parameter_has_its_row_and_its_default():
     without = {"WeChatAppId": ""}
 
     assert documented == {**stack().parameters, **without}
+
+
+def test_the_document_says_for_which_functions_executions_are_kept():
+    said = next(set(spans(row[-1])) for row in DECIDED if span(row[0]) == "ReservedConcurrency")
+
+    assert said == {
+        module_of(logical_id)
+        for logical_id, properties in function_resources().items()
+        if "ReservedConcurrentExecutions" in properties
+    }
 
 
 def test_every_variable_has_its_row():
