@@ -5,6 +5,7 @@ import re
 from tests.promises.written import READMES, fenced, headings, prose, spans, tables
 
 ENGLISH, CHINESE = READMES
+IN_ENGLISH = "（英文）"  # noqa: RUF001 - Chinese brackets
 
 
 def test_they_have_the_same_headings():
@@ -34,6 +35,12 @@ def test_they_name_the_same_things_in_code():
 
 def test_they_link_to_the_same_pages():
     assert links(ENGLISH) - {CHINESE.name} == links(CHINESE) - {ENGLISH.name}
+
+
+def test_the_chinese_one_marks_every_link_to_a_document_in_english():
+    for link in re.findall(r"\]\((?:docs/|\w+\.md)[^)]*\).{0,4}", prose(CHINESE)):
+        if not re.search(r"\.png\)|README\.md\)", link):
+            assert link.endswith(f"){IN_ENGLISH}"), link
 
 
 def test_the_first_screen_says_what_it_is_shows_it_and_gives_two_commands():
