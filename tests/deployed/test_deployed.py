@@ -8,7 +8,7 @@ What ministack cannot do, and where that is shown instead:
 - `sam delete` does not take the address at which ministack keeps the nested template for one of
   S3's, so CloudFormation is asked to delete.
 - It knows no AWS::Logs::QueryDefinition and no CodeDeploy: Dashboard=false, and no GRADUAL. Both
-  are translated and linted (test_portability.py, test_gradual.py).
+  are translated and linted (test_portability.py, test_deploying.py).
 - Its IAM does not see which parameters `ssm:GetParameters` names, and takes it as a call on all of
   SSM; so every role is given that here. All else, DynamoDB's transactions too, is decided by the
   roles and the boundary as deployed. Which parameters a function may read: test_privileges.py.

@@ -66,6 +66,10 @@ def test_every_error_is_documented_with_its_status():
     assert all(when and what for _, _, when, what in rows)
 
 
+def test_no_function_answers_404():
+    assert 404 not in {each.status for each in CLASSES}
+
+
 def test_the_openapi_file_names_every_code():
     assert set(openapi()["components"]["schemas"]["ErrorCode"]["enum"]) == set(BY_CODE)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.stack import ROOT
-from tests.promises.written import FUNCTIONS, LAYER, run, sources
+from tests.promises.written import FUNCTIONS, LAYER, run, sources, stack
 
 HANDLERS = sources(FUNCTIONS)
 MODULES = sources(LAYER)
@@ -70,6 +70,18 @@ def test_few_modules_of_the_layer_know(package, importers):
     }
 
     assert found == importers
+
+
+def test_only_settings_knows_what_the_templates_variables_are_called():
+    variables = {name for each in stack().functions.values() for name in each.environment}
+    knowing = {
+        module
+        for module, tree in {**HANDLERS, **MODULES}.items()
+        for each in ast.walk(tree)
+        if isinstance(each, ast.Constant) and each.value in variables
+    }
+
+    assert knowing == {"settings"}
 
 
 def test_the_layer_says_that_it_is_typed():
