@@ -1,14 +1,39 @@
-"""Every snippet of the client's documents runs, and its tables name every error there is."""
+"""Every snippet of the client's documents runs, and its tables name every error there is.
 
+Those for other services: SAM takes the YAML; the Python and JavaScript run in
+tests/integration/test_verifiable_tokens.py.
+"""
+
+import json
 import re
+
+import pytest
+import yaml
 
 from local.stack import ROOT
 from tests.integration import test_mini_program as mini_program
-from tests.promises.written import spans, table
+from tests.promises.translated import lint, translated
+from tests.promises.written import fenced, spans, table
 
 SNIPPETS = ROOT / "tests" / "client" / "snippets.js"
 GUIDE = ROOT / "docs" / "client.md"
 CLIENT = ROOT / "examples" / "mini-program" / "utils" / "session.js"
+OTHER_APIS = fenced(ROOT / "docs" / "verify-tokens.md", "yaml")
+# What a reader has already: a function behind the API.
+FUNCTION = {
+    "Type": "AWS::Serverless::Function",
+    "Properties": {
+        "CodeUri": "orders/",
+        "Handler": "orders.handler",
+        "Runtime": "python3.13",
+        "Events": {
+            "Api": {
+                "Type": "HttpApi",
+                "Properties": {"ApiId": {"Ref": "Orders"}, "Method": "GET", "Path": "/orders"},
+            }
+        },
+    },
+}
 # Nothing that a mini program gets: a push is WeChat's, and `authorize` tells nobody.
 NOT_A_CLIENTS = {"push_rejected", "token_invalid"}
 
@@ -34,6 +59,25 @@ def test_the_guide_names_every_error_of_the_backend():
     }
 
     assert codes("the client has") == documented - NOT_A_CLIENTS
+
+
+@pytest.mark.parametrize("block", OTHER_APIS, ids=lambda block: block.where)
+def test_sam_takes_what_another_api_is_told_to_write(block, tmp_path):
+    written = yaml.safe_load(block.text)
+    template = written if "Resources" in written else {"Resources": written}
+    template["Resources"]["ListOrders"] = FUNCTION
+    path, result = tmp_path / "template.json", tmp_path / "translated.json"
+    path.write_text(json.dumps({"Transform": "AWS::Serverless-2016-10-31", **template}))
+
+    document = translated(template=path)
+    result.write_text(json.dumps(document))
+
+    assert lint(result, "us-east-1", "cn-north-1") == ""
+    api = document["Resources"]["Orders"]["Properties"]["Body"]
+    assert api["paths"]["/orders"]["get"]["security"] == [{"WeChatLogin": []}]
+    scheme = api["components"]["securitySchemes"]["WeChatLogin"]["x-amazon-apigateway-authorizer"]
+    # SAM says nothing of a name that it does not know.
+    assert scheme["type"] == "jwt" or scheme["enableSimpleResponses"] is True
 
 
 def codes(second_column):
