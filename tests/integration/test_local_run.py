@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -16,8 +18,14 @@ import requests
 from local.backend import backend
 from local.http_server import free_port
 from local.invoke import fresh
+from local.simulated_wechat import SimulatedWeChat, serve
 from local.stack import ROOT
 
+CLIENT_GUIDE = ROOT / "docs" / "client.md"
+EXAMPLE = ROOT / "examples" / "mini-program" / "README.md"
+REAL_WECHAT = "https://api.weixin.qq.com"
+# How soon a changed AppSecret is in use.
+TEN_SECONDS_AND_SOME = 13
 EVENTS = sorted((ROOT / "events").glob("*.json"))
 LAST_LINE = (ROOT / "local" / "session.sh").read_text("utf-8").splitlines()[-1]
 
@@ -241,6 +249,53 @@ def test_a_bad_parameter_is_told_in_one_line(tmp_path, parameters, said):
 def test_a_bare_interpreter_is_told_in_one_line(tmp_path):
     # -S: without site-packages, as if nothing had been installed.
     assert "is not installed in" in failed(tmp_path, "-S", "-m", "local")
+
+
+def test_with_an_appid_of_ones_own_it_asks_the_real_wechat(tmp_path):
+    # The two commands of the client guide; another simulated WeChat stands for the real one.
+    started, rotated = commands_of(CLIENT_GUIDE, "Log in at the real WeChat")
+    parameters, name = re.search(r'PARAMETERS="(.+)"', started)[1], rotated.split("ROTATE=")[1]
+    app_secret = secrets.token_hex(16)
+    real = SimulatedWeChat(re.search(r"wx[0-9a-f]{16}", parameters)[0], app_secret)
+    server = serve(real)
+    run = Run(tmp_path, "--parameters", parameters.replace(REAL_WECHAT, server.url))
+
+    def login() -> tuple[int, str | None]:
+        code = {"code": real.login_code("alice")}
+        answer = requests.post(f"{run.api}/login", json=code, timeout=20)
+        return answer.status_code, answer.json().get("error", {}).get("code")
+
+    assert login() == (500, "misconfigured")
+    told = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "ops.secrets", "local", "--rotate", name],
+        cwd=ROOT,
+        env={**environment(tmp_path, *run.ports), "PYTHONPATH": "layers/wechat_login"},
+        input=f"{app_secret}\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    give_up_at = time.monotonic() + TEN_SECONDS_AND_SOME
+    while login() != (200, None):
+        assert time.monotonic() < give_up_at
+        time.sleep(0.5)
+    server.stop()
+    assert login() == (502, "wechat_unavailable")
+
+    out, err = run.end()
+    shown = told.stdout + told.stderr + run.banner + out + err
+    assert app_secret not in shown + (tmp_path / "api.log").read_text("utf-8")
+
+
+def commands_of(document: Path, heading: str) -> list[str]:
+    section = document.read_text("utf-8").split(f"## {heading}\n")[1].partition("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.*?)\n```", section, re.DOTALL)
+    return [block.replace("\\\n", "") for block in blocks]
+
+
+def test_the_example_names_the_same_two_commands():
+    assert commands_of(EXAMPLE, "Run it") == commands_of(CLIENT_GUIDE, "Log in at the real WeChat")
 
 
 def test_parameters_of_the_template_can_be_set(tmp_path):

@@ -31,7 +31,7 @@ SESSION = next(block for block in fenced(READMES[0], "sh") if block.text.startsw
 OUTPUT = fenced(READMES[0], "text")[0]
 API, WECHAT = "http://127.0.0.1:3000", "http://127.0.0.1:3001"
 PATIENCE = 60
-PATH = re.compile(r"(?:events|requirements|layers|functions|local|docs)/[\w./-]+")
+PATH = re.compile(r"(?<![\w.])(?:events|requirements|layers|functions|local|docs)/[\w./-]+")
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)

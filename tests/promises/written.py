@@ -14,7 +14,8 @@ from local.stack import ROOT, TEMPLATE, read_stack
 LAYER = ROOT / "layers" / "wechat_login" / "wechat_login"
 FUNCTIONS = ROOT / "functions"
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+EXAMPLE = ROOT / "examples" / "mini-program" / "README.md"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), EXAMPLE])
 # What a deployment has to decide and the template cannot.
 APPID = {"WeChatAppId": "wx1234567890abcdef"}
 
