@@ -110,7 +110,8 @@ def _start(python: Path, state_dir: Path | None, output: IO[bytes]) -> subproces
         "PERSIST_STATE": "0",
     }
     if state_dir is not None:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        # It holds the parameters in clear, and perhaps a real AppSecret.
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings |= {"PERSIST_STATE": "1", "STATE_DIR": str(state_dir.resolve())}
     inherited = {
         name: value

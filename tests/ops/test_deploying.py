@@ -39,7 +39,7 @@ def test_an_environment_names_its_own_stack_and_stage(name):
     assert deploy["stack_name"] == f"wechat-login-{given['Stage']}"
     assert given["Stage"] == ("dev" if name == "default" else name)
     assert deploy["resolve_s3"] is True
-    assert deploy["capabilities"] == ["CAPABILITY_IAM"]
+    assert deploy["capabilities"] == ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
 def test_samconfig_holds_no_account_no_bucket_and_no_secret():
