@@ -6,6 +6,8 @@ import itertools
 import json
 import logging
 import secrets
+import shutil
+import tempfile
 
 import boto3
 import moto
@@ -54,6 +56,17 @@ def _logger_made_before_a_test_captures_output():
             return 1000
 
     endpoint(lambda _: Reply(None))({"routeKey": "GET /"}, Context())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left_behind(tmp_path_factory):
+    # Chromium, SAM and the emulator leave what they made in the system's folder.
+    folder = tmp_path_factory.mktemp("tmp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
