@@ -6,7 +6,6 @@ remedy, and the exit code is 1. Nothing is changed, but for WeChat's access toke
 
 # ruff: noqa: T201 - a command line's module
 import argparse
-import ast
 import contextlib
 import email.utils
 import json
@@ -267,12 +266,12 @@ class Doctor:
         if "FunctionError" not in answer:
             return {}
         failed = json.loads(answer["Payload"].read())
-        # The text of a LoginError is its code and its facts, which hold no secret.
+        unknown = {"code": str(failed.get("errorType", "it failed"))}
+        # A LoginError's text is JSON; that of a crash or a timeout is not.
         try:
-            code, facts = ast.literal_eval(failed["errorMessage"])
-        except (KeyError, TypeError, ValueError, SyntaxError):
-            return {"code": str(failed.get("errorType", "it failed"))}
-        return {"code": code, **facts}
+            return {**unknown, **json.loads(failed["errorMessage"])}
+        except (KeyError, TypeError, ValueError):
+            return unknown
 
     def _explained(self, refused: Mapping[str, Any]) -> tuple[str, str]:
         errcode = refused.get("errcode")

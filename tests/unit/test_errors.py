@@ -1,5 +1,8 @@
 """What the caller is told, class by class."""
 
+import datetime as dt
+import json
+
 import pytest
 
 from wechat_login import errors
@@ -41,6 +44,18 @@ def test_facts_are_kept_for_the_log_and_not_told():
 
     assert error.facts == {"operation": "get_item"}
     assert "get_item" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("facts", "read"),
+    [
+        pytest.param({}, {}, id="none"),
+        pytest.param({"errcode": 40164, "rid": "r-1"}, {"errcode": 40164, "rid": "r-1"}, id="some"),
+        pytest.param({"day": dt.date(2026, 11, 20)}, {"day": "2026-11-20"}, id="not JSON's"),
+    ],
+)
+def test_what_lambda_reports_of_an_error_is_its_code_and_its_facts_as_json(facts, read):
+    assert json.loads(str(errors.Misconfigured(**facts))) == {"code": "misconfigured", **read}
 
 
 def test_a_bad_requests_reason_is_told():

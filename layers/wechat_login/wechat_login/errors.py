@@ -28,6 +28,7 @@ Only `api.endpoint` turns these into responses. `code` never changes, so clients
 session_key, a token or a phone number into them.
 """
 
+import json
 from typing import ClassVar
 
 
@@ -44,6 +45,10 @@ class LoginError(Exception):
         super().__init__(self.code, facts)
         self.facts = facts
         self.told: dict[str, object] = {}  # for the caller, beside code and message
+
+    def __str__(self) -> str:
+        """Return code and facts as JSON: Lambda's `errorMessage`, which `make doctor` reads."""
+        return json.dumps({"code": self.code, **self.facts}, default=str)
 
 
 class BadRequest(LoginError):
