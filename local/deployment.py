@@ -6,6 +6,7 @@ import os
 import secrets
 import string
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -217,7 +218,7 @@ def _signing_keys() -> tuple[str, str]:
     # One pair for all deployments of a test run: to make one takes up to seconds.
     from wechat_login.signing_keys import new_signing_keys  # noqa: PLC0415
 
-    return new_signing_keys()
+    return new_signing_keys(time.time())
 
 
 def _random_text(length: int) -> str:

@@ -224,8 +224,7 @@ class Doctor:
         age = (time.time() - max(key["activeFrom"] for key in signing)) / DAY
         with contextlib.suppress(CannotGoOn):
             days = int(self.deployment.settings["SigningKeyDays"])
-            first = max(key["activeFrom"] for key in signing) == 0
-            if not first and age > days + 2:
+            if age > days + 2:
                 told = f"the newest is {age:.0f} days old, and {days} were wanted"
                 return Finding(FAIL, what, told, "Invoke RotateSigningKeys, and read its log")
         return Finding(OK, what, f"{len(signing)} signing, {len(published)} published")

@@ -15,6 +15,7 @@ import re
 import secrets
 import string
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -162,7 +163,7 @@ def _signing_keys(store: Store) -> dict[str, bool]:
             "restore it, or delete the former, which ends every token"
         )
     if private is None:
-        private, made = new_signing_keys()
+        private, made = new_signing_keys(time.time())
         if not store.add("signing-keys", private):
             raise CannotGoOn("somebody else is setting this stage up at this moment: try again")
         return {"signing-keys": True, "public-keys": store.add("public-keys", made)}

@@ -23,6 +23,8 @@ HOUR = 3600
 DAY = 24 * HOUR
 TOKEN_SECONDS = 2 * HOUR
 STANDARD_PARAMETER = 4096
+START = 1_800_000_000
+DAYS = 90
 
 
 class StandardParameters:
@@ -62,8 +64,8 @@ class OneAfterAnother:
 class World:
     """A clock, SSM, and whoever signs and verifies: what must hold is looked at every hour."""
 
-    def __init__(self, keys, *, days=90, token_seconds=TOKEN_SECONDS):
-        self.now = 1_800_000_000
+    def __init__(self, keys, *, days=DAYS, token_seconds=TOKEN_SECONDS):
+        self.now = START
         self.ssm = StandardParameters(*keys)
         self.token_seconds = token_seconds
         parameters = Parameters(self.ssm, {name: name for name in self.ssm.values})
@@ -114,13 +116,50 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def first_keys():
-    return new_signing_keys()
+def old_keys():
+    """The first keys, when the next one is due."""
+    return new_signing_keys(START - DAYS * DAY)
+
+
+@pytest.fixture(scope="module")
+def new_keys():
+    """The first keys, as `make secrets` has just made them."""
+    return new_signing_keys(START)
 
 
 @pytest.fixture
-def world(first_keys):
-    return World(first_keys)
+def world(old_keys):
+    return World(old_keys)
+
+
+def test_the_first_scheduled_run_changes_nothing(new_keys):
+    world = World(new_keys)
+    before = dict(world.ssm.values)
+
+    said = world.rotate()
+
+    assert said == {"signing_keys": 1, "public_keys": 1}
+    assert world.ssm.values == before
+
+
+def test_the_first_key_signs_for_as_many_days_as_every_other(new_keys):
+    world = World(new_keys)
+
+    signed = []
+    for _ in range(2 * DAYS):
+        world.rotate()
+        signed.append(world.signing())
+        world.wait(DAY)
+
+    # The days of its own, but for the hour by which the first key is older than it is.
+    assert [abs(signed.count(kid) - DAYS) <= 1 for kid in dict.fromkeys(signed)] == [True, True]
+    assert world.wrong == []
+
+
+def test_the_first_key_can_be_replaced_by_hand_at_once(new_keys):
+    world = World(new_keys)
+
+    assert world.rotate(by_hand=True) == {"signing_keys": 2, "public_keys": 2}
 
 
 def test_the_next_key_is_published_a_day_before_it_signs(world):
@@ -198,8 +237,8 @@ def test_a_run_that_comes_late_still_gives_a_day_of_notice(world):
 
 @pytest.mark.parametrize("acts", [False, True])
 @pytest.mark.parametrize("failing", ["public-keys", "signing-keys"])
-def test_whatever_a_run_leaves_undone_the_next_one_finishes(first_keys, failing, acts):
-    world = World(first_keys)
+def test_whatever_a_run_leaves_undone_the_next_one_finishes(old_keys, failing, acts):
+    world = World(old_keys)
     first = world.signing()
     world.fails(failing, acts=acts)
     at_that_moment = world.signing()
@@ -240,9 +279,9 @@ def test_keys_that_never_signed_are_forgotten_and_never_fill_the_parameter(world
     assert len(world.public()) <= 3
 
 
-def test_three_years_of_outages_break_no_token_and_outgrow_no_parameter(first_keys):
+def test_three_years_of_outages_break_no_token_and_outgrow_no_parameter(old_keys):
     chance = random.Random(2026)  # noqa: S311
-    world = World(first_keys, days=120)
+    world = World(old_keys, days=120)
 
     for _ in range(3 * 365):
         if chance.random() < 0.6:
@@ -257,8 +296,8 @@ def test_three_years_of_outages_break_no_token_and_outgrow_no_parameter(first_ke
     assert len(world.last_signed_at) >= 8
 
 
-def test_daily_new_keys_by_hand_fit_into_the_parameter_with_the_longest_tokens(first_keys):
-    world = World(first_keys, days=2, token_seconds=DAY)
+def test_daily_new_keys_by_hand_fit_into_the_parameter_with_the_longest_tokens(old_keys):
+    world = World(old_keys, days=2, token_seconds=DAY)
 
     for _ in range(6):
         world.rotate(by_hand=True)
@@ -279,10 +318,25 @@ class TestInTheDeployment:
         names = {name: backend.parameter_name(name) for name in ("signing-keys", "public-keys")}
         table = Table(backend.dynamodb, backend.table, time_left=lambda: 10)
         lock = Lock(table, "signing-keys", seconds=60)
-        return Rotation(Parameters(backend.ssm, names), lock, 90, TOKEN_SECONDS, now)
+        return Rotation(Parameters(backend.ssm, names), lock, DAYS, TOKEN_SECONDS, now)
+
+    @pytest.fixture
+    def months_old(self, backend):
+        """Give the backend a first key that was made months ago."""
+        keys = new_signing_keys(time.time() - DAYS * DAY)
+        for name, value in zip(("signing-keys", "public-keys"), keys, strict=True):
+            backend.set_parameter(name, value)
 
     def kids(self, backend, name):
         return [key["kid"] for key in json.loads(backend.parameter(name))["keys"]]
+
+    def test_the_first_scheduled_run_makes_no_key(self, backend):
+        before = self.kids(backend, "public-keys")
+
+        said = backend.deployment.invoke("rotate_signing_keys", {})
+
+        assert said == {"signing_keys": 1, "public_keys": 1}
+        assert self.kids(backend, "public-keys") == before
 
     def test_a_rotation_by_hand_publishes_the_next_key(self, backend):
         (first,) = self.kids(backend, "public-keys")
@@ -335,6 +389,7 @@ class TestInTheDeployment:
         assert len(self.kids(backend, "signing-keys")) == 2
         assert set(self.kids(backend, "signing-keys")) <= set(self.kids(backend, "public-keys"))
 
+    @pytest.mark.usefixtures("months_old")
     def test_tokens_of_the_former_and_of_the_new_key_are_both_let_in(self, backend, person):
         alice = person("alice")
         old = alice.register()
@@ -349,6 +404,7 @@ class TestInTheDeployment:
         assert old.split(".")[0] != new.split(".")[0]
         assert [answer.status for answer in answers] == [200, 200]
 
+    @pytest.mark.usefixtures("months_old")
     def test_a_former_key_is_let_in_no_longer_once_its_tokens_have_died(self, backend, person):
         alice = person("alice")
         old = alice.register()

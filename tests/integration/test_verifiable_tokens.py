@@ -24,7 +24,7 @@ from local.stack import ROOT, TEMPLATE
 from tests.fault_proxy import FaultProxy
 from wechat_login.lock import Lock
 from wechat_login.parameters import Parameters
-from wechat_login.signing_keys import Rotation, new_key
+from wechat_login.signing_keys import Rotation, new_key, new_signing_keys
 from wechat_login.table import Table
 
 CLIENTS = ROOT / "tests" / "clients"
@@ -161,6 +161,15 @@ def rotation(deployment, now):
     return Rotation(Parameters(deployment.ssm, names), lock, 90, 7200, now)
 
 
+def begin_with_a_key_of(deployment, made_at):
+    """Replace the first key, before anybody has asked for it, by one of another day."""
+    under = f"/wechat-login/{deployment.stack.parameters['Stage']}"
+    for name, value in zip(("signing-keys", "public-keys"), new_signing_keys(made_at), strict=True):
+        deployment.ssm.put_parameter(
+            Name=f"{under}/{name}", Value=value, Type="SecureString", Overwrite=True
+        )
+
+
 def post(url, session=None, **fields):
     headers = bearer(session) if session else []
     answer = requests.post(url, json=fields, headers=dict(headers), timeout=20)
@@ -178,6 +187,7 @@ def running():
 @pytest.mark.parametrize("verifier", [python_verifier, node_verifier])
 def test_a_verifier_that_knows_only_the_issuer_follows_a_rotation(running, verifier):
     api = running.api
+    begin_with_a_key_of(api, time.time() - 2 * DAY)
     login = post(f"{api.url}/login", code=running.wechat.login_code("alice"))
     mine = {"openid": login["openid"], "session": login["session"]}
     code = running.wechat.phone_code("alice")["code"]

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 import pytest
 
@@ -10,7 +11,10 @@ from local.stack import ROOT
 from ops.doctor import Deployment, Doctor
 from ops.stage import Stage, find
 from tests.promises.written import run
+from wechat_login.signing_keys import new_signing_keys
 
+HOUR = 3600
+DAY = 24 * HOUR
 STABLE = "/cgi-bin/stable_token"
 
 
@@ -203,6 +207,22 @@ def test_a_key_that_was_made_just_now_is_no_fault(doctor, issuing_here):
 
     assert code == 0, lines
     assert not failures(lines)
+
+
+@pytest.mark.parametrize(
+    "made_at",
+    [
+        pytest.param(time.time() - 100 * DAY, id="a hundred days ago"),
+        pytest.param(HOUR, id="at the beginning of time"),
+    ],
+)
+def test_a_signing_key_that_should_have_been_replaced(doctor, issuing_here, made_at):
+    private, public = new_signing_keys(made_at)
+    issuing_here.set_parameter("signing-keys", private)
+    issuing_here.set_parameter("public-keys", public)
+    issuing_here.cold_start()
+
+    check_one(doctor, "signing keys", "90 were wanted", "RotateSigningKeys")
 
 
 def test_a_sealing_key_that_cannot_be_read(doctor, issuing_here):

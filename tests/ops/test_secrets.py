@@ -19,6 +19,7 @@ from wechat_login.sealing import Keyring
 
 APPID = "wx1234567890abcdef"
 APP_SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+DAY = 86_400
 COMMAND = [sys.executable, "-m", "ops.secrets"]
 MADE = {
     "appid",
@@ -145,6 +146,23 @@ def test_private_keys_that_are_gone_are_for_a_person_to_decide_about(team, aws):
 
     assert ran.returncode == 1
     assert "public-keys is there" in ran.stderr
+
+
+def test_signing_keys_that_were_deleted_are_replaced_by_one_that_signs_at_once(team, stored, aws):
+    team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
+    leaked = stored()["signing-keys"]["Value"]
+    aws("ssm").delete_parameters(
+        Names=["/wechat-login/dev/signing-keys", "/wechat-login/dev/public-keys"]
+    )
+
+    ran = team.secrets("dev")
+
+    assert ran.returncode == 0, ran.stderr
+    (former,), (key,) = (
+        json.loads(each)["keys"] for each in (leaked, stored()["signing-keys"]["Value"])
+    )
+    assert key["kid"] != former["kid"]
+    assert time.time() - DAY < key["activeFrom"] < time.time()
 
 
 def test_two_stages_have_secrets_of_their_own(team, stored):

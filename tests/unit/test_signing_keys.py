@@ -7,10 +7,11 @@ import json
 import jwt
 import pytest
 
-from wechat_login.signing_keys import new_key, new_signing_keys, public_part
+from wechat_login.signing_keys import DAY, new_key, new_signing_keys, public_part
 
 STANDARD_PARAMETER = 4096
 NOW = 1_800_000_000
+MINUTE = 60
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +58,18 @@ def test_the_parts_of_a_key_belong_together(key):
     assert pow(pow(2, d, n), 65537, n) == 2
 
 
-def test_the_first_keys_sign_at_once_and_are_published():
-    private, public = (json.loads(text)["keys"] for text in new_signing_keys())
+def test_the_first_key_signs_at_once_on_every_clock_and_is_published():
+    private, public = (json.loads(text)["keys"] for text in new_signing_keys(NOW + 0.5))
 
-    assert [key["activeFrom"] for key in private] == [0]
-    assert public == [public_part(private[0])]
+    (first,) = private
+    assert first["activeFrom"] <= NOW - MINUTE
+    assert public == [public_part(first)]
+
+
+def test_the_first_key_is_as_young_as_it_says():
+    private, _ = new_signing_keys(NOW)
+
+    assert json.loads(private)["keys"][0]["activeFrom"] > NOW - DAY
 
 
 @pytest.mark.parametrize(("part", "many"), [(dict, 2), (public_part, 7)])

@@ -19,7 +19,7 @@ from wechat_login.tokens import Tokens
 from wechat_login.users import User
 
 APPID, ISSUER, DOMAIN = "wx1234567890abcdef", "https://login.example", "api.example"
-PRIVATE, PUBLIC = new_signing_keys()
+PRIVATE, PUBLIC = new_signing_keys(time.time())
 ALICE = User(APPID, "oI7xAlice", "01890a5d-ac96-774b-bcce-b302099a8057", 1, 1, phone_index="ab12")
 BOB = User(APPID, "oI7xBob", "01890a5d-ac96-774b-bcce-b302099a8058", 1, 1)
 

@@ -26,14 +26,16 @@ BITS = 2048
 DAY = 86_400
 # A verifier may keep the key set for hours (API Gateway: two), and must know a key before it signs.
 NOTICE_SECONDS = DAY
-# Beyond the last token's end, for clocks that differ.
+# Beyond the last token's end, and before the first key's beginning, for clocks that differ.
 GRACE_SECONDS = 3600
 STANDARD = ("kid", "kty", "use", "alg", "n", "e")
 
 
-def new_signing_keys(active_from: int = 0) -> tuple[str, str]:
-    """Make the first key: the private and the public keys, as JSON for SSM."""
-    key = new_key(active_from)
+def new_signing_keys(now: float) -> tuple[str, str]:
+    """Make the first key, which signs at once: the private and the public keys, as JSON for SSM."""
+    # In a container whose clock is behind the maker's, a key of this second would not be active
+    # yet, and no token could be signed.
+    key = new_key(int(now) - GRACE_SECONDS)
     return _set([key]), _set([public_part(key)])
 
 
