@@ -39,6 +39,10 @@ OPTIONAL = {
 # Comes with the first renewal.
 BY_ITSELF = "access-token"
 THROUGHPUT = "/ssm/parameter-store/high-throughput-enabled"
+# CloudFormation's words for a stack that no deployment has begun to make yet, and for one that a
+# first deployment could not make: it takes no other deployment.
+NOT_BEGUN = "REVIEW_IN_PROGRESS"
+PAST_MENDING = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
 CONSOLE = "WeChat's console (mp.weixin.qq.com), development settings"
 # What a check that could not be made is called, where its own name is not the word for it.
 LABELS = {"api": "API", "appid": "AppID", "secrets": "parameters", "wechat": "AppSecret"}
@@ -83,20 +87,46 @@ class Deployment:
         return "running locally" if self.stage.is_local else str(self._stack["StackStatus"])
 
     @property
+    def deploy(self) -> str:
+        """Return the command that deploys it."""
+        return f"make deploy STAGE={self.stage.name}"
+
+    @property
+    def way_out(self) -> str:
+        """Return what makes a whole stack of one that is not."""
+        if self.status == NOT_BEGUN:
+            return self.deploy
+        if self.status.endswith("_IN_PROGRESS"):
+            return "Wait until CloudFormation is done, then run this again"
+        mend = "Look at its events in CloudFormation, mend what failed"
+        if self.status in PAST_MENDING:
+            delete = f"aws cloudformation delete-stack --stack-name {self.stage.stack_name}"
+            mend += f", delete it ({delete})"
+        return f"{mend}, then {self.deploy}"
+
+    @property
     def settings(self) -> Mapping[str, str]:
-        """Return the template parameters as they are deployed."""
+        """Return the template parameters as they are deployed. Raises `CannotGoOn`."""
         if self.stage.is_local:
             return dict(self.stage.running["parameters"])
-        return {each["ParameterKey"]: each["ParameterValue"] for each in self._stack["Parameters"]}
+        parameters = self._of_stack("Parameters")
+        return {each["ParameterKey"]: each["ParameterValue"] for each in parameters}
 
     @property
     def outputs(self) -> Mapping[str, str]:
-        """Return the stack's outputs."""
+        """Return the stack's outputs. Raises `CannotGoOn`: it has none before it is whole."""
         if self.stage.is_local:
             running = self.stage.running
             issuer = running["parameters"]["Issuer"]
             return {"ApiUrl": running["api"], "TableName": running["table"], "TokenIssuer": issuer}
-        return {each["OutputKey"]: each["OutputValue"] for each in self._stack.get("Outputs", [])}
+        return {each["OutputKey"]: each["OutputValue"] for each in self._of_stack("Outputs")}
+
+    def _of_stack(self, what: str) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = self._stack.get(what, [])
+        if not found:
+            told = f"the stack {self.stage.stack_name} is {self.status} and has no {what.lower()}"
+            raise CannotGoOn(f"{told}. {self.way_out}")
+        return found
 
     @property
     def url(self) -> str:
@@ -132,7 +162,7 @@ class Doctor:
 
     @property
     def _deploy(self) -> str:
-        return f"make deploy STAGE={self.deployment.stage.name}"
+        return self.deployment.deploy
 
     def checks(self) -> list[Callable[[], Iterator[Finding]]]:
         """Return all checks."""
@@ -171,8 +201,9 @@ class Doctor:
             return
         good = status.endswith("_COMPLETE") and "ROLLBACK" not in status
         good = good or self.deployment.stage.is_local
-        remedy = f"Look at its events in CloudFormation, then {self._deploy}"
-        yield Finding(OK if good else FAIL, "stack", status, "" if good else remedy)
+        yield Finding(
+            OK if good else FAIL, "stack", status, "" if good else self.deployment.way_out
+        )
 
     def secrets(self) -> Iterator[Finding]:
         """Look in SSM for what the functions read."""
@@ -254,13 +285,7 @@ class Doctor:
 
     def _renewal(self) -> dict[str, Any]:
         stage = self.deployment.stage
-        found = aws(
-            "finding RenewAccessToken",
-            stage.client("cloudformation").describe_stack_resource,
-            StackName=stage.stack_name,
-            LogicalResourceId="RenewAccessToken",
-        )
-        name = found["StackResourceDetail"]["PhysicalResourceId"]
+        name = stage.function("RenewAccessToken")
         answer = aws("invoking it", stage.client("lambda").invoke, FunctionName=name, Payload=b"{}")
         if "FunctionError" not in answer:
             return {}

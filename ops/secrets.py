@@ -198,16 +198,10 @@ def rotate(store: Store, name: str, ask: Questions) -> None:
 def _invoke_rotation(stage: Stage) -> None:
     if stage.is_local:
         raise CannotGoOn("locally: make invoke FUNCTION=rotate_signing_keys EVENT=…")
-    found = aws(
-        "finding RotateSigningKeys",
-        stage.client("cloudformation").describe_stack_resource,
-        StackName=stage.stack_name,
-        LogicalResourceId="RotateSigningKeys",
-    )
     answer = aws(
         "invoking RotateSigningKeys",
         stage.client("lambda").invoke,
-        FunctionName=found["StackResourceDetail"]["PhysicalResourceId"],
+        FunctionName=stage.function("RotateSigningKeys"),
         Payload=b'{"now": true}',
     )
     if "FunctionError" in answer:

@@ -51,6 +51,20 @@ class Stage:
         make: Any = self.session.client  # boto3's stubs know only literal names
         return make(service, endpoint_url=self.endpoint, config=QUICK)
 
+    def function(self, logical_id: str) -> str:
+        """Return the name that a function of the stack has in AWS. Raises `CannotGoOn`."""
+        found = aws(
+            f"finding {logical_id}",
+            self.client("cloudformation").describe_stack_resource,
+            StackName=self.stack_name,
+            LogicalResourceId=logical_id,
+        )
+        # It has none before it is made, and where that failed.
+        name: str = found["StackResourceDetail"].get("PhysicalResourceId", "")
+        if not name:
+            raise CannotGoOn(f"the stack {self.stack_name} has no {logical_id} yet")
+        return name
+
 
 def find(name: str) -> Stage:
     """Find a stage by its name. Raises `CannotGoOn`."""

@@ -281,15 +281,19 @@ def test_the_domain(name, grade, said):
 
 
 @pytest.mark.parametrize(
-    ("status", "grade"),
+    ("status", "grade", "said"),
     [
-        ("CREATE_COMPLETE", "ok"),
-        ("UPDATE_COMPLETE", "ok"),
-        ("UPDATE_ROLLBACK_COMPLETE", "FAIL"),
-        ("CREATE_FAILED", "FAIL"),
+        ("CREATE_COMPLETE", "ok", ""),
+        ("UPDATE_COMPLETE", "ok", ""),
+        ("UPDATE_ROLLBACK_COMPLETE", "FAIL", "mend what failed, then make deploy"),
+        ("CREATE_FAILED", "FAIL", "mend what failed, then make deploy"),
+        ("ROLLBACK_COMPLETE", "FAIL", "delete-stack --stack-name s), then make deploy"),
+        ("CREATE_IN_PROGRESS", "FAIL", "Wait"),
+        ("ROLLBACK_IN_PROGRESS", "FAIL", "Wait"),
+        ("REVIEW_IN_PROGRESS", "FAIL", "make deploy"),
     ],
 )
-def test_the_stacks_status(status, grade):
+def test_the_stacks_status(status, grade, said):
     session = Session(
         {("cloudformation", "describe_stacks"): {"Stacks": [{"StackStatus": status}]}}
     )
@@ -297,6 +301,7 @@ def test_the_stacks_status(status, grade):
     (finding,) = Doctor(Deployment(Stage("prod", "s", {}, session))).stack()
 
     assert finding.grade == grade
+    assert said in finding.remedy
 
 
 @pytest.mark.parametrize(("setting", "grade"), [("true", "ok"), ("false", "note")])

@@ -1,0 +1,122 @@
+"""What `make doctor` tells of a stack that could not be made, or that nobody watches."""
+
+import contextlib
+import json
+import re
+import sys
+
+import pytest
+from botocore.exceptions import WaiterError
+
+from local.stack import ROOT
+from tests.deployed.aws import account
+from tests.promises.translated import translated
+from tests.promises.written import APPID, run
+
+STAGE = "dev"
+STACK = "wechat-login-dev"
+LINE = re.compile(r"(ok|note|FAIL) +([^:]+): .*")
+SECOND = {"Delay": 1, "MaxAttempts": 60}
+# Can be read, but not made.
+NOWHERE = {
+    "Type": "AWS::CloudFormation::Stack",
+    "Properties": {"TemplateURL": "https://s3.amazonaws.com/nowhere/monitoring.yaml"},
+}
+
+
+@pytest.fixture(scope="module")
+def aws():
+    with account() as aws:
+        yield aws
+
+
+class Team:
+    """Somebody who deploys parts of the template, and asks the doctor."""
+
+    def __init__(self, aws, wechat, wechat_url):
+        self._aws, self._wechat = aws, wechat
+        self._cloudformation = aws.client("cloudformation")
+        self._settings = {**APPID, "WeChatUrl": wechat_url}
+
+    def put_app_secret(self):
+        self._aws.client("ssm").put_parameter(
+            Name=f"/wechat-login/{STAGE}/app-secret",
+            Value=self._wechat.app_secret,
+            Type="SecureString",
+            Overwrite=True,
+        )
+
+    def create_stack(self, **resources):
+        self._cloudformation.create_stack(**self._stack_of(resources))
+        # It may end in another way, which is what this is about.
+        with contextlib.suppress(WaiterError):
+            wait = self._cloudformation.get_waiter("stack_create_complete").wait
+            wait(StackName=STACK, WaiterConfig=SECOND)
+
+    def create_change_set(self, **resources):
+        self._cloudformation.create_change_set(
+            ChangeSetName="first", ChangeSetType="CREATE", **self._stack_of(resources)
+        )
+
+    def delete_stack(self):
+        self._cloudformation.delete_stack(StackName=STACK)
+        self._cloudformation.get_waiter("stack_delete_complete").wait(
+            StackName=STACK, WaiterConfig=SECOND
+        )
+
+    def _stack_of(self, resources):
+        template = {"Parameters": translated()["Parameters"], "Resources": resources}
+        return {
+            "StackName": STACK,
+            "TemplateBody": json.dumps(template),
+            "Parameters": [
+                {"ParameterKey": name, "ParameterValue": value}
+                for name, value in self._settings.items()
+            ],
+        }
+
+    def doctor(self):
+        """Give the exit code, and by what each line is about its grade and the line."""
+        ran = run(
+            [sys.executable, "-m", "ops.doctor", STAGE],
+            cwd=ROOT,
+            env={**self._aws.environment, "PYTHONPATH": str(ROOT / "layers" / "wechat_login")},
+        )
+        assert ran.stderr == ""
+        lines = [LINE.fullmatch(line) for line in ran.stdout.splitlines()]
+        return ran.returncode, {each[2]: (each[1], each[0]) for each in lines if each}
+
+
+@pytest.fixture
+def team(aws, wechat, wechat_url):
+    team = Team(aws, wechat, wechat_url)
+    team.put_app_secret()
+    yield team
+    team.delete_stack()
+
+
+def test_a_first_deployment_that_failed_has_its_way_out_and_all_else_is_looked_at(team):
+    team.create_stack(Monitoring=NOWHERE)
+
+    code, found = team.doctor()
+
+    assert code == 1
+    grade, line = found["stack"]
+    assert (grade, "ROLLBACK_COMPLETE" in line) == ("FAIL", True)
+    assert line.index("events") < line.index("delete-stack") < line.index("make deploy STAGE=dev")
+    for each in ("table", "API", "discovery"):
+        grade, line = found[each]
+        assert (grade, "has no outputs" in line) == ("FAIL", True)
+        assert "make deploy STAGE=dev" in line
+    # These need no more of the stack than its parameters.
+    assert found["AppSecret"][0] == found["AppID"][0] == "ok"
+
+
+def test_a_stack_that_nothing_has_begun_to_make_is_to_be_deployed(team):
+    team.create_change_set(Topic={"Type": "AWS::SNS::Topic"})
+
+    code, found = team.doctor()
+
+    assert code == 1
+    assert found["stack"] == ("FAIL", "FAIL  stack: REVIEW_IN_PROGRESS. make deploy STAGE=dev")
+    assert {found[each][0] for each in ("AppSecret", "table", "API", "discovery")} == {"FAIL"}
