@@ -43,6 +43,7 @@ THROUGHPUT = "/ssm/parameter-store/high-throughput-enabled"
 # first deployment could not make: it takes no other deployment.
 NOT_BEGUN = "REVIEW_IN_PROGRESS"
 PAST_MENDING = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
+RESTORE_KEYS = "Restore signing-keys and public-keys from SSM's parameter history"
 CONSOLE = "WeChat's console (mp.weixin.qq.com), development settings"
 # What a check that could not be made is called, where its own name is not the word for it.
 LABELS = {"api": "API", "appid": "AppID", "secrets": "parameters", "wechat": "AppSecret"}
@@ -232,7 +233,7 @@ class Doctor:
             try:
                 ring = Keyring.from_json(found["sealing-key"])
                 good = ring.open(ring.seal("x", context="doctor"), context="doctor") == "x"
-            except (KeyError, ValueError, TypeError, LoginError):
+            except (AttributeError, KeyError, ValueError, TypeError, LoginError):
                 good = False
             remedy = "Restore it from SSM's parameter history: without it no number can be read"
             yield _either(good, "sealing key", "seals and opens", "cannot be read", remedy)
@@ -241,17 +242,16 @@ class Doctor:
 
     def _signing_keys(self, private: str, public: str) -> Finding:
         what = "signing keys"
-        restore = "Restore both from SSM's parameter history"
         try:
             signing, published = json.loads(private)["keys"], json.loads(public)["keys"]
             active = [key for key in signing if key["activeFrom"] <= time.time()]
             unknown = {key["kid"] for key in signing} - {key["kid"] for key in published}
         except (KeyError, TypeError, ValueError):
-            return Finding(FAIL, what, "cannot be read", restore)
+            return Finding(FAIL, what, "cannot be read", RESTORE_KEYS)
         if unknown:
-            return Finding(FAIL, what, "one that signs is not published", restore)
+            return Finding(FAIL, what, "one that signs is not published", RESTORE_KEYS)
         if not active:
-            return Finding(FAIL, what, "none is active yet", restore)
+            return Finding(FAIL, what, "none is active yet", RESTORE_KEYS)
         age = (time.time() - max(key["activeFrom"] for key in signing)) / DAY
         with contextlib.suppress(CannotGoOn):
             days = int(self.deployment.settings["SigningKeyDays"])
@@ -452,7 +452,11 @@ class Doctor:
             f"Look at the access log. 403 in China: the account has no ICP filing. {self._deploy}"
         )
         yield _either(ours, "API", told, wrong, hint)
-        date = email.utils.parsedate_to_datetime(answer.headers["date"]).timestamp()
+        try:
+            date = email.utils.parsedate_to_datetime(answer.headers["date"]).timestamp()
+        except (KeyError, TypeError, ValueError):
+            yield Finding(NOTE, "clock", "cannot be told: the answer has no date that can be read")
+            return
         off = abs(date - time.time())
         told, wrong = "agrees with the API's", f"this machine's is {off:.0f} s off the API's"
         yield _either(off <= CLOCK_SECONDS, "clock", told, wrong, "Set it, by NTP")
@@ -481,10 +485,14 @@ class Doctor:
             served = {key["kid"] for key in answer.json()["keys"]}
         except (ValueError, KeyError, TypeError):
             served = set()
-        keys = json.loads(public)["keys"]
-        wanted = {key["kid"] for key in keys}
-        # A key is made a day before it signs, and each container reads anew every five minutes.
-        in_use = {key["kid"] for key in keys if key["activeFrom"] <= time.time()}
+        try:
+            keys = json.loads(public)["keys"]
+            wanted = {key["kid"] for key in keys}
+            # A key is made a day before it signs, and each container reads anew every five minutes.
+            in_use = {key["kid"] for key in keys if key["activeFrom"] <= time.time()}
+        except (KeyError, TypeError, ValueError):
+            yield Finding(FAIL, "public keys", "those in SSM cannot be read", RESTORE_KEYS)
+            return
         if in_use <= served < wanted:
             yield Finding(NOTE, "public keys", "the newest is not served yet; it will be in time")
             return

@@ -167,9 +167,29 @@ def _signing_keys(store: Store) -> dict[str, bool]:
         if not store.add("signing-keys", private):
             raise CannotGoOn("somebody else is setting this stage up at this moment: try again")
         return {"signing-keys": True, "public-keys": store.add("public-keys", made)}
-    keys = [public_part(key) for key in json.loads(private)["keys"]]
-    put = public is None and store.add("public-keys", json.dumps({"keys": keys}))
+    put = public is None and store.add("public-keys", _public_halves(store, private))
     return {"signing-keys": False, "public-keys": put}
+
+
+def _public_halves(store: Store, private: str) -> str:
+    try:
+        keys = [public_part(key) for key in json.loads(private)["keys"]]
+    except (KeyError, TypeError, ValueError):
+        raise _unreadable(store, "signing-keys") from None
+    return json.dumps({"keys": keys})
+
+
+def _with_new_sealing_key(store: Store, former: str) -> str:
+    try:
+        return with_new_key(former)
+    except (KeyError, TypeError, ValueError):
+        raise _unreadable(store, "sealing-key") from None
+
+
+def _unreadable(store: Store, parameter: str) -> CannotGoOn:
+    return CannotGoOn(
+        f"{store.name(parameter)} cannot be read: restore it from SSM's parameter history"
+    )
 
 
 def rotate(store: Store, name: str, ask: Questions) -> None:
@@ -187,7 +207,7 @@ def rotate(store: Store, name: str, ask: Questions) -> None:
     else:
         makers: dict[str, Callable[[], str]] = {
             "app-secret": ask.app_secret,
-            "sealing-key": lambda: with_new_key(former),
+            "sealing-key": lambda: _with_new_sealing_key(store, former),
             "event-token": lambda: _random(TOKEN_LENGTH),
             "event-aes-key": lambda: _random(AES_KEY_LENGTH),
         }

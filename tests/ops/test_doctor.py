@@ -2,7 +2,9 @@
 
 import json
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -225,10 +227,45 @@ def test_a_signing_key_that_should_have_been_replaced(doctor, issuing_here, made
     check_one(doctor, "signing keys", "90 were wanted", "RotateSigningKeys")
 
 
-def test_a_sealing_key_that_cannot_be_read(doctor, issuing_here):
-    issuing_here.set_parameter("sealing-key", "{}")
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        pytest.param("nonsense", id="no JSON"),
+        pytest.param("[]", id="a list"),
+        pytest.param('{"keys": [], "current": "k1", "index": ""}', id="a list inside"),
+        pytest.param('{"keys": [{"kid": "k1"}], "token": "t"}', id="half of it"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("sealing-key", ["sealing key:", "history"]),
+        ("signing-keys", ["signing keys:", "history"]),
+        ("public-keys", ["public keys:", "SSM"]),
+        ("access-token", ["access token:", "RenewAccessToken"]),
+    ],
+)
+def test_a_parameter_that_cannot_be_read(doctor, issuing_here, name, said, garbage):
+    issuing_here.set_parameter(name, garbage)
 
-    check_one(doctor, "sealing key", "history")
+    check_one(doctor, *said)
+
+
+def test_an_api_that_tells_no_time(doctor):
+    class Timeless(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_response_only(404)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Timeless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        lines = check_one(doctor, "API", api=f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+
+    assert any(line.startswith("note  clock:") for line in lines)
 
 
 def test_a_local_run_that_is_not_there(tmp_path):

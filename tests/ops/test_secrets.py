@@ -148,6 +148,37 @@ def test_private_keys_that_are_gone_are_for_a_person_to_decide_about(team, aws):
     assert "public-keys is there" in ran.stderr
 
 
+UNREADABLE = ["nonsense", "[]", "{}", '{"keys": [1]}']
+
+
+@pytest.mark.parametrize("garbage", UNREADABLE)
+def test_signing_keys_that_cannot_be_read_are_left_to_a_person(team, stored, aws, garbage):
+    aws("ssm").put_parameter(
+        Name="/wechat-login/dev/signing-keys", Value=garbage, Type="SecureString"
+    )
+
+    ran = team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
+
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert "/wechat-login/dev/signing-keys cannot be read: restore it" in line
+    assert "public-keys" not in stored()
+
+
+@pytest.mark.parametrize("garbage", UNREADABLE)
+def test_a_sealing_key_that_cannot_be_read_is_not_rotated(team, stored, aws, garbage):
+    aws("ssm").put_parameter(
+        Name="/wechat-login/dev/sealing-key", Value=garbage, Type="SecureString"
+    )
+
+    ran = team.secrets("dev", "--rotate", "sealing-key")
+
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert "/wechat-login/dev/sealing-key cannot be read: restore it" in line
+    assert stored()["sealing-key"]["Value"] == garbage
+
+
 def test_signing_keys_that_were_deleted_are_replaced_by_one_that_signs_at_once(team, stored, aws):
     team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
     leaked = stored()["signing-keys"]["Value"]
