@@ -88,6 +88,12 @@ class Deployment:
         return "running locally" if self.stage.is_local else str(self._stack["StackStatus"])
 
     @property
+    def is_whole(self) -> bool:
+        """Tell whether the last deployment has ended, and well."""
+        ended = self.status.endswith("_COMPLETE") and "ROLLBACK" not in self.status
+        return ended or self.stage.is_local
+
+    @property
     def deploy(self) -> str:
         """Return the command that deploys it."""
         return f"make deploy STAGE={self.stage.name}"
@@ -95,7 +101,7 @@ class Deployment:
     @property
     def way_out(self) -> str:
         """Return what makes a whole stack of one that is not."""
-        if self.status == NOT_BEGUN:
+        if self.is_whole or self.status == NOT_BEGUN:
             return self.deploy
         if self.status.endswith("_IN_PROGRESS"):
             return "Wait until CloudFormation is done, then run this again"
@@ -105,34 +111,34 @@ class Deployment:
             mend += f", delete it ({delete})"
         return f"{mend}, then {self.deploy}"
 
-    @property
-    def settings(self) -> Mapping[str, str]:
-        """Return the template parameters as they are deployed. Raises `CannotGoOn`."""
+    def setting(self, name: str) -> str:
+        """Return a template parameter as it is deployed. Raises `CannotGoOn`."""
         if self.stage.is_local:
-            return dict(self.stage.running["parameters"])
-        parameters = self._of_stack("Parameters")
-        return {each["ParameterKey"]: each["ParameterValue"] for each in parameters}
+            return str(self.stage.running["parameters"][name])
+        return self._of_stack("Parameter", name)
 
-    @property
-    def outputs(self) -> Mapping[str, str]:
-        """Return the stack's outputs. Raises `CannotGoOn`: it has none before it is whole."""
+    def output(self, name: str) -> str:
+        """Return one of the stack's outputs. Raises `CannotGoOn`: it has none before it is made."""
         if self.stage.is_local:
             running = self.stage.running
             issuer = running["parameters"]["Issuer"]
-            return {"ApiUrl": running["api"], "TableName": running["table"], "TokenIssuer": issuer}
-        return {each["OutputKey"]: each["OutputValue"] for each in self._of_stack("Outputs")}
+            known = {"ApiUrl": running["api"], "TableName": running["table"], "TokenIssuer": issuer}
+            return str(known[name])
+        return self._of_stack("Output", name)
 
-    def _of_stack(self, what: str) -> list[dict[str, str]]:
-        found: list[dict[str, str]] = self._stack.get(what, [])
-        if not found:
-            told = f"the stack {self.stage.stack_name} is {self.status} and has no {what.lower()}"
-            raise CannotGoOn(f"{told}. {self.way_out}")
-        return found
+    def _of_stack(self, kind: str, name: str) -> str:
+        found = {
+            each[f"{kind}Key"]: each[f"{kind}Value"] for each in self._stack.get(f"{kind}s", [])
+        }
+        if name not in found:
+            stack = f"the stack {self.stage.stack_name} is {self.status}"
+            raise CannotGoOn(f"{stack} and has no {kind.lower()} {name}. {self.way_out}")
+        return str(found[name])
 
     @property
     def url(self) -> str:
         """Return where the API answers."""
-        return self.api or self.outputs["ApiUrl"]
+        return self.api or self.output("ApiUrl")
 
     @cached_property
     def parameters(self) -> Mapping[str, str]:
@@ -221,7 +227,7 @@ class Doctor:
             yield Finding(OK, "parameters", f"all {len(needed)} are there and readable")
         in_ssm = found.get(APPID)
         with contextlib.suppress(CannotGoOn):
-            deployed = self.deployment.settings["WeChatAppId"]
+            deployed = self.deployment.setting("WeChatAppId")
             if in_ssm not in (None, deployed):
                 told = f"the stack has {deployed}, SSM has {in_ssm}"
                 yield Finding(FAIL, "AppID", told, f"Decide which it is, then {self._deploy}")
@@ -254,7 +260,7 @@ class Doctor:
             return Finding(FAIL, what, "none is active yet", RESTORE_KEYS)
         age = (time.time() - max(key["activeFrom"] for key in signing)) / DAY
         with contextlib.suppress(CannotGoOn):
-            days = int(self.deployment.settings["SigningKeyDays"])
+            days = int(self.deployment.setting("SigningKeyDays"))
             if age > days + 2:
                 told = f"the newest is {age:.0f} days old, and {days} were wanted"
                 return Finding(FAIL, what, told, "Invoke RotateSigningKeys, and read its log")
@@ -340,11 +346,11 @@ class Doctor:
         def no_access_token(_: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
             raise CannotGoOn("no check needs an access token")
 
-        settings, found = self.deployment.settings, self.deployment.parameters
+        setting, found = self.deployment.setting, self.deployment.parameters
         until = time.monotonic() + PATIENCE
         return WeChatClient(
-            url=settings["WeChatUrl"],
-            appid=settings["WeChatAppId"],
+            url=setting("WeChatUrl"),
+            appid=setting("WeChatAppId"),
             app_secret=lambda: found["app-secret"],
             renewed_app_secret=lambda: found["app-secret"],
             with_access_token=no_access_token,
@@ -395,7 +401,7 @@ class Doctor:
         """See whether the table takes requests, and forgets what has expired."""
         dynamodb, name = (
             self.deployment.stage.client("dynamodb"),
-            self.deployment.outputs["TableName"],
+            self.deployment.output("TableName"),
         )
         remedy = "Restore it (docs/runbook.md), or deploy anew"
         try:
@@ -463,7 +469,7 @@ class Doctor:
 
     def discovery(self) -> Iterator[Finding]:
         """Look for the keys as those do who verify tokens."""
-        url, issuer = self.deployment.url, self.deployment.outputs["TokenIssuer"]
+        url, issuer = self.deployment.url, self.deployment.output("TokenIssuer")
         what, place = "discovery", "/.well-known/openid-configuration"
         answer = requests.get(url + place, timeout=PATIENCE)
         try:
@@ -504,12 +510,12 @@ class Doctor:
         """Look at the API's own domain: it leads here, and its certificate holds."""
         if self.deployment.stage.is_local:
             return
-        name = self.deployment.settings.get("DomainName", "")
+        name = self.deployment.setting("DomainName")
         if not name:
             told = "none of its own, and a released mini program needs one that is ICP-filed"
             yield Finding(NOTE, "domain", told, "Set DomainName and CertificateArn")
             return
-        target = self.deployment.outputs.get("DomainTarget", "the output DomainTarget")
+        target = self.deployment.output("DomainTarget")
         try:
             with (
                 socket.create_connection((name, 443), PATIENCE) as connection,

@@ -36,7 +36,7 @@ class Team:
     def __init__(self, aws, wechat, wechat_url):
         self._aws, self._wechat = aws, wechat
         self._cloudformation = aws.client("cloudformation")
-        self._settings = {**APPID, "WeChatUrl": wechat_url}
+        self.settings = {**APPID, "WeChatUrl": wechat_url}
 
     def put_app_secret(self):
         self._aws.client("ssm").put_parameter(
@@ -65,15 +65,24 @@ class Team:
         )
 
     def _stack_of(self, resources):
-        template = {"Parameters": translated()["Parameters"], "Resources": resources}
+        outputs = {"AlarmTopicArn"} if "AlarmTopic" in resources else set()
+        template = {
+            **{each: translated()[each] for each in ("Parameters", "Conditions")},
+            "Resources": resources,
+            "Outputs": {each: translated()["Outputs"][each] for each in outputs},
+        }
         return {
             "StackName": STACK,
             "TemplateBody": json.dumps(template),
             "Parameters": [
                 {"ParameterKey": name, "ParameterValue": value}
-                for name, value in self._settings.items()
+                for name, value in self.settings.items()
             ],
         }
+
+    def create_alarm_topic(self):
+        whole = translated()["Resources"]
+        self.create_stack(**{each: whole[each] for each in ("AlarmTopic", "AlarmSubscription")})
 
     def doctor(self):
         """Give the exit code, and by what each line is about its grade and the line."""
@@ -106,7 +115,7 @@ def test_a_first_deployment_that_failed_has_its_way_out_and_all_else_is_looked_a
     assert line.index("events") < line.index("delete-stack") < line.index("make deploy STAGE=dev")
     for each in ("table", "API", "discovery"):
         grade, line = found[each]
-        assert (grade, "has no outputs" in line) == ("FAIL", True)
+        assert (grade, "has no output" in line) == ("FAIL", True)
         assert "make deploy STAGE=dev" in line
     # These need no more of the stack than its parameters.
     assert found["AppSecret"][0] == found["AppID"][0] == "ok"
@@ -120,3 +129,16 @@ def test_a_stack_that_nothing_has_begun_to_make_is_to_be_deployed(team):
     assert code == 1
     assert found["stack"] == ("FAIL", "FAIL  stack: REVIEW_IN_PROGRESS. make deploy STAGE=dev")
     assert {found[each][0] for each in ("AppSecret", "table", "API", "discovery")} == {"FAIL"}
+
+
+def test_a_stack_that_lacks_what_is_asked_for_is_to_be_deployed_anew(team):
+    team.create_alarm_topic()
+
+    code, found = team.doctor()
+
+    assert code == 1
+    assert found["stack"][0] == "ok"
+    for each in ("table", "API", "discovery"):
+        grade, line = found[each]
+        assert (grade, "has no output" in line) == ("FAIL", True)
+        assert "make deploy STAGE=dev" in line
