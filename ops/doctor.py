@@ -185,6 +185,7 @@ class Doctor:
             self.api,
             self.discovery,
             self.domain,
+            self.alarms,
         ]
 
     def examine(self) -> Iterator[Finding]:
@@ -534,6 +535,29 @@ class Doctor:
         told = f"{name}, certificate for {days:.0f} days"
         remedy = "ACM renews by itself while the DNS record of its validation stands; restore that"
         yield _either(days > CERTIFICATE_DAYS, "domain", told, told, remedy)
+
+    def alarms(self) -> Iterator[Finding]:
+        """Tell whether anybody hears of an alarm."""
+        stage = self.deployment.stage
+        if stage.is_local:
+            return
+        ask = stage.client("sns").get_topic_attributes
+        try:
+            topic = self.deployment.output("AlarmTopicArn")
+            subscribed = aws("the alarms' topic", ask, TopicArn=topic)["Attributes"]
+        except CannotGoOn as reason:
+            yield Finding(NOTE, "alarms", f"cannot be told: {reason}")
+            return
+        if int(subscribed["SubscriptionsConfirmed"]):
+            yield Finding(OK, "alarms", "somebody is told of them")
+        elif int(subscribed["SubscriptionsPending"]) or self.deployment.setting("AlarmEmail"):
+            told = "nobody is told of them: the subscription has not been confirmed"
+            remedy = "Confirm the mail that AWS has sent; after two days, subscribe again in SNS"
+            yield Finding(NOTE, "alarms", told, remedy)
+        else:
+            set_it = "Put AlarmEmail=… into samconfig.toml"
+            remedy = f"{set_it}, {self._deploy}, and confirm the mail that AWS sends"
+            yield Finding(NOTE, "alarms", "nobody is told of them", remedy)
 
 
 def _either(good: bool, what: str, told: str, wrong: str, remedy: str) -> Finding:

@@ -84,6 +84,13 @@ class Team:
         whole = translated()["Resources"]
         self.create_stack(**{each: whole[each] for each in ("AlarmTopic", "AlarmSubscription")})
 
+    def subscribe(self, protocol, endpoint):
+        found = self._cloudformation.describe_stack_resource(
+            StackName=STACK, LogicalResourceId="AlarmTopic"
+        )
+        topic = found["StackResourceDetail"]["PhysicalResourceId"]
+        self._aws.client("sns").subscribe(TopicArn=topic, Protocol=protocol, Endpoint=endpoint)
+
     def doctor(self):
         """Give the exit code, and by what each line is about its grade and the line."""
         ran = run(
@@ -142,3 +149,34 @@ def test_a_stack_that_lacks_what_is_asked_for_is_to_be_deployed_anew(team):
         grade, line = found[each]
         assert (grade, "has no output" in line) == ("FAIL", True)
         assert "make deploy STAGE=dev" in line
+
+
+def test_a_stack_whose_alarms_nobody_hears_is_told_how_to_be_heard(team):
+    team.create_alarm_topic()
+
+    _, found = team.doctor()
+
+    grade, line = found["alarms"]
+    assert (grade, "nobody is told" in line) == ("note", True)
+    assert line.index("AlarmEmail=…") < line.index("make deploy STAGE=dev") < line.index("confirm")
+
+
+def test_a_subscription_that_nobody_has_confirmed_tells_nobody(team):
+    team.create_alarm_topic()
+    # ministack lets only addresses of this kind wait for their confirmation.
+    team.subscribe("https", "https://127.0.0.1:9/alarms")
+
+    _, found = team.doctor()
+
+    grade, line = found["alarms"]
+    assert (grade, "has not been confirmed" in line) == ("note", True)
+    assert "make deploy" not in line
+
+
+def test_alarms_that_somebody_hears_are_well(team):
+    team.settings["AlarmEmail"] = "operators@example.com"
+    team.create_alarm_topic()
+
+    _, found = team.doctor()
+
+    assert found["alarms"] == ("ok", "ok    alarms: somebody is told of them")
