@@ -31,6 +31,8 @@ TOKEN_LENGTH = 32
 AES_KEY_LENGTH = 43  # WeChat's own rule
 WHERE = "WeChat's console (mp.weixin.qq.com), under development, development settings"
 UNTIL_TYPED = f"Until you have typed the new one into {WHERE}, every push is refused."
+# For so long a function goes on with what it has read before.
+IN_USE = "It is in use within five minutes or so."
 
 # What each rotation does, told before it is done.
 ROTATIONS = {
@@ -148,6 +150,9 @@ def set_up(store: Store, ask: Questions) -> None:
         _tell(store, parameter, put)
     for parameter, put in _signing_keys(store).items():
         _tell(store, parameter, put)
+    if store.stage.is_local:
+        print(f"\nNothing has to be deployed. {IN_USE}")
+        return
     stage, token, key = store.stage.name, store.name("event-token"), store.name("event-aes-key")
     print(f"\nNext: make deploy STAGE={stage}, then make doctor STAGE={stage}.")
     print(f"For message pushes, type {token} and {key} into {WHERE}; this shows one:")
@@ -212,12 +217,14 @@ def rotate(store: Store, name: str, ask: Questions) -> None:
             "event-aes-key": lambda: _random(AES_KEY_LENGTH),
         }
         store.replace(name, makers[name]())
-    print("Done. It is in use within five minutes or so.")
+    print(f"Done. {IN_USE}")
 
 
 def _invoke_rotation(stage: Stage) -> None:
     if stage.is_local:
-        raise CannotGoOn("locally: make invoke FUNCTION=rotate_signing_keys EVENT=…")
+        raise CannotGoOn(
+            "a local run looks after its signing keys itself, when it starts and daily"
+        )
     answer = aws(
         "invoking RotateSigningKeys",
         stage.client("lambda").invoke,

@@ -305,6 +305,35 @@ def test_what_is_not_there_cannot_be_rotated(team):
     assert "is not there yet" in ran.stderr
 
 
+@pytest.fixture
+def local_run(team, ministack, tmp_path):
+    """A `make run` as it tells other programs of itself: `local_run(…)` runs the command for it."""
+    running = {"region": REGION, "aws": ministack.url, "parameters": {"Stage": "local"}}
+    (tmp_path / "running.json").write_text(json.dumps(running))
+    return lambda *arguments, **how: team.secrets(
+        "local", *arguments, LOCAL_DIR=str(tmp_path), **how
+    )
+
+
+def test_a_local_run_is_not_to_be_deployed(local_run):
+    ran = local_run(stdin=f"{APPID}\n{APP_SECRET}\n")
+
+    assert ran.returncode == 0, ran.stderr
+    assert "make deploy" not in ran.stdout
+    assert "WeChat's console" not in ran.stdout
+    assert "Nothing has to be deployed" in ran.stdout
+    assert "five minutes" in ran.stdout
+
+
+def test_a_local_run_rotates_its_signing_keys_itself(local_run):
+    local_run(stdin=f"{APPID}\n{APP_SECRET}\n")
+
+    ran = local_run("--rotate", "signing-keys")
+
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].endswith("itself, when it starts and daily")
+
+
 @pytest.mark.parametrize(
     ("stage", "said"),
     [
