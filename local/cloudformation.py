@@ -174,7 +174,9 @@ class Values:
 
     def _ref(self, name: str) -> Any:
         if name in self._parameters:
-            return self._parameters[name]
+            value = self._parameters[name]
+            is_list = self._document["Parameters"][name]["Type"] == "CommaDelimitedList"
+            return [each.strip() for each in value.split(",")] if is_list else value
         return self._pseudo[name] if name in self._pseudo else self.name(name)
 
     def _get_att(self, argument: str | list[str]) -> str:

@@ -6,11 +6,13 @@ import re
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from local.functions import FunctionError, Functions
 from local.payload import (
     Event,
+    Headers,
     MalformedAnswer,
     Request,
     Response,
@@ -19,7 +21,7 @@ from local.payload import (
     gateway_says,
     response_from,
 )
-from local.stack import Authorizer, Route, Stack
+from local.stack import Authorizer, Cors, Route, Stack
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class Gateway:
             name: _AskedAuthorizer(authorizer, functions)
             for name, authorizer in stack.authorizers.items()
         }
+        self._cors = stack.cors
         self._pages = pages or {}
 
     def answer(self, request: Request) -> Response:
@@ -62,7 +65,7 @@ class Gateway:
             return TOO_LARGE
         found = self._routes.find(request.method, request.path)
         if found is None:
-            return self._page(request) or NOT_FOUND
+            return self._preflight(request) or self._page(request) or NOT_FOUND
         route, path_parameters = found
         try:
             authorized = None
@@ -70,12 +73,29 @@ class Gateway:
                 asked = self._authorizers[route.authorizer]
                 authorized = asked.context_for(request, route, path_parameters)
             event = event_for(request, route, path_parameters, authorized)
-            return response_from(self._functions.invoke(route.function, event))
+            answer = response_from(self._functions.invoke(route.function, event))
+            return self._shared(answer, request)
         except Refused as refused:
             return refused.response
         except (FunctionError, MalformedAnswer) as fault:
             log.error("%s failed: %s", route.key, fault)  # noqa: TRY400  The log has the traceback.
             return FAILED
+
+    def _preflight(self, request: Request) -> Response | None:
+        """Answer a browser that asks whether its page may call the API.
+
+        https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-cors.html
+        """
+        if self._cors is None or not _is_preflight(request):
+            return None
+        return Response(204, _cors_headers(self._cors, request), b"")
+
+    def _shared(self, answer: Response, request: Request) -> Response:
+        """Tell the browser what its page may see; what the function says of that is ignored."""
+        if self._cors is None:
+            return answer
+        own = tuple(each for each in answer.headers if not each[0].startswith("access-control-"))
+        return replace(answer, headers=(*own, *_cors_headers(self._cors, request)))
 
     def _page(self, request: Request) -> Response | None:
         if request.path not in self._pages or request.method not in ("GET", "HEAD"):
@@ -84,6 +104,31 @@ class Gateway:
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         text = "; charset=utf-8" if kind.startswith("text/") else ""
         return Response(200, (("content-type", kind + text),), file.read_bytes())
+
+
+def _is_preflight(request: Request) -> bool:
+    asks = (request.header(name) for name in ("origin", "access-control-request-method"))
+    return request.method == "OPTIONS" and all(asks)
+
+
+def _cors_headers(cors: Cors, request: Request) -> Headers:
+    origin = request.header("origin") or ""
+    if not origin or not any(_is_of(origin, allowed) for allowed in cors.origins):
+        return ()
+    allowed = (("access-control-allow-origin", "*" if "*" in cors.origins else origin),)
+    if not _is_preflight(request):
+        return allowed
+    return (
+        *allowed,
+        ("access-control-allow-methods", ",".join(cors.methods)),
+        ("access-control-allow-headers", ",".join(cors.headers)),
+        ("access-control-max-age", str(cors.max_age)),
+    )
+
+
+def _is_of(origin: str, allowed: str) -> bool:
+    # `*` allows them all, `https://*` all with TLS.
+    return origin == allowed or (allowed.endswith("*") and origin.startswith(allowed[:-1]))
 
 
 class Routes:

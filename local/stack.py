@@ -23,6 +23,7 @@ TEMPLATE = ROOT / "template.yaml"
 
 _API = "AWS::Serverless::HttpApi"
 _LAYER = "AWS::Serverless::LayerVersion"
+_CORS = "x-amazon-apigateway-cors"
 
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 
@@ -70,6 +71,16 @@ class Authorizer:
 
 
 @dataclass(frozen=True, slots=True)
+class Cors:
+    """The web pages, by origin, whose browsers may call the API, and how."""
+
+    origins: tuple[str, ...]
+    methods: tuple[str, ...]
+    headers: tuple[str, ...]
+    max_age: int  # seconds that a browser may go without asking again
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     logical_id: str
     name: str
@@ -86,6 +97,7 @@ class Stack:
     authorizers: Mapping[str, Authorizer]
     tables: tuple[Table, ...]
     code_paths: tuple[Path, ...]  # Lambda's /var/task and /opt/python
+    cors: Cors | None = None
 
 
 def read_stack(overrides: Mapping[str, str] | None = None, template: Path = TEMPLATE) -> Stack:
@@ -127,6 +139,7 @@ class _Reader:
             authorizers=authorizers,
             tables=tuple(self._table(each, own) for each, own in self._of_type(TABLE)),
             code_paths=tuple(dict.fromkeys(self._code_paths())),
+            cors=self._cors(),
         )
 
     def _of_type(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -215,6 +228,23 @@ class _Reader:
                         reuse_seconds=int(identity.get("ReauthorizeEvery", 0)),
                     ),
                 )
+
+    def _cors(self) -> Cors | None:
+        definitions = (self._values.of(own.get("DefinitionBody", {})) for own in self._apis())
+        own = next((each[_CORS] for each in definitions if _CORS in each), None)
+        if own is None:
+            return None
+        if own.keys() != {"allowOrigins", "allowMethods", "allowHeaders", "maxAge"}:
+            raise BrokenTemplate(
+                f"{_CORS} has {', '.join(own)}, and the local run knows just allowOrigins, "
+                "allowMethods, allowHeaders and maxAge"
+            )
+        return Cors(
+            origins=tuple(own["allowOrigins"]),
+            methods=tuple(own["allowMethods"]),
+            headers=tuple(own["allowHeaders"]),
+            max_age=int(own["maxAge"]),
+        )
 
     def _table(self, logical_id: str, own: Mapping[str, Any]) -> Table:
         own = self._values.of(own)

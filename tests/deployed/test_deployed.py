@@ -435,7 +435,7 @@ def test_the_authorizer_the_throttles_and_cors_are_in_what_aws_gets():
     # No origins, no CORS at all.
     assert "x-amazon-apigateway-cors" not in resolver(document)(body)
     origins = resolver(document, CorsOrigins="https://a.example")(body)["x-amazon-apigateway-cors"]
-    assert origins["allowOrigins"] == "https://a.example"
+    assert origins["allowOrigins"] == ["https://a.example"]
     log = json.loads(stage["AccessLogSettings"]["Format"])
     for secret in ("header", "authorization", "query", "path", "claims", "body"):
         assert secret not in " ".join(log.values()).lower()

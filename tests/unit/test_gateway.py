@@ -13,7 +13,7 @@ import pytest
 from local.functions import Context, FunctionError, Functions
 from local.gateway import LARGEST_BODY, Gateway, Routes
 from local.payload import MalformedAnswer, Request, authorizer_event_for, event_for, response_from
-from local.stack import Authorizer, Function, Route, Stack
+from local.stack import Authorizer, Cors, Function, Route, Stack
 
 JSON = (("Content-Type", "application/json"),)
 
@@ -284,12 +284,17 @@ class Calls:
         self.events.append(event)
         return self.allowed
 
+    def share(self, event: dict, context: Context) -> object:  # noqa: ARG002
+        """Answer as a function does that knows CORS by itself."""
+        headers = {"Access-Control-Allow-Origin": "https://own.example", "X-Own": "1"}
+        return {"statusCode": 200, "headers": headers}
+
 
 @pytest.fixture
 def calls() -> Iterator[Calls]:
     calls = Calls()
     module = ModuleType("stand_in")
-    for name in ("echo", "fail", "strange", "guard"):
+    for name in ("echo", "fail", "strange", "guard", "share"):
         setattr(module, name, getattr(calls, name))
     sys.modules["stand_in"] = module
     yield calls
@@ -303,11 +308,14 @@ def function(name: str) -> Function:
 
 
 def gateway(
-    *routes: Route, reuse_seconds: int = 60, pages: dict[str, Path] | None = None
+    *routes: Route,
+    reuse_seconds: int = 60,
+    pages: dict[str, Path] | None = None,
+    cors: Cors | None = None,
 ) -> Gateway:
-    functions = {name: function(name) for name in ("Echo", "Fail", "Strange", "Guard")}
+    functions = {name: function(name) for name in ("Echo", "Fail", "Strange", "Guard", "Share")}
     guard = Authorizer("Guard", "Guard", ("authorization",), reuse_seconds)
-    stack = Stack("test", {}, functions, routes, {"Guard": guard}, (), ())
+    stack = Stack("test", {}, functions, routes, {"Guard": guard}, (), (), cors)
     return Gateway(stack, Functions(functions.values()), pages)
 
 
@@ -443,6 +451,76 @@ def test_a_page_is_served_where_the_template_has_no_route(tmp_path):
     assert dict(page.headers)["content-type"] == "text/html; charset=utf-8"
     assert b"event" in gate.answer(Request("GET", "/hi")).body
     assert gate.answer(Request("POST", "/")).status == 404
+
+
+# Web pages of other origins.
+
+SHARE = Route("GET", "/share", "Share")
+
+
+def shared_with(*origins: str) -> Cors:
+    return Cors(origins, methods=("GET", "PUT"), headers=("accept", "x-own"), max_age=60)
+
+
+@pytest.mark.usefixtures("calls")
+@pytest.mark.parametrize(
+    ("allowed", "origin", "told"),
+    [
+        pytest.param("https://a.example", "https://a.example", "https://a.example", id="it"),
+        pytest.param("https://*", "https://b.example", "https://b.example", id="one with TLS"),
+        pytest.param("*", "http://c.example", "*", id="any"),
+        pytest.param("https://a.example", "https://b.example", None, id="another"),
+        pytest.param("https://a.example", "https://a.example.b.example", None, id="longer"),
+        pytest.param("https://a.example", "http://a.example", None, id="without TLS"),
+        pytest.param("https://a.example", None, None, id="none"),
+        pytest.param("*", None, None, id="none of any"),
+    ],
+)
+def test_a_page_may_see_an_answer_if_its_origin_is_allowed(allowed, origin, told):
+    headers = () if origin is None else (("Origin", origin),)
+
+    answer = gateway(SHARE, cors=shared_with(allowed)).answer(Request("GET", "/share", headers))
+
+    # What the function itself says of other origins is ignored.
+    expected = {} if told is None else {"access-control-allow-origin": told}
+    assert dict(answer.headers) == {"x-own": "1", **expected}
+
+
+@pytest.mark.usefixtures("calls")
+def test_without_cors_a_functions_own_headers_are_left_alone():
+    answer = gateway(SHARE).answer(Request("GET", "/share", (("Origin", "https://a.example"),)))
+
+    own = {"access-control-allow-origin": "https://own.example", "x-own": "1"}
+    assert dict(answer.headers) == own
+
+
+ASKING = (("Origin", "https://a.example"), ("Access-Control-Request-Method", "PUT"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        pytest.param(ASKING, 204, id="a preflight"),
+        pytest.param(ASKING[:1], 404, id="no method asked for"),
+        pytest.param(ASKING[1:], 404, id="no origin"),
+    ],
+)
+def test_a_preflight_is_answered_for_every_path_and_reaches_no_function(calls, headers, status):
+    gate = gateway(SHARE, MINE, cors=shared_with("https://a.example"))
+
+    for path in ("/share", "/mine", "/nix"):
+        assert gate.answer(Request("OPTIONS", path, headers)).status == status
+    assert calls.events == []
+
+
+def test_a_route_of_its_own_answers_options_before_the_gateway_does(calls):
+    gate = gateway(Route("OPTIONS", "/share", "Echo"), cors=shared_with("https://a.example"))
+
+    answer = gate.answer(Request("OPTIONS", "/share", ASKING))
+
+    assert answer.status == 200
+    assert dict(answer.headers)["access-control-allow-methods"] == "GET,PUT"
+    assert len(calls.events) == 1
 
 
 # Functions without a gateway.

@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 
 from local.errors import BadParameter, BrokenTemplate
-from local.stack import Authorizer, Route, read_stack
+from local.stack import Authorizer, Cors, Route, read_stack
 
 TEMPLATE = """
     Parameters:
@@ -15,9 +15,11 @@ TEMPLATE = """
       Colour: {Type: String, Default: red, AllowedValues: [red, blue]}
       Short: {Type: String, Default: abc, MinLength: 2, MaxLength: 4}
       Guarded: {Type: String, Default: "false", AllowedValues: ["true", "false"]}
+      Origins: {Type: CommaDelimitedList, Default: ""}
     Mappings:
       Sizes: {dev: {Depth: 3}, live: {Depth: 4}}
     Conditions:
+      HasOrigins: !Not [!Equals [!Join ["", !Ref Origins], ""]]
       IsGuarded: !Equals [!Ref Guarded, "true"]
       IsBlue: {"Fn::Equals": [{Ref: Colour}, blue]}
       IsBoth: !And [!Condition IsGuarded, !Condition IsBlue]
@@ -63,6 +65,16 @@ TEMPLATE = """
         Properties: {ContentUri: layer/}
       Api:
         Type: AWS::Serverless::HttpApi
+        Properties:
+          DefinitionBody:
+            openapi: 3.0.1
+            x-amazon-apigateway-cors: !If
+              - HasOrigins
+              - allowOrigins: !Ref Origins
+                allowMethods: [GET]
+                allowHeaders: [accept]
+                maxAge: 60
+              - !Ref AWS::NoValue
       Things:
         Type: AWS::DynamoDB::Table
         Properties:
@@ -122,6 +134,14 @@ def test_a_default_authorizer_guards_every_route_that_does_not_say_none(template
     assert guarded == {"/hello/{name}": "Token", "/me": None}
 
 
+def test_cors_is_as_the_openapi_document_has_it_and_without_origins_there_is_none(template):
+    with_it = read_stack({"Origins": "https://a.example, https://b.example"}, template)
+
+    origins = ("https://a.example", "https://b.example")
+    assert with_it.cors == Cors(origins, methods=("GET",), headers=("accept",), max_age=60)
+    assert read_stack(template=template).cors is None
+
+
 def test_a_resource_whose_condition_is_false_does_not_exist(template):
     without = read_stack(template=template)
     with_it = read_stack({"Guarded": "true"}, template)
@@ -176,6 +196,7 @@ def test_a_schedule_has_a_rate_unless_it_is_switched_off(template):
         pytest.param("!If [IsBoth, both, not-both]", "not-both", id="and"),
         pytest.param('!Join ["/", [a, !Ref Stage]]', "a/dev", id="join"),
         pytest.param('!Select [1, !Split [",", "x,y"]]', "y", id="select, split"),
+        pytest.param("!Select [0, !Ref Origins]", "", id="ref of a list"),
         pytest.param("!FindInMap [Sizes, !Ref Stage, Depth]", "3", id="find in map"),
         pytest.param("true", "true", id="a YAML truth is CloudFormation's text"),
     ],
@@ -237,6 +258,7 @@ def test_a_parameter_without_a_default_has_to_be_given(template):
         pytest.param("rate(5 minutes)", '"cron(0 1 * * ? *)"', "knows rate(…)", id="cron"),
         pytest.param("Authorizer: Token", "Authorizer: Nix", "authorizer Nix", id="no authorizer"),
         pytest.param("EnableSimpleResponses: true", "Nix: 1", "authorizer Token", id="not simple"),
+        pytest.param("maxAge: 60", "allowCredentials: true", "knows just allowOr", id="CORS"),
         pytest.param("code/", "nix/", "the CodeUri of Greet is no folder: nix/", id="no folder"),
     ],
 )
@@ -244,7 +266,7 @@ def test_a_broken_template_is_told_in_one_line(template, old, new, said):
     replace(template, old, new)
 
     with pytest.raises(BrokenTemplate) as broken:
-        read_stack(template=template)
+        read_stack({"Origins": "https://a.example"}, template)
 
     assert said in str(broken.value)
     assert "\n" not in str(broken.value)
