@@ -103,7 +103,10 @@ GETUSERPHONENUMBER = Api(
     "POST", "/wxa/business/getuserphonenumber", False, BUSINESS, LONGEST_CALL + RESERVE
 )
 CHECKENCRYPTEDMSG = Api("POST", "/wxa/business/checkencryptedmsg", True, BUSINESS)
-GETUSERRISKRANK = Api("POST", "/wxa/getuserriskrank", True, BUSINESS)
+# An opinion without which the exchange goes on, so it has to leave time for that.
+GETUSERRISKRANK = Api(
+    "POST", "/wxa/getuserriskrank", True, BUSINESS, GETUSERPHONENUMBER.reserve + 7.0
+)
 MSG_SEC_CHECK = Api("POST", "/wxa/msg_sec_check", True, BUSINESS)
 
 
