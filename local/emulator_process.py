@@ -24,7 +24,7 @@ def main() -> None:
     state_dir = os.environ.get("STATE_DIR")
     try:
         # A runner that was just killed leaves its emulator saving for a moment.
-        with held(Path(state_dir, "lock"), 5) if state_dir else contextlib.nullcontext():
+        with held(Path(state_dir, "lock"), 10) if state_dir else contextlib.nullcontext():
             _listen_and_serve()
     except Taken:
         sys.exit(f"another local run is using {state_dir}")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import re
 import socket
 import socketserver
@@ -20,6 +21,8 @@ from local.payload import Request, Response, gateway_says
 HOST = "127.0.0.1"
 
 _LAST_ANSWERS_SECONDS = 5
+# What `free_port` has found, for somebody who may not listen there yet.
+_given: set[int] = set()
 _BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
@@ -190,9 +193,16 @@ class _Connection(BaseHTTPRequestHandler):
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on right now."""
-    with socket.create_server((HOST, 0)) as probe:
-        return cast("int", probe.getsockname()[1])
+    """Find a port that nobody listens on, and that this process has not been given before.
+
+    It lies below those that systems give to whoever asks for any, so that none is taken meanwhile.
+    """
+    for port in random.SystemRandom().sample(range(20_000, 32_768), 200):
+        if port not in _given:
+            with contextlib.suppress(OSError), socket.create_server((HOST, port)):
+                _given.add(port)
+                return port
+    raise PortTaken("200 ports between 20000 and 32767 are all taken")
 
 
 def require_free(port: int, setting: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-PATIENCE = 30
+PATIENCE = 120
 
 
 @dataclass(frozen=True)

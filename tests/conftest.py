@@ -8,8 +8,11 @@ import logging
 import secrets
 import shutil
 import tempfile
+import time
+from dataclasses import replace
 
 import boto3
+import hypothesis
 import moto
 import pytest
 import requests
@@ -29,6 +32,8 @@ from wechat_login.api import SERVICE, Reply, endpoint
 
 ISSUER = "https://login.example"
 _accounts = itertools.count(100_000_000_000)
+# No deadline, as a busy machine stalls, and the same examples each time.
+hypothesis.settings.load_profile("ci")
 
 
 def pytest_configure(config):
@@ -86,6 +91,7 @@ class ObservedWeChat(SimulatedWeChat):
 
     def reset(self):
         super().reset()
+        self.orders = 0  # faults, and ends of faults
         self.token_requests = []  # the force_refresh of each stable_token call
         self._secrecy.keep("AppSecret", self.app_secret)
 
@@ -122,6 +128,10 @@ class ObservedWeChat(SimulatedWeChat):
         if request.path == "/cgi-bin/stable_token":
             self.token_requests.append(json.loads(request.body).get("force_refresh"))
         return answer
+
+    def fault(self, *how, **more):
+        super().fault(*how, **more)
+        self.orders += 1
 
     def asked(self, path):
         """Tell how many calls of a path have come in."""
@@ -220,18 +230,33 @@ def _stack(**parameters):
 
 @pytest.fixture
 def deployed_with(ministack, wechat_url, wechat, secrecy):
-    """Deploy with other template parameters: `deployed_with(PhoneRequired="false")`."""
+    """Deploy with other template parameters: `deployed_with(PhoneRequired="false")`.
+
+    With `seconds` the functions have more time than the template gives them.
+    """
     defaults = {"Stage": "test", "WeChatAppId": wechat.appid, "WeChatUrl": wechat_url}
     # Nothing of an earlier test.
-    requests.post(f"{ministack.url}/_ministack/reset", timeout=10).raise_for_status()
+    requests.post(f"{ministack.url}/_ministack/reset", timeout=60).raise_for_status()
     with contextlib.ExitStack() as running:
 
-        def deploy(**parameters):
+        def deploy(*, seconds=None, **parameters):
             stack = _stack(**{**defaults, "Issuer": ISSUER, **parameters})
+            if seconds:
+                functions = stack.functions.items()
+                longer = {name: replace(each, timeout=seconds) for name, each in functions}
+                stack = replace(stack, functions=longer)
             deployment = running.enter_context(deployed(stack, ministack.url, wechat.app_secret))
             return Backend(deployment, wechat, secrecy)
 
         yield deploy
+
+
+@pytest.fixture
+def one_window():
+    """Attempts are counted by the clock's ten minutes: none may end within the test."""
+    left = 600 - time.time() % 600
+    if left < 30:
+        time.sleep(left)
 
 
 @pytest.fixture

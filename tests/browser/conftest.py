@@ -70,7 +70,7 @@ def screenshots():
 def demo(browser, ministack, _wechat_server, wechat, screenshots):
     """The demo, not yet opened, on a backend where nobody has ever logged in."""
     _, wechat_url = _wechat_server
-    requests.post(f"{ministack.url}/_ministack/reset", timeout=10)
+    requests.post(f"{ministack.url}/_ministack/reset", timeout=60).raise_for_status()
     parameters = {
         "Stage": "demo",
         "WeChatAppId": wechat.appid,
@@ -82,5 +82,7 @@ def demo(browser, ministack, _wechat_server, wechat, screenshots):
     pages = {**PAGES, **api_docs.pages()}
     with deployed(stack, ministack.url, wechat.app_secret, pages=pages) as deployment:
         # A port of its own is an origin of its own: the browser remembers nothing of other tests.
-        yield Demo(browser, deployment.url, screenshots)
+        # What other tests' pages have written into the console.
+        browser.get_log("browser")
+        yield Demo(browser, deployment.url, screenshots, wechat)
         browser.get("about:blank")

@@ -4,33 +4,25 @@ import base64
 import time
 from contextlib import contextmanager
 
-from selenium.common.exceptions import (
-    ElementClickInterceptedException,
-    ElementNotInteractableException,
-    NoSuchElementException,
-    StaleElementReferenceException,
-)
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 PATIENCE = 30
 # What is not there yet, is moving, or has just been drawn anew.
-NOT_YET = (
-    IndexError,
-    ElementClickInterceptedException,
-    ElementNotInteractableException,
-    NoSuchElementException,
-    StaleElementReferenceException,
-)
+NOT_YET = (IndexError, WebDriverException)
+# For each choice of a fault the page orders the end of others, and the fault, on two paths.
+ORDERS = 4
 
 
 class Demo:
     """The demo's page; what it does waits until it can be done."""
 
-    def __init__(self, browser, url, screenshots):
+    def __init__(self, browser, url, screenshots, wechat):
         self.browser = browser
         self.url = url
+        self._wechat = wechat
         self._screenshots = screenshots
 
     def open(self, language="zh-CN", width=1440, height=900, theme="light"):
@@ -43,7 +35,7 @@ class Demo:
         self._devtools("Emulation.setEmulatedMedia", features=features)
         agent = self.browser.execute_script("return navigator.userAgent")
         self._devtools("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
-        self.browser.get(self.url)
+        self._orders(lambda: self.browser.get(self.url))
         self.waits_for(lambda: self.steps() or None)
         return self
 
@@ -85,6 +77,8 @@ class Demo:
         self.tap("同意并使用手机号登录")
         self.tap("允许")
         self.sees("手机号已验证")
+        # Heard of beside the page, and perhaps later.
+        self.waits_for_step("getuserphonenumber", "0")
 
     # Around the phone.
 
@@ -95,7 +89,7 @@ class Demo:
         self.click(f"[value={user}]")
 
     def set_fault(self, name):
-        self.click(f"[name=fault][value={name}]")
+        self._orders(lambda: self.click(f"[name=fault][value={name}]"))
 
     def text(self, selector):
         return self._text(selector)
@@ -144,6 +138,12 @@ class Demo:
     def waits_for(self, condition, what=None):
         wait = WebDriverWait(self.browser, PATIENCE, 0.05, NOT_YET)
         return wait.until(lambda _: condition(), what)
+
+    def _orders(self, act):
+        """Do what sets WeChat's faults, and wait until it has heard of all of them."""
+        before = self._wechat.orders
+        act()
+        self.waits_for(lambda: self._wechat.orders >= before + ORDERS, "faults")
 
     def _text(self, selector):
         return self.browser.find_element(By.CSS_SELECTOR, selector).text

@@ -47,7 +47,7 @@ def test_try_it_out_reaches_the_api_on_its_own_port(docs, wechat):
     body.send_keys(f'{{"code": "{wechat.login_code("alice")}"}}')
     docs.click("#operations-login-login .execute")
     docs.waits_for_text(".live-responses-table .response .response-col_status", "200")
-    assert wechat.openid("alice") in docs.text(".live-responses-table")
+    docs.waits_for_text(".live-responses-table", wechat.openid("alice"))
     assert f"{docs.url}/login" in docs.text(".request-url")
 
 

@@ -28,7 +28,7 @@ def test_registration_binds_the_number_and_gives_a_token_that_verifies(phone):
     phone.waits_for_text("#verdict", VALID)
     phone.waits_for_step("getuserphonenumber", "0")
     assert ("POST /phone", "200") in phone.steps()
-    assert "PHONE" in phone.kinds()
+    phone.waits_for(lambda: "PHONE" in phone.kinds())
     assert "成功获取手机号 1 次" in phone.text("#charges")
 
 
@@ -110,6 +110,7 @@ def test_expired_session_is_renewed_unseen(phone):
     phone.click("#wipe")
     phone.tap("我的账号")
     phone.sees("退出登录")
+    phone.waits_for_step("GET /account", "200")
     seen = [step for step in phone.steps() if step[0] != "jscode2session"]
     assert seen == [("GET /account", "401"), ("wx.login", "ok"), LOGIN, ("GET /account", "200")]
 
@@ -164,16 +165,18 @@ def test_a_slow_wechat_is_waited_for(phone):
     phone.sees("登录后领取会员卡")
 
 
-def test_quota_gone_is_said_without_a_sheet(phone):
+def test_quota_gone_is_said_without_a_sheet(phone, wechat):
     phone.click("[name=noQuota]")
+    phone.waits_for(lambda: wechat.phone_balance == 0)
     phone.tap("登录 / 注册")
     phone.tap("同意并使用手机号登录")
     phone.sees("手机号登录暂时不可用")
     assert not phone.shows("申请获取并验证你的手机号")
 
 
-def test_a_blocked_person_is_told_so(phone):
+def test_a_blocked_person_is_told_so(phone, wechat):
     phone.click("[name=blocked]")
+    phone.waits_for(lambda: wechat.person("xiaoming").blocked)
     phone.click("#clear")
     phone.sees("为了账号安全")
     phone.waits_for_step("POST /login", "403")

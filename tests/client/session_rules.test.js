@@ -384,7 +384,7 @@ test.describe('The phone number', () => {
 
 test.describe('Bad days', () => {
   test('offline, slow and interrupted are told apart', async (t) => {
-    const { session, server, phone } = await setUp(t, { timeout: 100 });
+    const { session, server, phone } = await setUp(t, { timeout: 2000 });
     await session.login();
 
     phone.airplane = true;

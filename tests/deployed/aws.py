@@ -23,7 +23,7 @@ from local.stack import ROOT
 
 REGION = "us-east-1"
 KEY = "test"  # ministack's root user
-READY_SECONDS = 60
+READY_SECONDS = 180
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 
@@ -82,6 +82,7 @@ def account():
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
         "PERSIST_STATE": "0",
+        "STATE_DIR": str(Path(tempfile.gettempdir(), "ministack-state")),
         "AWS_EC2_METADATA_DISABLED": "true",
         "PYTHONPATH": os.pathsep.join([str(packages), str(_beyond())]),
     }
@@ -99,7 +100,11 @@ def account():
             yield Account(_url_when_ready(process, said))
         finally:
             # It ends when its input is closed, and the functions that it runs end with it.
-            process.communicate(timeout=30)
+            try:
+                process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
 
 
 def _beyond():

@@ -9,6 +9,7 @@ import requests
 from local.simulated_wechat import serve
 from tests.callers import at_once
 
+pytestmark = pytest.mark.usefixtures("one_window")
 PHONE = "/wxa/business/getuserphonenumber"
 SPENT = 5
 CODE = "0" * 32

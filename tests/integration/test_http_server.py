@@ -17,8 +17,12 @@ from local.payload import Response
 class Echo:
     """Answers with the body it got; /slow takes its time."""
 
+    def __init__(self):
+        self.is_slow = threading.Event()
+
     def answer(self, request):
         if request.path == "/slow":
+            self.is_slow.set()
             time.sleep(0.3)
         return Response(204 if request.path == "/empty" else 200, (), request.body or b"-")
 
@@ -108,15 +112,16 @@ def test_hundreds_are_served_at_the_same_time(server):
         statuses = set(clients.map(lambda _: get(server, "/slow"), range(300)))
 
     assert statuses == {200}
-    assert time.monotonic() - began < 10  # one after the other they would take 90 seconds
+    assert time.monotonic() - began < 45  # one after the other they would take 90 seconds
 
 
 def test_what_is_under_way_is_answered_before_the_end():
-    server = HttpServer(Echo())
+    echo = Echo()
+    server = HttpServer(echo)
     server.start()
     with ThreadPoolExecutor(1) as client:
         status = client.submit(get, server, "/slow")
-        time.sleep(0.1)
+        assert echo.is_slow.wait(30)
 
         server.stop()
 
@@ -136,7 +141,7 @@ def test_an_idle_connection_does_not_delay_the_end():
         began = time.monotonic()
         server.stop()
 
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 4.5  # a delayed end takes 5
         assert ends(lambda: not set(threading.enumerate()) - others)
 
 
@@ -157,4 +162,4 @@ def test_each_request_is_reported_with_its_time():
 
     ((request, response, seconds),) = seen
     assert (request.path, response.status) == ("/a", 200)
-    assert 0 < seconds < 1
+    assert 0 < seconds < 30

@@ -9,6 +9,7 @@ import pytest
 from local.simulated_wechat import phone_data
 from tests import stored
 
+pytestmark = pytest.mark.usefixtures("one_window")
 PHONE = "/wxa/business/getuserphonenumber"
 CHECK = "/wxa/business/checkencryptedmsg"
 SPENT = 5

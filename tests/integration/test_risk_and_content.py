@@ -4,6 +4,7 @@ import pytest
 
 from tests import stored
 
+pytestmark = pytest.mark.usefixtures("one_window")
 PHONE = "/wxa/business/getuserphonenumber"
 RISK = "/wxa/getuserriskrank"
 CONTENT = "/wxa/msg_sec_check"
@@ -17,7 +18,7 @@ SILENCES = {
     "outage": {"kind": "status", "times": 3},
     "no answer": {"kind": "drop", "times": 3},
     "garbage": {"kind": "garbage", "times": 3},
-    "timeout": {"kind": "delay", "ms": 1200, "times": 3},
+    "timeout": {"kind": "delay", "ms": 5000, "times": 3},
 }
 
 
@@ -89,7 +90,7 @@ def test_phone_data_of_old_clients_is_ranked_too(deployed_with, wechat):
 
 
 def test_where_wechat_has_no_opinion_of_a_user_registration_goes_on(deployed_with, wechat):
-    backend = deployed_with(RiskLimit="1", ReadTimeout="1")
+    backend = deployed_with(RiskLimit="1", ReadTimeout="3")
     tokens = {}
 
     for why, fault in SILENCES.items():
@@ -191,7 +192,7 @@ def test_what_is_no_nickname_is_not_shown_to_wechat(deployed_with, wechat, field
 
 
 def test_where_wechat_has_no_opinion_of_a_nickname_it_is_taken(deployed_with, wechat):
-    backend = deployed_with(CheckContent="true", ReadTimeout="1")
+    backend = deployed_with(CheckContent="true", ReadTimeout="3")
     alice = backend.person("alice")
     alice.log_in()
     taken = {}

@@ -11,6 +11,7 @@ import pytest
 from local.http_server import free_port
 from local.simulated_wechat.quotas import Quota
 from tests import stored
+from tests.fault_proxy import eventually
 
 LOGIN = "/sns/jscode2session"
 PHONE = "/wxa/business/getuserphonenumber"
@@ -168,11 +169,11 @@ def test_a_slow_wechat_is_waited_for(deployed_with, wechat):
 
 @pytest.mark.parametrize("path", [LOGIN, PHONE])
 def test_a_wechat_slower_than_the_timeout_is_not_asked_again(deployed_with, wechat, path):
-    backend = deployed_with(ReadTimeout="1")
+    backend = deployed_with(ReadTimeout="3")
     alice = backend.person("alice")
     alice.log_in()
     asked, before = wechat.asked(path), stored.without_counters(backend.items())
-    wechat.fault(path, "delay", 10, ms=2000)
+    wechat.fault(path, "delay", 10, ms=5000)
 
     began = time.monotonic()
     status, body = backend.call("login", code=alice.login_code()) if path == LOGIN else alice.tap()
@@ -211,7 +212,7 @@ class Relay:
     """A way to WeChat that can be shut, hangs up after each answer, or goes dead while idle."""
 
     def __init__(self, wechat_url, *, dies_idle=False):
-        self.received = 0
+        self.received = self.closed = 0
         self._target = urlsplit(wechat_url).netloc.split(":")
         self._dies_idle = dies_idle
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -249,6 +250,7 @@ class Relay:
                 held.append(connection)
             else:
                 connection.close()
+                self.closed += 1
         for connection in held:
             connection.close()
 
@@ -279,9 +281,9 @@ def test_a_server_that_closes_idle_connections_loses_no_code(deployed_with, rela
     backend = deployed_with(WeChatUrl=way.url)
     alice = backend.person("alice")
 
-    for _ in range(5):
+    for times in range(5):
         alice.log_in()
-        time.sleep(0.05)
+        assert eventually(lambda times=times: way.closed == times + 1)
 
     assert wechat.calls()["paths"][LOGIN]["outcomes"] == {"0": 5}
     assert way.received == 5
@@ -305,14 +307,16 @@ def test_a_connection_that_idled_for_long_is_not_trusted_with_a_code(
 
 
 def test_a_refused_connection_is_tried_again_because_nothing_was_sent(deployed_with, wechat, relay):
-    port = free_port()
-    backend = deployed_with(WeChatUrl=f"http://127.0.0.1:{port}")
+    # Ours, and refuses until somebody listens.
+    waiting = socket.socket()
+    waiting.bind(("127.0.0.1", 0))
+    backend = deployed_with(WeChatUrl=f"http://127.0.0.1:{waiting.getsockname()[1]}")
     code = wechat.login_code("alice")
     way = relay()
 
     def open_late():
-        time.sleep(0.15)
-        return _forward(port, way.port)
+        time.sleep(0.05)
+        return _forward(waiting, way.port)
 
     opened = []
     opener = threading.Thread(target=lambda: opened.append(open_late()))
@@ -326,9 +330,9 @@ def test_a_refused_connection_is_tried_again_because_nothing_was_sent(deployed_w
     assert wechat.asked(LOGIN) == 1
 
 
-def _forward(port, to):
-    """Accept one connection on a port and pass its one request on to another."""
-    listener = socket.create_server(("127.0.0.1", port))
+def _forward(listener, to):
+    """Listen, accept one connection and pass its one request on to a port."""
+    listener.listen()
 
     def serve():
         with contextlib.suppress(OSError):

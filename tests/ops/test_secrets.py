@@ -240,7 +240,14 @@ def type_into(command, environment, lines):
     """Run a command at a terminal, and give everything that its screen showed."""
     main, side = pty.openpty()
     process = subprocess.Popen(  # noqa: S603 - the tests' own command
-        command, stdin=side, stdout=side, stderr=side, env=environment, cwd=ROOT, close_fds=True
+        command,
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env=environment,
+        cwd=ROOT,
+        # Without a terminal of its own it would ask at the one that the tests run in.
+        start_new_session=True,
     )
     os.close(side)
     shown, left = "", list(lines)

@@ -182,7 +182,7 @@ def test_a_masked_openid_shows_eight_characters_at_most(openid):
     shown = masked(openid)
 
     assert len(shown) <= 9
-    assert openid not in shown or not openid
+    assert openid not in shown or openid in ("", "…")
 
 
 def test_each_request_counts_its_own_time():
@@ -192,10 +192,10 @@ def test_each_request_counts_its_own_time():
         left.append(time_left())
         return Reply(None)
 
-    call(handle, context=Context(5000))
-    call(handle, context=Context(1000))
+    call(handle, context=Context(500_000))
+    call(handle, context=Context(100_000))
 
-    assert left == [pytest.approx(5, abs=0.5), pytest.approx(1, abs=0.5)]
+    assert left == [pytest.approx(500, abs=60), pytest.approx(100, abs=60)]
     assert time_left() == api.NO_DEADLINE
 
 
@@ -368,7 +368,8 @@ def test_time_runs_while_a_request_is_handled():
 
     _, body, _ = call(handle)
 
-    assert body["data"] == pytest.approx(0.05, abs=0.04)
+    # It may have slept longer, on a busy machine.
+    assert 0.049 <= body["data"] < 10
 
 
 @pytest.mark.parametrize("code", ["", "a b", "a&b", "a/b", "a\n", "é", "a" * 129, "a%20"])

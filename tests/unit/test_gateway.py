@@ -330,7 +330,7 @@ def test_a_request_reaches_its_function_and_its_answer_the_caller():
     status, answer = said(response)
     assert (status, answer["name"]) == (200, "test-Echo")
     assert answer["event"]["pathParameters"] == {"name": "a b"}
-    assert 19_000 < answer["left"] <= 20_000
+    assert 10_000 < answer["left"] <= 20_000
 
 
 @pytest.mark.usefixtures("calls")

@@ -978,14 +978,17 @@ class TestTransport:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
         connection.connect()
         first_socket = connection.sock
-        began = time.perf_counter()
+        took = []
 
         for _ in range(50):
+            began = time.perf_counter()
             connection.request("POST", STABLE, b"{}")
             connection.getresponse().read()
+            took.append(time.perf_counter() - began)
 
         assert connection.sock is first_socket
-        assert time.perf_counter() - began < 50 * 0.040
+        # Nagle's algorithm would delay each of them by 40 ms.
+        assert sorted(took)[25] < 0.040
         connection.close()
 
     def test_fifty_threads_with_one_code_log_in_once(self, server):
@@ -1041,14 +1044,14 @@ class TestTransport:
 
     def test_a_delayed_answer_comes_too_late_and_the_code_is_used_up(self, server):
         wechat = server.console.wechat
-        wechat.fault(LOGIN, "delay", ms=600)
+        wechat.fault(LOGIN, "delay", ms=3000)
         query = login_query(wechat, wechat.login_code("alice"))
 
         with pytest.raises(requests.ReadTimeout):
-            requests.get(server.url + LOGIN, query, timeout=0.2)
+            requests.get(server.url + LOGIN, query, timeout=1)
 
-        assert requests.get(server.url + LOGIN, query, timeout=5).json()["errcode"] == 40163
-        assert wechat.calls()["last"][0]["ms"] >= 600
+        assert requests.get(server.url + LOGIN, query, timeout=30).json()["errcode"] == 40163
+        assert wechat.calls()["last"][0]["ms"] >= 3000
 
     def test_a_body_too_large_is_not_read(self, server):
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
