@@ -144,7 +144,7 @@ class Phones:
                 return self._users.find_by_openid(openid)
             case {"phone": str(phone)} if E164.fullmatch(phone):
                 return self._users.find_by_phone(self._keyring().blind_index(phone))
-        raise BadRequest("Send userId, openid, or a phone such as +8613800138000.")
+        raise BadRequest("Send userId, openid, or a phone in E.164 form.")
 
     def forget(self, openid: str, *, unless_newer_than: float) -> None:
         """Unbind a user's number, unless it was registered after that Unix time."""
