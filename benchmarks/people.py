@@ -148,7 +148,7 @@ class Cast:
 
     def fit_for(self, contestant: str, function: str) -> Person:
         """Return somebody who can send a function its request, made anew where it uses them up."""
-        if function in {"RegisterPhone", "LogOut", "EraseAccount"}:
+        if function in {"RegisterPhone", "LogOut", "EraseAccount", "EraseUser"}:
             return self.people(contestant).logged_in(registered=False)
         return self.known(contestant)
 
