@@ -7,6 +7,7 @@ import pytest
 from tests import stored
 from tests.fault_proxy import FaultProxy
 from wechat_login.attempts import Attempts
+from wechat_login.aws import TRIES
 from wechat_login.errors import CodeRejected, StorageUnavailable
 from wechat_login.phone_number import PhoneNumber
 from wechat_login.phones import Phones
@@ -59,6 +60,18 @@ def test_when_storage_fails_after_the_exchange_a_receipt_completes_the_registrat
     assert stored.contradictions(backend.items()) == []
     found = backend.deployment.invoke("find_user", {"phone": alice.phone})
     assert [user["openid"] for user in found["users"]] == [alice.openid]
+
+
+def test_a_call_is_tried_as_often_as_there_is_time_kept_for(person, ministack):
+    alice = person("alice")
+    alice.log_in()
+    ministack.fail("BatchGetItem")
+    before = len(ministack.calls)
+
+    status, _ = alice.look_up_token()
+
+    assert status == 503
+    assert ministack.calls[before:] == ["BatchGetItem"] * TRIES["dynamodb"]
 
 
 def test_a_short_outage_after_the_exchange_is_not_even_noticed(person, wechat, ministack):

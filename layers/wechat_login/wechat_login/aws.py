@@ -13,8 +13,8 @@ R = TypeVar("R")
 # Seconds. DynamoDB and SSM answer in milliseconds; botocore would wait for a minute.
 CONNECT_TIMEOUT = 1.0
 READ_TIMEOUT = 3.0
-# SSM once more: its quota is the whole account's, and containers start together.
-TRIES = {"dynamodb": 2, "ssm": 3}
+# SSM's quota is the whole account's, and containers start together.
+TRIES = {"dynamodb": 2, "ssm": 4}
 # A call of DynamoDB that nothing answers: its tries, and a pause of up to a second between.
 LONGEST_CALL = TRIES["dynamodb"] * (CONNECT_TIMEOUT + READ_TIMEOUT) + 1.0
 

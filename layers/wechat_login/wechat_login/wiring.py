@@ -305,7 +305,8 @@ def _config(tries: int) -> "Config":
 
     from wechat_login.aws import CONNECT_TIMEOUT, READ_TIMEOUT
 
-    retries: Any = {"mode": "standard", "max_attempts": tries}
+    # Not `max_attempts`, which counts the tries after the first.
+    retries: Any = {"mode": "standard", "total_max_attempts": tries}
     return Config(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
