@@ -72,7 +72,7 @@ def deployed(
     Raises `BrokenTemplate`: a handler cannot be loaded, or two functions disagree on a variable.
     """
     with (
-        _environment({**environment_of(stack), **_aws_environment(aws_url, access_key)}),
+        _environment({**environment_of(stack), **aws_environment(aws_url, access_key)}),
         _search_path(stack.code_paths),
         _fresh_wiring(),
     ):
@@ -108,7 +108,8 @@ def environment_of(stack: Stack) -> dict[str, str]:
     return union
 
 
-def _aws_environment(aws_url: str, access_key: str) -> dict[str, str]:
+def aws_environment(aws_url: str, access_key: str) -> dict[str, str]:
+    """Give the variables that lead every AWS client to an emulator, and nowhere else."""
     return {
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_ACCESS_KEY_ID": access_key,

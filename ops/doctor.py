@@ -207,11 +207,10 @@ class Doctor:
         except CannotGoOn as reason:
             yield Finding(FAIL, "stack", str(reason), self._deploy)
             return
-        good = status.endswith("_COMPLETE") and "ROLLBACK" not in status
-        good = good or self.deployment.stage.is_local
-        yield Finding(
-            OK if good else FAIL, "stack", status, "" if good else self.deployment.way_out
-        )
+        if self.deployment.is_whole:
+            yield Finding(OK, "stack", status)
+        else:
+            yield Finding(FAIL, "stack", status, self.deployment.way_out)
 
     def secrets(self) -> Iterator[Finding]:
         """Look in SSM for what the functions read."""

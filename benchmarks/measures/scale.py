@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from wechat_login import wiring
-from wechat_login.aws import TRIES
 from wechat_login.errors import StorageUnavailable
 from wechat_login.parameters import Parameters
 
@@ -117,7 +116,7 @@ def reads_under_quota(stage: Stage, readers: int) -> Quota:
             "ssm",
             stage.aws_server.url,
             verify=str(WORK / "certificate.pem"),
-            config=wiring._config(TRIES["ssm"]),  # noqa: SLF001 - as in a container.
+            config=wiring._config("ssm"),  # noqa: SLF001 - as in a container.
         )
         for _ in range(readers)
     ]

@@ -18,10 +18,11 @@ from pathlib import Path
 import boto3
 import requests
 
+from local.cloudformation import REGION
+from local.deployment import aws_environment
 from local.emulator import LOCAL_FOLDER, installed
 from local.stack import ROOT
 
-REGION = "us-east-1"
 KEY = "test"  # ministack's root user
 READY_SECONDS = 180
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
@@ -42,16 +43,8 @@ class Account:
             mine.pop(name, None)
         return {
             **mine,
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": KEY,
+            **aws_environment(self.url, KEY),
             "AWS_SECRET_ACCESS_KEY": KEY,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "NO_PROXY": "127.0.0.1,localhost",
-            "no_proxy": "127.0.0.1,localhost",
         }
 
     def client(self, service):

@@ -267,21 +267,15 @@ def parameters() -> "Parameters":
 @once
 def dynamodb() -> "DynamoDBClient":
     """Return botocore's DynamoDB client."""
-    client: DynamoDBClient = _client("dynamodb")
+    client: DynamoDBClient = _aws().create_client("dynamodb", config=_config("dynamodb"))
     return client
 
 
 @once
 def ssm() -> "SSMClient":
     """Return botocore's SSM client."""
-    client: SSMClient = _client("ssm")
+    client: SSMClient = _aws().create_client("ssm", config=_config("ssm"))
     return client
-
-
-def _client(service: str) -> Any:
-    from wechat_login.aws import TRIES
-
-    return _aws().create_client(service, config=_config(TRIES[service]))
 
 
 @once
@@ -300,13 +294,13 @@ def _aws() -> Any:
     return session
 
 
-def _config(tries: int) -> "Config":
+def _config(service: str) -> "Config":
     from botocore.config import Config
 
-    from wechat_login.aws import CONNECT_TIMEOUT, READ_TIMEOUT
+    from wechat_login.aws import CONNECT_TIMEOUT, READ_TIMEOUT, TRIES
 
     # Not `max_attempts`, which counts the tries after the first.
-    retries: Any = {"mode": "standard", "total_max_attempts": tries}
+    retries: Any = {"mode": "standard", "total_max_attempts": TRIES[service]}
     return Config(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
