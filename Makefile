@@ -14,6 +14,9 @@ LOCK := ../$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-stri
 LEFT_OUT := $(addprefix --no-emit-package ,botocore jmespath python-dateutil six urllib3 \
   jsonata-python graphql-core defusedxml)
 NO_DJANGO := $(addprefix --no-emit-package ,django asgiref sqlparse tzdata)
+# Makes the project importable in a virtual environment, for editors and scripts too.
+SEARCH_PATH = printf '%s\n' '$(CURDIR)' '$(CURDIR)/functions' '$(CURDIR)/layers' > \
+  "$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/wechat_login.pth"
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r
 
 help: ## Show what can be made
@@ -33,7 +36,7 @@ lint: $(VENV)/.dev $(SAM_VENV)/.sam ## Check style, types, layering and the temp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	PYTHONPATH=layers/wechat_login $(BIN)/lint-imports
+	$(BIN)/lint-imports
 	$(SAM) validate --lint --region us-east-1
 
 build: $(VENV)/.local $(SAM_VENV)/.sam ## Build what is deployed, into .aws-sam/build
@@ -42,7 +45,7 @@ build: $(VENV)/.local $(SAM_VENV)/.sam ## Build what is deployed, into .aws-sam/
 	  ARCHITECTURE="$$architecture" $(SAM) build --region us-east-1
 
 secrets: $(VENV)/.local ## Put what a deployment needs into SSM, asking for it: STAGE=prod, ROTATE=name
-	@PYTHONPATH=layers/wechat_login $(BIN)/python -m ops.secrets '$(STAGE)' $(if $(ROTATE),--rotate '$(ROTATE)')
+	@$(BIN)/python -m ops.secrets '$(STAGE)' $(if $(ROTATE),--rotate '$(ROTATE)')
 
 deploy: build ## Deploy samconfig.toml's environment STAGE=prod; options: PARAMETERS="…" GRADUAL=true
 	@overrides="$$(PARAMETERS='$(PARAMETERS)' $(BIN)/python -m ops.parameters '$(STAGE)')" && \
@@ -51,10 +54,10 @@ deploy: build ## Deploy samconfig.toml's environment STAGE=prod; options: PARAME
 	    --template-file "$$template" --parameter-overrides $$overrides
 
 doctor: $(VENV)/.local ## Check a deployment, one line each, with the remedy: STAGE=prod, or STAGE=local
-	@PYTHONPATH=layers/wechat_login $(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)')
+	@$(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)')
 
 bench: build $(BENCH_VENV)/.bench ## Measure speed and cost beside others, ten minutes, into docs/benchmarks.md; QUICK=true: a trial
-	PYTHONPATH=layers/wechat_login $(BENCH_VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)
+	$(BENCH_VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
@@ -63,8 +66,8 @@ format: $(VENV)/.dev ## Format the code
 lock: $(VENV)/.dev ## Pin again what the .in files ask for
 	$(BIN)/python -m pip install --quiet uv==0.13.8
 	cd requirements && $(LOCK) $(NO_DJANGO) dev.in -o dev.txt && $(LOCK) $(NO_DJANGO) -c dev.txt local.in -o local.txt \
-	  && $(LOCK) -c dev.txt ../layers/wechat_login/requirements.in \
-	       -o ../layers/wechat_login/requirements.txt \
+	  && $(LOCK) -c dev.txt ../layers/requirements.in \
+	       -o ../layers/requirements.txt \
 	  && $(LOCK) -c dev.txt bench.in -o bench.txt && $(LOCK) sam.in -o sam.txt && $(LOCK) $(LEFT_OUT) ministack.in -o ministack.txt
 
 clean: ## Remove what was built and installed; .local, the local data, stays
@@ -73,6 +76,7 @@ clean: ## Remove what was built and installed; .local, the local data, stays
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make run PYTHON=python3.13")'
 	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian: apt install python3-venv" >&2; exit 1; }
+	@$(call SEARCH_PATH,$(VENV))
 	@touch $@
 
 $(VENV)/.local: requirements/local.txt | $(VENV)/.made
@@ -97,4 +101,5 @@ $(BENCH_VENV)/.bench: requirements/bench.txt | $(VENV)/.made
 	@echo "Installing what the benchmarks need into $(BENCH_VENV) …"
 	@python="$$($(BIN)/python -m ops.runtime 2>/dev/null)"; "$${python:-$(BIN)/python}" -m venv $(BENCH_VENV)
 	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) requirements/bench.txt
+	@$(call SEARCH_PATH,$(BENCH_VENV))
 	@touch $@

@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.container import Container
 from benchmarks.stage import FLOWS, Stage
 from local.payload import Event, Request, event_for
-from local.stack import Route
+from stack.template import Route
 
 _numbers = itertools.count(1)
 

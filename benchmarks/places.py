@@ -1,6 +1,6 @@
 """Where the benchmarks find what they measure, and where they leave what they found."""
 
-from local.stack import ROOT
+from stack.template import ROOT
 
 BUILD = ROOT / ".aws-sam" / "build"
 HANDLERS = ROOT / "benchmarks" / "handlers"

@@ -16,11 +16,11 @@ from benchmarks.container import Container
 from benchmarks.cpu_share import Group, Groups, Share
 from benchmarks.places import WORK
 from benchmarks.upstream import AsAWS, Call, Upstream, as_wechat
-from local.cloudformation import REGION
 from local.deployment import deployed
 from local.emulator import emulator
-from local.simulated_wechat import SimulatedWeChat
-from local.stack import Stack, read_stack
+from simulated_wechat import SimulatedWeChat
+from stack.cloudformation import REGION
+from stack.template import Stack, read_stack
 
 STAGE = "bench"
 ISSUER = "https://login.example"

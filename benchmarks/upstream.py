@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 from local.http_server import HOST
-from local.simulated_wechat import SimulatedWeChat
-from local.simulated_wechat.rules import Request
+from simulated_wechat import SimulatedWeChat
+from simulated_wechat.rules import Request
 
 # TCP's and TLS 1.3's handshakes: a round trip each before the first request can be sent.
 HANDSHAKES = 2

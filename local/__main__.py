@@ -16,10 +16,11 @@ def main() -> int:
         # Not at the top: where the dependencies are missing, one line has to say so.
         from local.errors import CannotRun  # noqa: PLC0415
         from local.run import run  # noqa: PLC0415
+        from stack.errors import StackError  # noqa: PLC0415
 
         try:
             run()
-        except CannotRun as reason:
+        except (CannotRun, StackError) as reason:
             return _fail(str(reason))
     except ModuleNotFoundError as missing:
         return _fail(f"{missing.name} is not installed in {sys.prefix}; `make run` installs it")

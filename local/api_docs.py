@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from local.errors import CannotRun
-from local.stack import ROOT
+from stack.template import ROOT
 
 # Packaged for Django; its files are served as they are, and nothing of it is imported.
 SWAGGER_UI = "drf_spectacular_sidecar"

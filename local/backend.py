@@ -8,8 +8,8 @@ from pathlib import Path
 from local.deployment import Deployment, deployed
 from local.emulator import Emulator, emulator
 from local.http_server import HOST, Report, free_port
-from local.simulated_wechat import SimulatedWeChat, serve
-from local.stack import read_stack
+from simulated_wechat import SimulatedWeChat, serve
+from stack.template import read_stack
 
 
 @dataclass(frozen=True, slots=True)

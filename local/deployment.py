@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from local.cloudformation import REGION
-from local.errors import BrokenTemplate
 from local.functions import Functions
 from local.gateway import Gateway
 from local.http_server import HttpServer, Report
 from local.inspection import Inspected
 from local.schedules import Schedules
-from local.stack import Stack, Table
+from stack.cloudformation import REGION
+from stack.errors import BrokenTemplate
+from stack.template import Stack, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -197,7 +197,7 @@ def _make_parameters(ssm: "SSMClient", app_secret: str) -> dict[str, str]:
 
 
 def _new_secrets(app_secret: str, missing: Sequence[str]) -> dict[str, str]:
-    from wechat_login.sealing import new_keyring  # noqa: PLC0415
+    from wechat_login.storage.sealing import new_keyring  # noqa: PLC0415
 
     made: dict[str, str] = {}
     if "app-secret" in missing:
@@ -217,7 +217,7 @@ def _new_secrets(app_secret: str, missing: Sequence[str]) -> dict[str, str]:
 @cache
 def _signing_keys() -> tuple[str, str]:
     # One pair for all deployments of a test run: to make one takes up to seconds.
-    from wechat_login.signing_keys import new_signing_keys  # noqa: PLC0415
+    from wechat_login.tokens.signing_keys import new_signing_keys  # noqa: PLC0415
 
     return new_signing_keys(time.time())
 

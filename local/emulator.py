@@ -16,7 +16,7 @@ from typing import IO
 
 from local.errors import EmulatorFailed
 from local.exclusive import Taken, held
-from local.stack import ROOT
+from stack.template import ROOT
 
 REQUIREMENTS = ROOT / "requirements" / "ministack.txt"
 LOCAL_FOLDER = ROOT / ".local"

@@ -5,14 +5,6 @@ class CannotRun(Exception):
     """Something is missing, taken or wrong, and a person has to mend it."""
 
 
-class BadParameter(CannotRun):
-    """A parameter is unknown, missing or outside what the template allows."""
-
-
-class BrokenTemplate(CannotRun):
-    """The template, or what it asks for, cannot be run here."""
-
-
 class EmulatorFailed(CannotRun):
     """ministack could not be installed or started, or it has ended by itself."""
 

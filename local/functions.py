@@ -10,8 +10,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.errors import BrokenTemplate, NoSuchFunction
-from local.stack import Function
+from local.errors import NoSuchFunction
+from stack.errors import BrokenTemplate
+from stack.template import Function
 
 Handler = Callable[[Any, "Context"], object]
 

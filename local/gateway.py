@@ -21,7 +21,7 @@ from local.payload import (
     gateway_says,
     response_from,
 )
-from local.stack import Authorizer, Cors, Route, Stack
+from stack.template import Authorizer, Cors, Route, Stack
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from local.http_server import Answering
 from local.payload import Request, Response
-from local.stack import Stack
+from stack.template import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

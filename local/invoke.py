@@ -24,8 +24,9 @@ import requests
 from local.backend import Backend, backend
 from local.errors import CannotRun
 from local.functions import FunctionError
-from local.run import parse_parameters
-from local.simulated_wechat.message_push import as_text, encrypt, signature
+from simulated_wechat.message_push import as_text, encrypt, signature
+from stack.errors import StackError
+from stack.parameters import parse_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ def main() -> int:
         return _fail(f"{arguments.event} is no JSON: {fault}")
     except OSError as fault:
         return _fail(f"{arguments.event}: {fault.strerror}")
-    except (CannotRun, FunctionError) as fault:
+    except (CannotRun, FunctionError, StackError) as fault:
         return _fail(str(fault))
     print(json.dumps(answer, indent=2, ensure_ascii=False), file=answer_goes_to)
     return 0

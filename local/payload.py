@@ -15,8 +15,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from local.cloudformation import ACCOUNT, REGION
-from local.stack import Route
+from stack.cloudformation import ACCOUNT, REGION
+from stack.template import Route
 
 Event = dict[str, Any]
 Headers = tuple[tuple[str, str], ...]

@@ -2,20 +2,21 @@
 
 import argparse
 import os
-import shlex
 import signal
 import sys
 import time
 from pathlib import Path
 from typing import NoReturn
 
-from local import api_docs, phone
+import demo
+from local import api_docs
 from local.backend import Backend, backend
-from local.errors import BadParameter, EmulatorFailed, PortTaken
+from local.errors import EmulatorFailed, PortTaken
 from local.http_server import require_free
 from local.payload import Request, Response
 from local.running import announced
-from local.stack import ROOT
+from stack.parameters import parse_parameters
+from stack.template import ROOT
 
 # The demo page asks for its own files, and looks into the table all the time.
 DEMO_PATHS = ("/docs", "/local/", "/phone/")
@@ -58,26 +59,12 @@ def run() -> NoReturn:
         state_dir=folder / "state",
         log_file=folder / "api.log",
         report=report,
-        pages={**phone.PAGES, **api_docs.pages()},
+        pages={**demo.PAGES, **api_docs.pages()},
     ) as running:
         running.api.start_schedules()
         print(_banner(running, folder / "api.log"), file=terminal, flush=True)
         with announced(running, folder):
             _wait(running)
-
-
-def parse_parameters(text: str) -> dict[str, str]:
-    """Read `Name=value Name=value`; a value with blanks is quoted as in a shell.
-
-    Raises `BadParameter`: it is not of this form.
-    """
-    try:
-        words = shlex.split(text)
-    except ValueError as fault:
-        raise BadParameter(f"the parameters {text} cannot be read: {fault}") from fault
-    if wrong := [word for word in words if not word.partition("=")[1]]:
-        raise BadParameter(f"{wrong[0]} is not of the form Name=value")
-    return {name: value for name, _, value in (word.partition("=") for word in words)}
 
 
 def _arguments() -> argparse.Namespace:

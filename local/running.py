@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from local.backend import Backend
-from local.cloudformation import REGION
+from stack.cloudformation import REGION
 
 
 @contextlib.contextmanager

@@ -6,9 +6,9 @@ import time
 import uuid
 from collections.abc import Mapping
 
-from local.cloudformation import ACCOUNT, REGION
 from local.functions import FunctionError, Functions
-from local.stack import Function, Schedule
+from stack.cloudformation import ACCOUNT, REGION
+from stack.template import Function, Schedule
 
 log = logging.getLogger(__name__)
 

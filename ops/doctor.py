@@ -22,9 +22,9 @@ import requests
 
 from ops.stage import APPID, CannotGoOn, Stage, aws, find
 from wechat_login.errors import CodeRejected, LoginError
-from wechat_login.sealing import Keyring
 from wechat_login.settings import PARAMETERS
-from wechat_login.wechat import WeChatClient
+from wechat_login.storage.sealing import Keyring
+from wechat_login.wechat.client import WeChatClient
 
 PATIENCE = 15.0
 DAY = 86_400

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from local.cloudformation import FUNCTION, load_template
 from ops.stage import ROOT
+from stack.cloudformation import FUNCTION, load_template
 
 BUILT = ROOT / ".aws-sam" / "build" / "template.yaml"
 GRADUAL = BUILT.with_name("gradual.yaml")

@@ -9,9 +9,11 @@ import argparse
 import os
 import sys
 
-from local.cloudformation import load_template, text_of
-from local.stack import TEMPLATE
-from ops.stage import APPID, CannotGoOn, Stage, aws, find, overrides, parse
+from ops.stage import APPID, CannotGoOn, Stage, aws, find, overrides
+from stack.cloudformation import load_template, text_of
+from stack.errors import BadParameter
+from stack.parameters import parse_parameters
+from stack.template import TEMPLATE
 
 
 def for_deployment(stage: Stage) -> dict[str, str]:
@@ -33,7 +35,10 @@ def one(stage: str, name: str) -> str:
 
 
 def _given() -> dict[str, str]:
-    return parse(os.environ.get("PARAMETERS", ""))
+    try:
+        return parse_parameters(os.environ.get("PARAMETERS", ""))
+    except BadParameter as fault:
+        raise CannotGoOn(str(fault)) from None
 
 
 def _appid(stage: Stage) -> str:

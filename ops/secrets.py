@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops.stage import APPID, CannotGoOn, Stage, aws, find
-from wechat_login.sealing import new_keyring, with_new_key
-from wechat_login.signing_keys import new_signing_keys, public_part
+from wechat_login.storage.sealing import new_keyring, with_new_key
+from wechat_login.tokens.signing_keys import new_signing_keys, public_part
 
 AppIdShape = re.compile(r"wx[0-9a-f]{16}")
 AppSecretShape = re.compile(r"[0-9a-zA-Z]{32}")

@@ -14,6 +14,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from stack.errors import BadParameter
+from stack.parameters import parse_parameters
+
 ROOT = Path(__file__).resolve().parent.parent
 SAMCONFIG = ROOT / "samconfig.toml"
 LOCAL = "local"
@@ -81,14 +84,16 @@ def find(name: str) -> Stage:
 
 def overrides(name: str) -> dict[str, str]:
     """Return the parameters of a stage in samconfig.toml, without AWS. Raises `CannotGoOn`."""
-    return {"Stage": name, **parse(_deploy(name).get("parameter_overrides", []))}
+    return {"Stage": name, **_parsed(_deploy(name).get("parameter_overrides", []))}
 
 
-def parse(given: str | list[str]) -> dict[str, str]:
+def _parsed(given: str | list[str]) -> dict[str, str]:
     """Read `parameter_overrides` in either of the ways that samconfig.toml knows."""
-    words = shlex.split(given) if isinstance(given, str) else given
-    pairs = (word.partition("=") for word in words)
-    return {name: value for name, _, value in pairs}
+    text = given if isinstance(given, str) else shlex.join(given)
+    try:
+        return parse_parameters(text)
+    except BadParameter as fault:
+        raise CannotGoOn(f"samconfig.toml: {fault}") from None
 
 
 def aws(what: str, call: Any, **request: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import math
 import operator
 from dataclasses import dataclass, replace
 
-from local.cloudformation import Values
+from stack.cloudformation import Values
 from tests.promises.translated import STAGE, monitoring
 
 GIVEN = {

@@ -18,11 +18,11 @@ import pytest
 import requests
 from botocore.loaders import create_loader
 
-from local.cloudformation import REGION
 from local.deployment import deployed
 from local.emulator import emulator
-from local.simulated_wechat import SimulatedWeChat, serve
-from local.stack import read_stack
+from simulated_wechat import SimulatedWeChat, serve
+from stack.cloudformation import REGION
+from stack.template import read_stack
 from tests import stored
 from tests.callers import Client, Person
 from tests.privileges import Privileges

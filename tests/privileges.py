@@ -13,9 +13,9 @@ from functools import cache
 
 import pytest
 
-from local.cloudformation import ACCOUNT, REGION
 from local.functions import running
-from local.stack import read_stack
+from stack.cloudformation import ACCOUNT, REGION
+from stack.template import read_stack
 
 LAST = "test_a_function_uses_all_that_it_is_granted_and_nothing_else"
 TRANSACTION = {

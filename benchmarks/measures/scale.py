@@ -12,7 +12,7 @@ from typing import Any
 
 from wechat_login import wiring
 from wechat_login.errors import StorageUnavailable
-from wechat_login.parameters import Parameters
+from wechat_login.storage.parameters import Parameters
 
 from benchmarks.container import PATIENCE, Container, ContainerFailed
 from benchmarks.measures.warm import Block, one_of_each

@@ -9,10 +9,10 @@ import pytest
 import requests
 from selenium import webdriver
 
+from demo import PAGES
 from local import api_docs
 from local.deployment import deployed
-from local.phone import PAGES
-from local.stack import ROOT, read_stack
+from stack.template import ROOT, read_stack
 from tests.browser.demo import Demo
 
 PACKAGES = ["chromium", "chromium-driver", "fonts-noto-cjk"]

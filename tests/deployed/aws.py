@@ -18,10 +18,10 @@ from pathlib import Path
 import boto3
 import requests
 
-from local.cloudformation import REGION
 from local.deployment import aws_environment
 from local.emulator import LOCAL_FOLDER, installed
-from local.stack import ROOT
+from stack.cloudformation import REGION
+from stack.template import ROOT
 
 KEY = "test"  # ministack's root user
 READY_SECONDS = 180

@@ -23,8 +23,8 @@ import sys
 import pytest
 import requests
 
-from local.simulated_wechat import SimulatedWeChat, serve
-from local.stack import ROOT, read_stack
+from simulated_wechat import SimulatedWeChat, serve
+from stack.template import ROOT, read_stack
 from tests import alarms
 from tests.deployed.aws import account
 from tests.promises.translated import resolver, translated

@@ -8,7 +8,7 @@ import sys
 import pytest
 from botocore.exceptions import WaiterError
 
-from local.stack import ROOT
+from stack.template import ROOT
 from tests.deployed.aws import account
 from tests.promises.translated import translated
 from tests.promises.written import APPID, run
@@ -96,7 +96,7 @@ class Team:
         ran = run(
             [sys.executable, "-m", "ops.doctor", STAGE],
             cwd=ROOT,
-            env={**self._aws.environment, "PYTHONPATH": str(ROOT / "layers" / "wechat_login")},
+            env=self._aws.environment,
         )
         assert ran.stderr == ""
         lines = [LINE.fullmatch(line) for line in ran.stdout.splitlines()]

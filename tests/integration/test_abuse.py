@@ -6,7 +6,7 @@ import json
 import pytest
 import requests
 
-from local.simulated_wechat import serve
+from simulated_wechat import serve
 from tests.callers import at_once
 
 pytestmark = pytest.mark.usefixtures("one_window")

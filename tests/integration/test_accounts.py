@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from local.simulated_wechat import phone_data
+from simulated_wechat import phone_data
 from tests import stored
 from tests.callers import at_once
 from tests.fault_proxy import FaultProxy

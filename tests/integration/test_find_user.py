@@ -3,7 +3,7 @@
 import pytest
 
 from local.functions import FunctionError
-from local.stack import TEMPLATE
+from stack.template import TEMPLATE
 
 
 def find(backend, **by):

@@ -7,7 +7,7 @@ import pytest
 
 from local.inspection import Inspected, expire_sessions, masked_items
 from local.payload import Request, Response
-from local.stack import read_stack
+from stack.template import read_stack
 
 USER = "USER#wx1234567890abcdef#oalice"
 SESSION = "SESSION#c2hhMjU2IG9mIGEgc2VjcmV0"

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from local.simulated_wechat import phone_data
+from simulated_wechat import phone_data
 from tests import stored
 
 pytestmark = pytest.mark.usefixtures("one_window")

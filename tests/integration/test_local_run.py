@@ -19,8 +19,8 @@ from local.backend import backend
 from local.emulator import installed
 from local.http_server import free_port
 from local.invoke import fresh
-from local.simulated_wechat import SimulatedWeChat, serve
-from local.stack import ROOT
+from simulated_wechat import SimulatedWeChat, serve
+from stack.template import ROOT
 
 CLIENT_GUIDE = ROOT / "docs" / "client.md"
 EXAMPLE = ROOT / "examples" / "mini-program" / "README.md"
@@ -277,7 +277,7 @@ def test_with_an_appid_of_ones_own_it_asks_the_real_wechat(tmp_path):
     told = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "ops.secrets", "local", "--rotate", name],
         cwd=ROOT,
-        env={**environment(tmp_path, *run.ports), "PYTHONPATH": "layers/wechat_login"},
+        env=environment(tmp_path, *run.ports),
         input=f"{app_secret}\n",
         capture_output=True,
         text=True,

@@ -8,7 +8,7 @@ import traceback
 
 import pytest
 
-from local.stack import ROOT
+from stack.template import ROOT
 from tests.secrecy import Secrecy
 from wechat_login import wiring
 from wechat_login.errors import CodeRejected

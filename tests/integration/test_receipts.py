@@ -6,16 +6,16 @@ import pytest
 
 from tests import stored
 from tests.fault_proxy import FaultProxy
-from wechat_login.attempts import Attempts
-from wechat_login.aws import TRIES
+from wechat_login.accounts.attempts import Attempts
+from wechat_login.accounts.phones import Phones
+from wechat_login.accounts.sessions import Sessions
+from wechat_login.accounts.users import UserStore
 from wechat_login.errors import CodeRejected, StorageUnavailable
-from wechat_login.phone_number import PhoneNumber
-from wechat_login.phones import Phones
-from wechat_login.sealing import Keyring, new_keyring, with_new_key
-from wechat_login.sessions import Sessions
-from wechat_login.table import Table
-from wechat_login.users import UserStore
-from wechat_login.wechat import Identity
+from wechat_login.storage.aws import TRIES
+from wechat_login.storage.sealing import Keyring, new_keyring, with_new_key
+from wechat_login.storage.table import Table
+from wechat_login.wechat.client import Identity
+from wechat_login.wechat.phone_number import PhoneNumber
 
 PHONE = "/wxa/business/getuserphonenumber"
 APPID = "wx1234567890abcdef"

@@ -8,15 +8,15 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from local.cloudformation import REGION
-from local.simulated_wechat.rules import Request
+from simulated_wechat.rules import Request
+from stack.cloudformation import REGION
 from tests.callers import at_once
-from wechat_login.access_token import LOCK_SECONDS, AccessTokens, ForcedRefreshes
 from wechat_login.errors import AccessTokenRejected, WeChatUnavailable
-from wechat_login.lock import Lock
-from wechat_login.parameters import Parameters
-from wechat_login.table import Table
-from wechat_login.wechat import WeChatClient
+from wechat_login.storage.lock import Lock
+from wechat_login.storage.parameters import Parameters
+from wechat_login.storage.table import Table
+from wechat_login.wechat.access_token import LOCK_SECONDS, AccessTokens, ForcedRefreshes
+from wechat_login.wechat.client import WeChatClient
 
 STABLE = "/cgi-bin/stable_token"
 PHONE = "/wxa/business/getuserphonenumber"

@@ -13,11 +13,11 @@ from tests import stored
 from tests.callers import at_once
 from tests.fault_proxy import FaultProxy
 from wechat_login.errors import LoginError
-from wechat_login.lock import Lock
-from wechat_login.parameters import Parameters
-from wechat_login.sealing import Keyring, with_new_key
-from wechat_login.signing_keys import GRACE_SECONDS, Rotation, new_signing_keys
-from wechat_login.table import Table
+from wechat_login.storage.lock import Lock
+from wechat_login.storage.parameters import Parameters
+from wechat_login.storage.sealing import Keyring, with_new_key
+from wechat_login.storage.table import Table
+from wechat_login.tokens.signing_keys import GRACE_SECONDS, Rotation, new_signing_keys
 
 HOUR = 3600
 DAY = 24 * HOUR

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.http_server import free_port
-from local.simulated_wechat.quotas import Quota
+from simulated_wechat.quotas import Quota
 from tests import stored
 from tests.fault_proxy import eventually
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from wechat_login.errors import WeChatUnavailable
-from wechat_login.wechat import WeChatClient
+from wechat_login.wechat.client import WeChatClient
 
 
 @pytest.fixture

@@ -18,14 +18,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 
 from local.backend import backend as local_stack
-from local.cloudformation import load_template
 from local.emulator import LOCAL_FOLDER
-from local.stack import ROOT, TEMPLATE
+from stack.cloudformation import load_template
+from stack.template import ROOT, TEMPLATE
 from tests.fault_proxy import FaultProxy
-from wechat_login.lock import Lock
-from wechat_login.parameters import Parameters
-from wechat_login.signing_keys import Rotation, new_key, new_signing_keys
-from wechat_login.table import Table
+from wechat_login.storage.lock import Lock
+from wechat_login.storage.parameters import Parameters
+from wechat_login.storage.table import Table
+from wechat_login.tokens.signing_keys import Rotation, new_key, new_signing_keys
 
 CLIENTS = ROOT / "tests" / "clients"
 DOCUMENT = (ROOT / "docs" / "verify-tokens.md").read_text("utf-8")
@@ -602,7 +602,7 @@ def test_keys_are_answered_in_far_less_than_api_gateway_waits():
         "took = time.process_time() - began\n"
         "print(json.dumps({'status': answer['statusCode'], 'took': took}))\n"
     )
-    path = os.pathsep.join(str(ROOT / each) for each in ("functions", "layers/wechat_login"))
+    path = os.pathsep.join(str(ROOT / each) for each in ("functions", "layers"))
 
     def cold_start():
         ended = subprocess.run(  # noqa: S603

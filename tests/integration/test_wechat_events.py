@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
-from local.simulated_wechat import serve
-from local.simulated_wechat.message_push import as_text, encrypt, signature
+from simulated_wechat import serve
+from simulated_wechat.message_push import as_text, encrypt, signature
 from tests import stored
 from tests.callers import at_once
 from tests.fault_proxy import FaultProxy

@@ -9,10 +9,10 @@ import tomllib
 import pytest
 import yaml
 
-from local.cloudformation import load_template
-from local.stack import ROOT, TEMPLATE
 from ops import gradual
 from ops.stage import SAMCONFIG, parse
+from stack.cloudformation import load_template
+from stack.template import ROOT, TEMPLATE
 from tests.promises.translated import MONITORING, lint, translated
 from tests.promises.written import run, template
 

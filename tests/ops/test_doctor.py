@@ -8,12 +8,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from local.cloudformation import REGION
-from local.stack import ROOT
 from ops.doctor import Deployment, Doctor
 from ops.stage import Stage, find
+from stack.cloudformation import REGION
+from stack.template import ROOT
 from tests.promises.written import run
-from wechat_login.signing_keys import new_signing_keys
+from wechat_login.tokens.signing_keys import new_signing_keys
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -56,7 +56,7 @@ def command(doctor, tmp_path):
     return lambda: run(
         [sys.executable, "-m", "ops.doctor", "local"],
         cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT / "layers" / "wechat_login"), "LOCAL_DIR": str(tmp_path)},
+        env={"LOCAL_DIR": str(tmp_path)},
     )
 
 
@@ -272,7 +272,7 @@ def test_a_local_run_that_is_not_there(tmp_path):
     ran = run(
         [sys.executable, "-m", "ops.doctor", "local"],
         cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT / "layers" / "wechat_login"), "LOCAL_DIR": str(tmp_path)},
+        env={"LOCAL_DIR": str(tmp_path)},
     )
 
     assert ran.returncode == 1

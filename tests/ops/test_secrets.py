@@ -11,11 +11,11 @@ import time
 import boto3
 import pytest
 
-from local.cloudformation import REGION
-from local.stack import ROOT
 from ops import secrets
+from stack.cloudformation import REGION
+from stack.template import ROOT
 from tests.promises.written import run
-from wechat_login.sealing import Keyring
+from wechat_login.storage.sealing import Keyring
 
 APPID = "wx1234567890abcdef"
 APP_SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -39,7 +39,6 @@ class Team:
         self.account = str(account)
         self.environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT / "layers" / "wechat_login"),
             "AWS_ENDPOINT_URL": ministack.url,
             "AWS_ACCESS_KEY_ID": self.account,
             "AWS_SECRET_ACCESS_KEY": "local",

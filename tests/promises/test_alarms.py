@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from local.cloudformation import Values
-from local.stack import ROOT
+from stack.cloudformation import Values
+from stack.template import ROOT
 from tests import alarms
 from tests.fault_proxy import FaultProxy
 from tests.promises.translated import STAGE, monitoring

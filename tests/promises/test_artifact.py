@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local.stack import ROOT
 from ops import runtime
+from stack.template import ROOT
 from tests.promises.translated import SAM_BIN
 from tests.promises.written import module_of, run, stack
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.stack import ROOT
+from stack.template import ROOT
 from tests.promises.written import FUNCTIONS, LAYER, module_of, run, stack
 
 BUILD = ROOT / ".aws-sam" / "build"

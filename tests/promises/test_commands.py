@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from local.http_server import free_port
-from local.run import parse_parameters
-from local.stack import ROOT, read_stack
+from stack.parameters import parse_parameters
+from stack.template import ROOT, read_stack
 from tests.promises.written import (
     APPID,
     DOCUMENTS,

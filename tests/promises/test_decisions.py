@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from local.stack import ROOT
+from stack.template import ROOT
 from tests.promises.written import headings, name_of
 
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("*.md"))

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from local.invoke import fresh
-from local.stack import ROOT
+from stack.template import ROOT
 from tests.promises.written import modules, openapi, routes, stack
 from wechat_login import wiring
 

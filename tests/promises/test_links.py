@@ -4,14 +4,30 @@ import re
 
 import pytest
 
-from local.stack import ROOT
+from stack.template import ROOT
 from tests.promises.written import DOCUMENTS, headings, name_of, prose, spans
 
-FOLDERS = ("functions", "layers", "local", "tests", "docs", "events", "examples")
+FOLDERS = (
+    "functions",
+    "layers",
+    "stack",
+    "simulated_wechat",
+    "demo",
+    "local",
+    "tests",
+    "docs",
+    "events",
+    "examples",
+)
 FILE = re.compile(r"[\w./-]+\.(py|md|yaml|json|sh|toml|txt)")
 # Of WeChat's or of AWS, and not ours.
 OTHERS = {"app.json", "project.config.json", "openid-configuration", "jwks.json"}
-KNOWN = {path.name for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")}
+KNOWN = {
+    end
+    for folder in FOLDERS
+    for path in (ROOT / folder).rglob("*.*")
+    for end in (path.name, f"{path.parent.name}/{path.name}")
+}
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 

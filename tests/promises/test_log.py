@@ -5,7 +5,7 @@ import json
 import re
 import sys
 
-from local.stack import ROOT
+from stack.template import ROOT
 from tests.promises.written import FUNCTIONS, LAYER, run, sources, span, spans, table
 
 OPERATE = ROOT / "docs" / "operate.md"

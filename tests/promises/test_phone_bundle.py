@@ -4,15 +4,15 @@ import hashlib
 import json
 from pathlib import Path
 
-from local.phone import PAGES
+from demo import PAGES
 
 ROOT = Path(__file__).resolve().parents[2]
-PHONE = ROOT / "local" / "phone"
+PHONE = ROOT / "demo"
 DIST = PHONE / "dist"
 MANIFEST = json.loads((DIST / "manifest.json").read_text("utf-8"))
 # build.mjs has the same list.
 SOURCES = {".js", ".mjs", ".json", ".css", ".html", ".wxml", ".wxss"}
-REBUILD = "rebuild it: cd local/phone && npm ci && npm run build"
+REBUILD = "rebuild it: cd demo && npm ci && npm run build"
 
 
 def digest(file):
@@ -31,7 +31,7 @@ def test_the_bundle_is_as_new_as_its_sources():
     here = {file.relative_to(ROOT).as_posix(): digest(file) for file in sources()}
     built_from = MANIFEST["sources"]
     changed = {name for name in here | built_from if here.get(name) != built_from.get(name)}
-    assert not changed, f"local/phone/dist is older than {', '.join(sorted(changed))}; {REBUILD}"
+    assert not changed, f"demo/dist is older than {', '.join(sorted(changed))}; {REBUILD}"
 
 
 def test_the_bundle_is_what_the_build_wrote():

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from local.stack import ROOT
+from stack.template import ROOT
 from tests.promises.translated import MONITORING, lint, monitoring, resolver, translated
 from tests.promises.written import stack, template
 

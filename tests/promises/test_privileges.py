@@ -10,7 +10,7 @@ import time
 import pytest
 import requests
 
-from local.simulated_wechat.message_push import MessagePush
+from simulated_wechat.message_push import MessagePush
 from tests import privileges
 from tests.promises.translated import STAGE, resolver, translated
 from tests.promises.written import stack

@@ -6,7 +6,7 @@ import json
 import pytest
 from openapi_spec_validator import validate
 
-from local.stack import ROOT
+from stack.template import ROOT
 from tests.promises.written import (
     FUNCTIONS,
     READMES,

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from local.stack import ROOT
+from stack.template import ROOT
 from tests.promises.written import function_resources, module_of, span, spans, stack, table
 from wechat_login.settings import PARAMETERS, Settings
 

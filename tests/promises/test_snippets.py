@@ -10,7 +10,7 @@ import re
 import pytest
 import yaml
 
-from local.stack import ROOT
+from stack.template import ROOT
 from tests.integration import test_mini_program as mini_program
 from tests.promises.translated import lint, translated
 from tests.promises.written import fenced, spans, table

@@ -2,7 +2,7 @@
 
 import re
 
-from local.stack import ROOT
+from stack.template import ROOT
 from tests.promises.written import span, spans, table
 
 DRAWN = table(ROOT / "docs" / "how-login-works.md", "pk", "sk", "attributes")

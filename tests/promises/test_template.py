@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from local.stack import TEMPLATE
+from stack.template import TEMPLATE
 from tests.promises.written import function_resources, resolved, routes_of, stack, template
 
 TEXT = TEMPLATE.read_text("utf-8")

@@ -4,8 +4,8 @@ import json
 from functools import cache
 from pathlib import Path
 
-from local.cloudformation import Values, load_template, parameter_values
-from local.stack import ROOT, TEMPLATE
+from stack.cloudformation import Values, load_template, parameter_values
+from stack.template import ROOT, TEMPLATE
 from tests.promises.written import APPID, run
 
 SAM_BIN = ROOT / ".venv-sam" / "bin"

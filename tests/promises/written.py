@@ -8,10 +8,10 @@ from functools import cache
 
 import yaml
 
-from local.cloudformation import FUNCTION, Values, load_template
-from local.stack import ROOT, TEMPLATE, read_stack
+from stack.cloudformation import FUNCTION, Values, load_template
+from stack.template import ROOT, TEMPLATE, read_stack
 
-LAYER = ROOT / "layers" / "wechat_login" / "wechat_login"
+LAYER = ROOT / "layers" / "wechat_login"
 FUNCTIONS = ROOT / "functions"
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 EXAMPLE = ROOT / "examples" / "mini-program" / "README.md"
@@ -141,8 +141,11 @@ def referred(node):
 
 
 def sources(folder):
-    """Give the syntax tree of each module in a folder."""
-    return {path.stem: ast.parse(path.read_text("utf-8")) for path in sorted(folder.glob("*.py"))}
+    """Give the syntax tree of each module below a folder, such as `storage.table`."""
+    return {
+        ".".join(path.relative_to(folder).with_suffix("").parts): ast.parse(path.read_text("utf-8"))
+        for path in sorted(folder.rglob("*.py"))
+    }
 
 
 def run(command, **how):

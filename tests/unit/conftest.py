@@ -3,7 +3,7 @@
 import pytest
 
 from tests.clock import Clock
-from wechat_login.table import Table
+from wechat_login.storage.table import Table
 
 
 @pytest.fixture

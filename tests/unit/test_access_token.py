@@ -4,17 +4,17 @@ import json
 
 import pytest
 
-from wechat_login.access_token import AccessTokens, ForcedRefreshes, SharedToken
 from wechat_login.errors import (
     AccessTokenRejected,
     CodeRejected,
     StorageUnavailable,
     WeChatUnavailable,
 )
-from wechat_login.lock import Lock
-from wechat_login.parameters import Parameters
-from wechat_login.table import Table
-from wechat_login.wechat import NewAccessToken
+from wechat_login.storage.lock import Lock
+from wechat_login.storage.parameters import Parameters
+from wechat_login.storage.table import Table
+from wechat_login.wechat.access_token import AccessTokens, ForcedRefreshes, SharedToken
+from wechat_login.wechat.client import NewAccessToken
 
 NAME = "/test/access-token"
 APPID = "wx1234567890abcdef"

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from tests.callers import at_once
-from wechat_login.attempts import Attempts
+from wechat_login.accounts.attempts import Attempts
+from wechat_login.accounts.users import User
 from wechat_login.errors import SessionInvalid, TooManyAttempts
-from wechat_login.table import Delete, Put
-from wechat_login.users import User
+from wechat_login.storage.table import Delete, Put
 
 ALICE = User("wx", "o-alice", "id", 0, 0)
 BOB = User("wx", "o-bob", "id", 0, 0)

@@ -3,8 +3,8 @@
 import pytest
 
 from local.deployment import environment_of
-from local.errors import BrokenTemplate
-from local.stack import Function, Stack
+from stack.errors import BrokenTemplate
+from stack.template import Function, Stack
 
 
 def stack(*environments):

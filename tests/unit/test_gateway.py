@@ -13,7 +13,7 @@ import pytest
 from local.functions import Context, FunctionError, Functions
 from local.gateway import LARGEST_BODY, Gateway, Routes
 from local.payload import MalformedAnswer, Request, authorizer_event_for, event_for, response_from
-from local.stack import Authorizer, Cors, Function, Route, Stack
+from stack.template import Authorizer, Cors, Function, Route, Stack
 
 JSON = (("Content-Type", "application/json"),)
 

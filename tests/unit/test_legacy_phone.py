@@ -10,10 +10,10 @@ from Crypto.Util.Padding import pad
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from wechat_login.accounts.legacy_phone import LegacyPhone, decrypt
+from wechat_login.accounts.users import User
 from wechat_login.errors import BadRequest, SessionKeyStale, WeChatUnavailable
-from wechat_login.legacy_phone import LegacyPhone, decrypt
-from wechat_login.sealing import Keyring, new_keyring
-from wechat_login.users import User
+from wechat_login.storage.sealing import Keyring, new_keyring
 
 NOW = 1_800_000_000
 APPID = "wx4f4bc4dec97d474b"

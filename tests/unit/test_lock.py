@@ -3,7 +3,7 @@
 import pytest
 
 from tests.callers import at_once
-from wechat_login.lock import Lock
+from wechat_login.storage.lock import Lock
 
 
 def lock(table, clock, name="keys"):

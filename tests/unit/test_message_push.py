@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.simulated_wechat.message_push import encrypt, signature
+from simulated_wechat.message_push import encrypt, signature
 from wechat_login.errors import PushRejected
-from wechat_login.message_push import MessagePush, fields
-from wechat_login.table import Table
+from wechat_login.storage.table import Table
+from wechat_login.wechat.message_push import MessagePush, fields
 
 # https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push
 APPID = "wxba5fad812f8e6fb9"

@@ -7,10 +7,10 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import ANY, Stubber
 
-from local.cloudformation import REGION
+from stack.cloudformation import REGION
 from tests.callers import at_once
 from wechat_login.errors import Misconfigured, StorageUnavailable
-from wechat_login.parameters import Parameters
+from wechat_login.storage.parameters import Parameters
 
 NAMES = {"app-secret": "/test/app-secret", "access-token": "/test/access-token"}
 READ = {"Names": list(NAMES.values()), "WithDecryption": True}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from wechat_login.errors import BadRequest
-from wechat_login.phone_number import PhoneNumber
+from wechat_login.wechat.phone_number import PhoneNumber
 
 
 def read(country_code, national):

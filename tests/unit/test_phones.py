@@ -5,7 +5,10 @@ import pytest
 from tests import stored
 from tests.callers import at_once
 from tests.clock import Clock
-from wechat_login.attempts import Attempts
+from wechat_login.accounts.attempts import Attempts
+from wechat_login.accounts.phones import Phones
+from wechat_login.accounts.sessions import Sessions
+from wechat_login.accounts.users import UserStore, phone_key
 from wechat_login.errors import (
     CodeRejected,
     PhoneTaken,
@@ -14,13 +17,10 @@ from wechat_login.errors import (
     TooManyAttempts,
     UserBlocked,
 )
-from wechat_login.phone_number import PhoneNumber
-from wechat_login.phones import Phones
-from wechat_login.sealing import Keyring, new_keyring
-from wechat_login.sessions import Sessions
-from wechat_login.table import Delete, Table
-from wechat_login.users import UserStore, phone_key
-from wechat_login.wechat import Identity
+from wechat_login.storage.sealing import Keyring, new_keyring
+from wechat_login.storage.table import Delete, Table
+from wechat_login.wechat.client import Identity
+from wechat_login.wechat.phone_number import PhoneNumber
 
 APPID, HERE = "wx1234567890abcdef", "203.0.113.9"
 RING = Keyring.from_json(new_keyring())

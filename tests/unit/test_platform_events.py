@@ -4,16 +4,16 @@ import time
 
 import pytest
 
-from wechat_login.attempts import Attempts
+from wechat_login.accounts.attempts import Attempts
+from wechat_login.accounts.phones import Phones
+from wechat_login.accounts.platform_events import PlatformEvents
+from wechat_login.accounts.sessions import Sessions
+from wechat_login.accounts.users import UserStore
 from wechat_login.errors import PushRejected
-from wechat_login.phone_number import PhoneNumber
-from wechat_login.phones import Phones
-from wechat_login.platform_events import PlatformEvents
-from wechat_login.sealing import Keyring, new_keyring
-from wechat_login.sessions import Sessions
-from wechat_login.table import Table
-from wechat_login.users import UserStore
-from wechat_login.wechat import Identity
+from wechat_login.storage.sealing import Keyring, new_keyring
+from wechat_login.storage.table import Table
+from wechat_login.wechat.client import Identity
+from wechat_login.wechat.phone_number import PhoneNumber
 
 APPID = "wx1234567890abcdef"
 OPENID = "o-alice"

@@ -8,7 +8,7 @@ import pytest
 
 from local.functions import Functions
 from local.schedules import Schedules, event_of
-from local.stack import Function, Schedule
+from stack.template import Function, Schedule
 
 
 @pytest.fixture

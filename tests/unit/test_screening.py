@@ -2,6 +2,8 @@
 
 import pytest
 
+from wechat_login.accounts.screening import Screening
+from wechat_login.accounts.users import User
 from wechat_login.errors import (
     CheckUnavailable,
     ContentRejected,
@@ -9,8 +11,6 @@ from wechat_login.errors import (
     UserBlocked,
     WeChatUnavailable,
 )
-from wechat_login.screening import Screening
-from wechat_login.users import User
 
 NEW = User("wx", "o-alice", "id", 0, 0)
 REGISTERED = User("wx", "o-alice", "id", 0, 0, phone_index="index")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from wechat_login.errors import SealBroken
-from wechat_login.sealing import Keyring, new_keyring, with_new_key
+from wechat_login.storage.sealing import Keyring, new_keyring, with_new_key
 
 RING = Keyring.from_json(new_keyring())
 TEXTS = some.text(max_size=200).filter(lambda text: text.isprintable() or not text)

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from tests import stored
+from wechat_login.accounts.sessions import Sessions
+from wechat_login.accounts.users import UserStore
 from wechat_login.errors import SessionInvalid, SessionMismatch
-from wechat_login.sessions import Sessions
-from wechat_login.table import Delete, Table
-from wechat_login.users import UserStore
-from wechat_login.wechat import Identity
+from wechat_login.storage.table import Delete, Table
+from wechat_login.wechat.client import Identity
 
 APPID = "wx1234567890abcdef"
 OPENID = "oI7xAlice012345678901234567A"

@@ -7,7 +7,7 @@ import json
 import jwt
 import pytest
 
-from wechat_login.signing_keys import DAY, new_key, new_signing_keys, public_part
+from wechat_login.tokens.signing_keys import DAY, new_key, new_signing_keys, public_part
 
 STANDARD_PARAMETER = 4096
 NOW = 1_800_000_000

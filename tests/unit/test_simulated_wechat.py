@@ -19,9 +19,9 @@ import requests
 from Crypto.Cipher import AES
 from Crypto.Util.Padding import unpad
 
-from local.simulated_wechat import SimulatedWeChat, message_push, phone_data, serve
-from local.simulated_wechat.quotas import Quota, minute_of
-from local.simulated_wechat.rules import Request
+from simulated_wechat import SimulatedWeChat, message_push, phone_data, serve
+from simulated_wechat.quotas import Quota, minute_of
+from simulated_wechat.rules import Request
 
 LOGIN = "/sns/jscode2session"
 STABLE = "/cgi-bin/stable_token"

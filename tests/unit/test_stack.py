@@ -5,8 +5,8 @@ from textwrap import dedent
 
 import pytest
 
-from local.errors import BadParameter, BrokenTemplate
-from local.stack import Authorizer, Cors, Route, read_stack
+from stack.errors import BadParameter, BrokenTemplate
+from stack.template import Authorizer, Cors, Route, read_stack
 
 TEMPLATE = """
     Parameters:

@@ -4,9 +4,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from local.cloudformation import REGION
+from stack.cloudformation import REGION
 from wechat_login.errors import Misconfigured, StorageUnavailable
-from wechat_login.table import ConditionFailed, Delete, Put, Table, Update
+from wechat_login.storage.table import ConditionFailed, Delete, Put, Table, Update
 
 NAME = "logins"
 ABSENT = "attribute_not_exists(pk)"

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as some
 
+from wechat_login.accounts.users import User
 from wechat_login.errors import Misconfigured, TokenInvalid
-from wechat_login.signing_keys import new_key, new_signing_keys, public_part
-from wechat_login.tokens import Tokens
-from wechat_login.users import User
+from wechat_login.tokens.app_tokens import Tokens
+from wechat_login.tokens.signing_keys import new_key, new_signing_keys, public_part
 
 APPID, ISSUER, DOMAIN = "wx1234567890abcdef", "https://login.example", "api.example"
 PRIVATE, PUBLIC = new_signing_keys(time.time())

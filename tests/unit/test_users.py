@@ -8,10 +8,10 @@ from hypothesis import strategies as some
 
 from tests import stored
 from tests.callers import at_once
-from wechat_login.sessions import Sessions
-from wechat_login.table import Delete, Table
-from wechat_login.users import User, UserStore, uuid7
-from wechat_login.wechat import Identity
+from wechat_login.accounts.sessions import Sessions
+from wechat_login.accounts.users import User, UserStore, uuid7
+from wechat_login.storage.table import Delete, Table
+from wechat_login.wechat.client import Identity
 
 APPID = "wx1234567890abcdef"
 ALICE = Identity("oI7xAlice012345678901234567A", "oUAlice")

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from wechat_login import errors
-from wechat_login.aws import LONGEST_CALL
 from wechat_login.errors import LoginError, Misconfigured, WeChatUnavailable
-from wechat_login.wechat import Identity, NewAccessToken, WeChatClient
+from wechat_login.storage.aws import LONGEST_CALL
+from wechat_login.wechat.client import Identity, NewAccessToken, WeChatClient
 
 APPID, SECRET, CODE = "wx1234567890abcdef", "5ecre7" * 5, "c0de" * 8
 TOKEN, OPENID = "92_t0ken" * 8, "oI7xAlice012345678901234567A"

@@ -1,0 +1,1 @@
+"""Users: their sessions, their phone numbers, and the look-ups that operators need."""

@@ -1,0 +1,56 @@
+"""What WeChat's events about a user oblige us to do.
+
+https://developers.weixin.qq.com/miniprogram/dev/server/event_push/platform/authorized_user_information_changes
+Each duty looks at the event's own time: data that came after it is newer consent, and stays. So an
+event that comes twice does nothing more.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wechat_login.errors import PushRejected
+
+if TYPE_CHECKING:
+    from wechat_login.accounts.phones import Phones
+    from wechat_login.accounts.users import UserStore
+
+PHONE = "8"
+# Nickname and avatar by the old button, the nickname keyboard, the avatar component.
+PROFILE_FIELDS = {"6": ("nickname", "avatarUrl"), "19": ("nickname",), "20": ("avatarUrl",)}
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformEvents:
+    """Carries out what a user told WeChat, or WeChat decided about a user."""
+
+    users: "UserStore"
+    phones: "Phones"
+    appid: str
+
+    def carry_out(self, event: Mapping[str, str]) -> str:
+        """Do what an event asks, and return what was done, for the log; `nothing` if unknown."""
+        if event.get("AppID", self.appid) != self.appid:
+            raise PushRejected(why="another appid")
+        openid, created_at = event.get("OpenID", ""), event.get("CreateTime", "")
+        if not openid or not created_at.isdigit():
+            return "nothing"
+        at = int(created_at)
+        match event.get("Event"):
+            case "user_authorization_cancellation":
+                self.users.erase(openid, unless_newer_than=at)
+                return "erased"
+            case "user_authorization_revoke":
+                revoked = set(re.findall(r"\d+", event.get("RevokeInfo", "")))
+                return self._revoke(openid, at, revoked)
+            case "user_info_modified":
+                return self._revoke(openid, at, {"6"})
+        return "nothing"
+
+    def _revoke(self, openid: str, at: int, revoked: set[str]) -> str:
+        if PHONE in revoked:
+            self.phones.forget(openid, unless_newer_than=at)
+        for name in sorted({name for info in revoked for name in PROFILE_FIELDS.get(info, ())}):
+            self.users.forget_profile(openid, name, unless_newer_than=at)
+        return "revoked " + ",".join(sorted(revoked))

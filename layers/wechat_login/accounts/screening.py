@@ -1,0 +1,51 @@
+"""WeChat's optional opinions: of a user who registers, and of a text that others will see.
+
+Both are a second line of defence, so where WeChat has no opinion, for whatever reason, the user
+goes on.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wechat_login.errors import ContentRejected, LoginError, UserBlocked
+
+if TYPE_CHECKING:
+    from wechat_login.accounts.users import User
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """Asks WeChat as far as the deployment wants it."""
+
+    risk_limit: int  # ranks from this on are refused, 1 to 4; 0 asks nothing
+    check_content: bool
+    risk_rank: Callable[[str, str], int]  # openid, client IP
+    opinion: Callable[[str, str], str]  # openid, text
+
+    def registration(self, user: "User", client_ip: str) -> None:
+        """Raise `UserBlocked` if WeChat ranks a user who has no number yet as too risky."""
+        if not self.risk_limit or user.registered:
+            return
+        try:
+            rank = self.risk_rank(user.openid, client_ip)
+        except LoginError as failure:
+            log.warning("risk_rank_skipped", extra={"facts": failure.facts})
+            return
+        if rank >= self.risk_limit:
+            raise UserBlocked(risk_rank=rank)
+
+    def text(self, user: "User", text: str) -> None:
+        """Raise `ContentRejected` if WeChat finds a text risky."""
+        if not self.check_content:
+            return
+        try:
+            opinion = self.opinion(user.openid, text)
+        except LoginError as failure:
+            log.warning("content_check_skipped", extra={"facts": failure.facts})
+            return
+        if opinion == "risky":
+            raise ContentRejected

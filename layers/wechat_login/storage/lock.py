@@ -1,0 +1,47 @@
+"""A lock over all containers: a row of the table, because SSM cannot compare and set.
+
+pk               sk        holds
+LOCK#<name>      LOCK      lockedBy, lockedUntil
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+
+from wechat_login.storage.table import ConditionFailed, Key, Table, Update, Value
+
+
+class Lock:
+    """Held by one at a time, for at most `seconds`: whoever dies holding it loses it then."""
+
+    def __init__(
+        self, table: Table, name: str, *, seconds: int, now: Callable[[], float] = time.time
+    ) -> None:
+        self._table = table
+        self._key: Key = (f"LOCK#{name}", "LOCK")
+        self._seconds = seconds
+        self._now = now
+
+    def acquire(self) -> str | None:
+        """Return the name to release the lock by, or None while another holds it."""
+        holder, now = uuid.uuid4().hex, int(self._now())
+        values: dict[str, Value] = {":me": holder, ":until": now + self._seconds, ":now": now}
+        change = "SET lockedBy = :me, lockedUntil = :until"
+        free = "attribute_not_exists(lockedUntil) OR lockedUntil < :now"
+        try:
+            self._table.write(Update(self._key, change, free, values))
+        except ConditionFailed as refused:
+            # Ours after all, where the first answer was lost and botocore asked again.
+            found = refused.items[0] or {}
+            return holder if found.get("lockedBy") == holder else None
+        return holder
+
+    def release(self, holder: str) -> None:
+        """Let the next one in; a lock that was lost meanwhile stays with its new holder."""
+        values: dict[str, Value] = {":me": holder, ":zero": 0}
+        try:
+            self._table.write(
+                Update(self._key, "SET lockedUntil = :zero", "lockedBy = :me", values)
+            )
+        except ConditionFailed:
+            return

@@ -1,0 +1,107 @@
+"""Reads SSM parameters: all that a function may read in one call, kept for minutes.
+
+The quota of 40 reads a second is shared by the whole account
+(https://docs.aws.amazon.com/general/latest/gr/ssm.html), so nothing is read per request.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from wechat_login.errors import Misconfigured, StorageUnavailable
+from wechat_login.storage import aws
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+log = logging.getLogger(__name__)
+
+MAX_AGE = 300.0
+# While SSM fails, the values last read serve on, and SSM is asked this often.
+PAUSE = 5.0
+# However many requests find at once that a value has been replaced.
+RENEWAL_PAUSE = 10.0
+
+
+class Parameters:
+    """The parameters in `names` (our name → SSM's), read together; safe for threads."""
+
+    def __init__(
+        self, client: "SSMClient", names: Mapping[str, str], now: Callable[[], float] = time.time
+    ) -> None:
+        self._client = client
+        self._names = names
+        self._now = now
+        self._lock = threading.Lock()
+        self._values: dict[str, str] = {}
+        self._read_at = self._failed_at = self._renewed_at = float("-inf")
+        # Containers that start together would otherwise all read again at the same moment.
+        self._jitter = random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
+
+    def load(self) -> None:
+        """Read all of them now. Raises `StorageUnavailable` where none was ever read."""
+        with self._lock:
+            self._read()
+
+    def get(self, name: str, *, max_age: float | None = None) -> str:
+        """Return a parameter read at most about `max_age` seconds ago, by default five minutes.
+
+        Raises `Misconfigured` where SSM has none, `StorageUnavailable` where it never answered.
+        """
+        value = self.find(name, max_age=max_age)
+        if value is None:
+            raise Misconfigured(missing_parameter=self._names.get(name, name))
+        return value
+
+    def find(self, name: str, *, max_age: float | None = None) -> str | None:
+        """Return a parameter like `get`, or None where SSM has none."""
+        asked_at = self._now()
+        max_age = MAX_AGE if max_age is None else max_age
+        with self._lock:
+            # A thread that waited here while another read finds what it wanted.
+            if self._read_at < asked_at - max_age * self._jitter:
+                self._read()
+            return self._values.get(name)
+
+    def renewed(self, name: str) -> str:
+        """Return a parameter as SSM has it now, for whoever finds that the former one fails.
+
+        SSM is asked for this at most every ten seconds. Raises like `get`.
+        """
+        with self._lock:
+            if self._renewed_at <= self._now() - RENEWAL_PAUSE:
+                self._renewed_at = self._now()
+                self._read()
+        return self.get(name)
+
+    def put(self, name: str, value: str) -> None:
+        """Overwrite a parameter as a SecureString. Raises `StorageUnavailable`."""
+        aws.call(
+            self._client.put_parameter,
+            Name=self._names[name],
+            Value=value,
+            Type="SecureString",
+            Overwrite=True,
+        )
+        with self._lock:
+            self._values[name] = value
+
+    def _read(self) -> None:
+        if self._values and self._now() < self._failed_at + PAUSE:
+            return
+        try:
+            answer = aws.call(
+                self._client.get_parameters, Names=list(self._names.values()), WithDecryption=True
+            )
+        except StorageUnavailable as failure:
+            if not self._values:
+                raise
+            self._failed_at = self._now()
+            log.warning("parameters_stale", extra=failure.facts)
+            return
+        found = {each["Name"]: each["Value"] for each in answer["Parameters"]}
+        self._values = {ours: found[name] for ours, name in self._names.items() if name in found}
+        self._read_at = self._now()

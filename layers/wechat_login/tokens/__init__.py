@@ -1,0 +1,1 @@
+"""App tokens that other services verify, and the keys that sign them."""

@@ -1,0 +1,142 @@
+"""Makes, publishes and rotates the keys that sign tokens.
+
+The private keys are the JSON `{"keys": [JWK]}`, RSA (RFC 7518, 6.3), each with `activeFrom`, the
+Unix time from which it signs; the newest active one does. The public keys are the same without
+their private members. Everything about rotation follows from `activeFrom`, so a run may come late
+or twice or end half-way: the next one does what is missing.
+"""
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from Crypto.PublicKey import RSA
+
+if TYPE_CHECKING:
+    from wechat_login.storage.lock import Lock
+    from wechat_login.storage.parameters import Parameters
+
+Jwk = dict[str, Any]
+
+BITS = 2048
+DAY = 86_400
+# A verifier may keep the key set for hours (API Gateway: two), and must know a key before it signs.
+NOTICE_SECONDS = DAY
+# Beyond the last token's end, and before the first key's beginning, for clocks that differ.
+GRACE_SECONDS = 3600
+STANDARD = ("kid", "kty", "use", "alg", "n", "e")
+
+
+def new_signing_keys(now: float) -> tuple[str, str]:
+    """Make the first key, which signs at once: the private and the public keys, as JSON for SSM."""
+    # In a container whose clock is behind the maker's, a key of this second would not be active
+    # yet, and no token could be signed.
+    key = new_key(int(now) - GRACE_SECONDS)
+    return _set([key]), _set([public_part(key)])
+
+
+def new_key(active_from: int) -> Jwk:
+    """Make a private key that signs from `active_from` on."""
+    key = RSA.generate(BITS)
+    parts = {name: _base64url(int(getattr(key, name))) for name in ("n", "e", "d", "p", "q")}
+    # RFC 7638: a key's thumbprint is the hash of its required members, sorted, without blanks.
+    required = {"e": parts["e"], "kty": "RSA", "n": parts["n"]}
+    digest = hashlib.sha256(json.dumps(required, separators=(",", ":")).encode()).digest()
+    kid = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return {
+        "kid": kid,
+        "kty": "RSA",
+        "use": "sig",
+        "alg": "RS256",
+        **parts,
+        "activeFrom": active_from,
+    }
+
+
+def public_part(key: Jwk) -> Jwk:
+    """Return a key without its private members."""
+    return {name: key[name] for name in (*STANDARD, "activeFrom")}
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Makes a new signing key every `days`, for tokens that live `token_seconds`."""
+
+    parameters: "Parameters"
+    lock: "Lock"
+    days: int
+    token_seconds: int
+    now: Callable[[], float] = time.time
+
+    def rotate(self, *, by_hand: bool = False) -> dict[str, object]:
+        """Make the next key if it is due, or `by_hand`, and drop what nobody needs any more.
+
+        Even by hand a new key signs a day later, and not while another one waits to. Returns how
+        many keys there are.
+        """
+        holder = self.lock.acquire()
+        if holder is None:
+            return {"rotated": "elsewhere"}
+        try:
+            return self._rotate(by_hand=by_hand)
+        finally:
+            self.lock.release(holder)
+
+    def _rotate(self, *, by_hand: bool) -> dict[str, object]:
+        now = int(self.now())
+        private = json.loads(self.parameters.get("signing-keys", max_age=0))["keys"]
+        public = json.loads(self.parameters.get("public-keys"))["keys"]
+        signing = _still_signing(private, now)
+        newest = signing[-1]["activeFrom"]
+        due = by_hand or now + NOTICE_SECONDS >= newest + self.days * DAY
+        if due and newest <= now:
+            signing.append(new_key(now + NOTICE_SECONDS))
+        # Published first, and whatever an earlier run left undone: nothing signs unpublished.
+        verifying = self._still_verifying(public, [public_part(key) for key in signing], now)
+        if verifying != public:
+            self.parameters.put("public-keys", _set(verifying))
+        if signing != private:
+            self.parameters.put("signing-keys", _set(signing))
+        return {"signing_keys": len(signing), "public_keys": len(verifying)}
+
+    def _still_verifying(
+        self, public: Sequence[Jwk], signing: Sequence[Jwk], now: int
+    ) -> list[Jwk]:
+        """Return the public keys of which a token may still live, in the order of their use."""
+        # A younger one than the oldest that signs was published by a run that then died: its
+        # private key is lost, so it never signs.
+        former = sorted((key for key in public if _age(key) < _age(signing[0])), key=_age)
+        replaced_by = [*former, signing[0]][1:]
+        lifetime = self.token_seconds + GRACE_SECONDS
+        living = [
+            key
+            for key, next_key in zip(former, replaced_by, strict=True)
+            if _age(next_key) + lifetime > now
+        ]
+        return [*living, *signing]
+
+
+def _still_signing(private: Sequence[Jwk], now: int) -> list[Jwk]:
+    """Return the key that signs now and those that will, in the order of their use."""
+    keys = sorted(private, key=_age)
+    former = [key for key in keys if key["activeFrom"] <= now][:-1]
+    return [key for key in keys if key not in former]
+
+
+def _age(key: Jwk) -> int:
+    active_from: int = key["activeFrom"]
+    return active_from
+
+
+def _set(keys: Sequence[Jwk]) -> str:
+    # SSM takes 4 KB: two private keys, or seven public ones.
+    return json.dumps({"keys": list(keys)}, separators=(",", ":"))
+
+
+def _base64url(number: int) -> str:
+    raw = number.to_bytes((number.bit_length() + 7) // 8, "big")
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,0 +1,1 @@
+"""WeChat's server API: requests, the access token, message pushes, phone numbers."""

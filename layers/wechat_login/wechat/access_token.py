@@ -1,0 +1,215 @@
+"""WeChat's access token: from memory, else the one all containers share in SSM, else from WeChat.
+
+`renew` runs on a schedule, so a request finds a good token in SSM nearly always. Where it does not,
+one container asks WeChat and the others wait for it. WeChat's page:
+https://developers.weixin.qq.com/miniprogram/dev/server/API/mp-access-token/api_getstableaccesstoken
+"""
+
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from wechat_login.errors import AccessTokenRejected, StorageUnavailable, WeChatUnavailable
+from wechat_login.storage.table import ConditionFailed, Key, Table, Update, Value
+
+if TYPE_CHECKING:
+    from wechat_login.storage.lock import Lock
+    from wechat_login.storage.parameters import Parameters
+    from wechat_login.wechat.client import NewAccessToken
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+PARAMETER = "access-token"
+# WeChat's advice to workers is to keep the token for no more than about a minute.
+MEMORY_SECONDS = 60.0
+# A token is not used in its last seconds: it could expire on the way.
+MARGIN = 30
+# Longer than the renewal of a token takes; a container that dies holding the lock loses it then.
+LOCK_SECONDS = 15
+# Seconds that the call itself needs once there is a token.
+RESERVE = 2.0
+# WeChat takes 20 forced refreshes a day, at least 30 seconds apart; its day is Beijing's.
+FORCED_A_DAY = 20
+FORCED_APART = 30
+BEIJING = 8 * 3600
+DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class SharedToken:
+    """The access token as it lies in SSM, with the Unix time at which it expires."""
+
+    value: str = field(repr=False)
+    expires_at: int
+
+    def to_json(self) -> str:
+        """Return the text that lies in SSM."""
+        return json.dumps({"token": self.value, "expires_at": self.expires_at})
+
+    @classmethod
+    def from_json(cls, text: str) -> "SharedToken | None":
+        """Read such a text, or return None where it is no token (yet)."""
+        try:
+            shared = json.loads(text)
+            return cls(str(shared["token"]), int(shared["expires_at"]))
+        except (KeyError, OverflowError, TypeError, ValueError):
+            return None
+
+
+class ForcedRefreshes:
+    """Counts the refreshes that kill the former token, over all containers.
+
+    pk                 sk                holds
+    WECHAT#<appid>     ACCESS_TOKEN      forcedAt, forcedDay, forcedCount
+    """
+
+    def __init__(self, table: Table, *, appid: str, now: Callable[[], float] = time.time) -> None:
+        self._table = table
+        self._key: Key = (f"WECHAT#{appid}", "ACCESS_TOKEN")
+        self._now = now
+
+    def take(self) -> bool:
+        """Count one, or return False where WeChat would refuse it."""
+        now = int(self._now())
+        today: dict[str, Value] = {
+            ":now": now,
+            ":day": (now + BEIJING) // DAY,
+            ":apart": now - FORCED_APART,
+            ":one": 1,
+        }
+        again = Update(
+            self._key,
+            "SET forcedAt = :now ADD forcedCount :one",
+            "forcedDay = :day AND forcedAt <= :apart AND forcedCount < :most",
+            {**today, ":most": FORCED_A_DAY},
+        )
+        first = Update(
+            self._key,
+            "SET forcedAt = :now, forcedDay = :day, forcedCount = :one",
+            "attribute_not_exists(forcedDay) OR (forcedDay < :day AND forcedAt <= :apart)",
+            today,
+        )
+        return self._went_through(again) or self._went_through(first)
+
+    def _went_through(self, update: Update) -> bool:
+        try:
+            self._table.write(update)
+        except ConditionFailed:
+            return False
+        return True
+
+
+class AccessTokens:
+    """The access token of one mini program; safe for threads."""
+
+    def __init__(
+        self,
+        *,
+        parameters: "Parameters",
+        lock: "Lock",
+        forced: ForcedRefreshes,
+        fetch: "Callable[..., NewAccessToken]",
+        time_left: Callable[[], float],
+        count: Callable[..., None] | None = None,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Wire it: `fetch(force_refresh=…)` asks WeChat, `time_left()` bounds the waiting.
+
+        `count(AccessTokenRenewals=1)` and `count(ForcedRefreshes=1)` are told of these.
+        """
+        self._parameters = parameters
+        self._lock = lock
+        self._forced = forced
+        self._fetch = fetch
+        self._time_left = time_left
+        self._count = count or (lambda **_: None)
+        self._now = now
+        self._sleep = sleep
+        self._mutex = threading.Lock()
+
+    def call(self, call: Callable[[str], T]) -> T:
+        """Make a call that takes the access token, and once more if WeChat refuses the token.
+
+        Raises `WeChatUnavailable` where no token can be had, and what `call` raises.
+        """
+        token = self._usable(None, MEMORY_SECONDS) or self._renewed(None)
+        try:
+            return call(token.value)
+        except AccessTokenRejected:
+            log.warning("access_token_rejected")
+        # Another container may have noticed first; so look before asking.
+        return call((self._usable(token.value, 0) or self._renewed(token.value)).value)
+
+    def renew(self) -> int:
+        """Ask WeChat, share the token if it is another one, and return the seconds it is valid.
+
+        WeChat hands out the same token until five minutes are left, so asking often is right.
+        """
+        shared = self._shared(0)
+        token = self._ask_wechat(force_refresh=False)
+        if shared is None or shared.value != token.value:
+            self._parameters.put(PARAMETER, token.to_json())
+        self._count(AccessTokenRenewals=1)
+        return token.expires_at - int(self._now())
+
+    def _usable(self, rejected: str | None, max_age: float) -> SharedToken | None:
+        """Return the shared token, if it still holds and is not the one that WeChat rejected."""
+        token = self._shared(max_age)
+        if token is None or token.value == rejected or token.expires_at - MARGIN <= self._now():
+            return None
+        return token
+
+    def _shared(self, max_age: float) -> SharedToken | None:
+        return SharedToken.from_json(self._parameters.find(PARAMETER, max_age=max_age) or "")
+
+    def _renewed(self, rejected: str | None) -> SharedToken:
+        """Renew the token, or wait until another thread or container has."""
+        with self._mutex:
+            holder = self._acquire()
+            try:
+                # Whoever held the lock before has probably renewed it.
+                return self._usable(rejected, 0) or self._share(self._new(rejected))
+            finally:
+                self._lock.release(holder)
+
+    def _acquire(self) -> str:
+        pause = 0.05
+        while True:
+            holder = self._lock.acquire()
+            if holder is not None:
+                return holder
+            if self._time_left() < pause + RESERVE:
+                raise WeChatUnavailable(why="another renewal takes too long")
+            self._sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads load
+            pause = min(0.5, pause * 1.5)
+
+    def _new(self, rejected: str | None) -> SharedToken:
+        token = self._ask_wechat(force_refresh=False)
+        if token.value != rejected:
+            return token
+        # WeChat hands out the very token it refuses. Forcing kills that token for everybody.
+        if not self._forced.take():
+            raise WeChatUnavailable(why="forced refreshes used up")
+        log.warning("access_token_forced")
+        self._count(ForcedRefreshes=1)
+        return self._ask_wechat(force_refresh=True)
+
+    def _share(self, token: SharedToken) -> SharedToken:
+        try:
+            self._parameters.put(PARAMETER, token.to_json())
+            self._count(AccessTokenRenewals=1)
+        except StorageUnavailable as failure:
+            # The token is good all the same; the next container asks WeChat again.
+            log.warning("access_token_not_shared", extra=failure.facts)
+        return token
+
+    def _ask_wechat(self, *, force_refresh: bool) -> SharedToken:
+        new = self._fetch(force_refresh=force_refresh)
+        return SharedToken(new.value, int(self._now()) + new.expires_in)

@@ -1,0 +1,312 @@
+"""Builds each part once, on first use, and introduces the parts to one another.
+
+The only module that makes AWS clients. `reset` forgets everything, for a changed environment.
+"""
+
+import gc
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wechat_login import api
+from wechat_login.settings import Settings
+
+# Each builder imports what it builds, so that a function loads only what it uses: a cold start of
+# publish_keys needs no HTTP client, one of log_out no cryptography.
+if TYPE_CHECKING:
+    from botocore.config import Config
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ssm import SSMClient
+
+    from wechat_login.accounts.legacy_phone import LegacyPhone
+    from wechat_login.accounts.phones import Phones
+    from wechat_login.accounts.platform_events import PlatformEvents
+    from wechat_login.accounts.screening import Screening
+    from wechat_login.accounts.sessions import Sessions
+    from wechat_login.accounts.users import UserStore
+    from wechat_login.storage.parameters import Parameters
+    from wechat_login.storage.sealing import Keyring
+    from wechat_login.storage.table import Table
+    from wechat_login.tokens.app_tokens import Tokens
+    from wechat_login.tokens.signing_keys import Rotation
+    from wechat_login.wechat.access_token import AccessTokens
+    from wechat_login.wechat.client import WeChatClient
+    from wechat_login.wechat.message_push import MessagePush
+
+T = TypeVar("T")
+
+_lock = threading.RLock()
+_built: dict[str, Any] = {}
+
+
+def once(build: Callable[[], T]) -> Callable[[], T]:
+    """Build on first use and keep; a build that fails is tried again by the next caller."""
+
+    @wraps(build)
+    def get() -> T:
+        if build.__name__ not in _built:
+            with _lock:
+                if build.__name__ not in _built:
+                    _built[build.__name__] = build()
+        part: T = _built[build.__name__]
+        return part
+
+    return get
+
+
+def reset() -> None:
+    """Forget everything that was built."""
+    with _lock:
+        _built.clear()
+
+
+def prepare(*parts: Callable[[], object]) -> None:
+    """Build these parts, and read SSM, while Lambda starts a container: then no request waits.
+
+    Anywhere else, and where something fails, it is done on first use.
+    """
+    if not os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE"):
+        return
+    # Everything made now stays, so looking for garbage in it is lost time: 15 ms of it.
+    gc.disable()
+    with suppress(Exception):
+        for part in parts:
+            part()
+        if settings().parameter_names:
+            parameters().load()
+    gc.freeze()
+    gc.enable()
+
+
+@once
+def settings() -> Settings:
+    """Return the settings of this deployment."""
+    return Settings.from_environment(os.environ)
+
+
+@once
+def wechat() -> "WeChatClient":
+    """Return the client of WeChat's API."""
+    from wechat_login.wechat.client import WeChatClient
+
+    chosen = settings()
+    return WeChatClient(
+        url=chosen.wechat_url,
+        appid=chosen.appid,
+        app_secret=lambda: parameters().get("app-secret"),
+        renewed_app_secret=lambda: parameters().renewed("app-secret"),
+        with_access_token=lambda call: access_tokens().call(call),
+        connect_timeout=chosen.connect_timeout,
+        read_timeout=chosen.read_timeout,
+        time_left=api.time_left,
+        observe=api.note_wechat_call,
+    )
+
+
+@once
+def access_tokens() -> "AccessTokens":
+    """Return WeChat's access token, shared through SSM."""
+    from wechat_login.storage.lock import Lock
+    from wechat_login.wechat.access_token import LOCK_SECONDS, AccessTokens, ForcedRefreshes
+
+    return AccessTokens(
+        parameters=parameters(),
+        lock=Lock(table(), "access-token", seconds=LOCK_SECONDS),
+        forced=ForcedRefreshes(table(), appid=settings().appid),
+        fetch=wechat().stable_token,
+        time_left=api.time_left,
+        count=api.count,
+    )
+
+
+@once
+def users() -> "UserStore":
+    """Return the users."""
+    from wechat_login.accounts.users import UserStore
+
+    chosen = settings()
+    return UserStore(
+        table(),
+        appid=chosen.appid,
+        seal_session_key=legacy_phone().seal_session_key if chosen.legacy_phone else None,
+    )
+
+
+@once
+def legacy_phone() -> "LegacyPhone":
+    """Return what opens encryptedData."""
+    from wechat_login.accounts.legacy_phone import LegacyPhone
+
+    return LegacyPhone(keyring, wechat().checkencryptedmsg, settings().appid)
+
+
+@once
+def phones() -> "Phones":
+    """Return the claims to phone numbers."""
+    from wechat_login.accounts.attempts import Attempts
+    from wechat_login.accounts.phones import Phones
+
+    chosen = settings()
+    return Phones(
+        table(),
+        users(),
+        keyring=keyring,
+        conflict=chosen.phone_conflict,
+        attempts=Attempts(table()),
+        screen=screening().registration,
+        exchange=wechat().getuserphonenumber,
+        legacy=legacy_phone().number if chosen.legacy_phone else None,
+        time_left=api.time_left,
+    )
+
+
+@once
+def screening() -> "Screening":
+    """Return WeChat's optional opinions."""
+    from wechat_login.accounts.screening import Screening
+
+    chosen = settings()
+    return Screening(
+        risk_limit=chosen.risk_limit,
+        check_content=chosen.check_content,
+        risk_rank=wechat().getuserriskrank,
+        opinion=wechat().msg_sec_check,
+    )
+
+
+@once
+def message_push() -> "MessagePush":
+    """Return WeChat's message pushes."""
+    from wechat_login.wechat.message_push import MessagePush
+
+    return MessagePush(
+        table(),
+        appid=settings().appid,
+        token=lambda: parameters().get("event-token"),
+        aes_key=lambda: parameters().get("event-aes-key"),
+    )
+
+
+@once
+def platform_events() -> "PlatformEvents":
+    """Return what WeChat's events oblige us to do."""
+    from wechat_login.accounts.platform_events import PlatformEvents
+
+    return PlatformEvents(users(), phones(), settings().appid)
+
+
+@once
+def rotation() -> "Rotation":
+    """Return the rotation of the signing keys."""
+    from wechat_login.storage.lock import Lock
+    from wechat_login.tokens.signing_keys import Rotation
+
+    chosen = settings()
+    return Rotation(
+        parameters(),
+        Lock(table(), "signing-keys", seconds=60),
+        chosen.signing_key_days,
+        chosen.token_seconds,
+    )
+
+
+@once
+def sessions() -> "Sessions":
+    """Return the sessions."""
+    from wechat_login.accounts.sessions import Sessions
+
+    return Sessions(table(), appid=settings().appid, days=settings().session_days)
+
+
+@once
+def tokens() -> "Tokens":
+    """Return the signer and verifier of app tokens."""
+    from wechat_login.tokens.app_tokens import Tokens
+
+    chosen = settings()
+    return Tokens(
+        signing_keys=lambda: parameters().get("signing-keys"),
+        public_keys=lambda: parameters().get("public-keys"),
+        issuer=chosen.issuer,
+        audience=chosen.audience,
+        appid=chosen.appid,
+        lifetime=chosen.token_seconds,
+        phone_required=chosen.phone_required,
+    )
+
+
+def keyring() -> "Keyring":
+    """Return the sealing keys as SSM has them now."""
+    from wechat_login.storage.sealing import Keyring
+
+    def by_now() -> Keyring:
+        return Keyring.from_json(parameters().renewed("sealing-key"))
+
+    return Keyring.from_json(parameters().get("sealing-key"), by_now)
+
+
+@once
+def table() -> "Table":
+    """Return the one DynamoDB table."""
+    from wechat_login.storage.table import Table
+
+    return Table(dynamodb(), settings().table, time_left=api.time_left)
+
+
+@once
+def parameters() -> "Parameters":
+    """Return the SSM parameters that this function may read."""
+    from wechat_login.storage.parameters import Parameters
+
+    return Parameters(ssm(), settings().parameter_names)
+
+
+@once
+def dynamodb() -> "DynamoDBClient":
+    """Return botocore's DynamoDB client."""
+    client: DynamoDBClient = _aws().create_client("dynamodb", config=_config("dynamodb"))
+    return client
+
+
+@once
+def ssm() -> "SSMClient":
+    """Return botocore's SSM client."""
+    client: SSMClient = _aws().create_client("ssm", config=_config("ssm"))
+    return client
+
+
+@once
+def _aws() -> Any:
+    """Return botocore's session; docs/decisions/0010 tells why not boto3's over it."""
+    from botocore.loaders import Loader
+    from botocore.session import get_session
+
+    class Two(Loader):
+        def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
+            """Name the services used here: to look for all of AWS takes as long."""
+            return ["dynamodb", "ssm"]
+
+    session = get_session()
+    session.register_component("data_loader", Two())
+    return session
+
+
+def _config(service: str) -> "Config":
+    from botocore.config import Config
+
+    from wechat_login.storage.aws import CONNECT_TIMEOUT, READ_TIMEOUT, TRIES
+
+    # Not `max_attempts`, which counts the tries after the first.
+    retries: Any = {"mode": "standard", "total_max_attempts": TRIES[service]}
+    return Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        retries=retries,
+        # DynamoDB checks it again, and the usual agent is made anew, twice, for each call: together
+        # a sixth of botocore's CPU.
+        parameter_validation=False,
+        user_agent="wechat-login",
+    )

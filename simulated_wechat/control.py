@@ -1,0 +1,313 @@
+"""The control routes: what a phone, the console or a test does to the simulated WeChat."""
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from simulated_wechat.answers import encoded
+from simulated_wechat.message_push import ApiUnreachable, MessagePush
+from simulated_wechat.people import Person
+from simulated_wechat.rules import SimulatedWeChat
+
+LONGEST_USER = 64
+MOST_FAULTS = 10_000
+LONGEST_DELAY_MS = 600_000
+HIGHEST_RISK_RANK = 4
+
+# RevokeInfo 8 is the phone number, 6 is nickname and avatar.
+# https://developers.weixin.qq.com/miniprogram/dev/server/event_push/platform/authorized_user_information_changes
+_USUAL_REVOKE_INFO = {"user_authorization_revoke": "8", "user_info_modified": "6"}
+
+_PERSON_FIELDS = {"user", "blocked", "riskRank", "purePhoneNumber", "countryCode", "session"}
+
+Body = Mapping[str, Any]
+Wanted = TypeVar("Wanted")
+
+
+class BadRequest(Exception):
+    """One sentence for the person who made the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlAnswer:
+    status: int
+    fields: object
+
+    @property
+    def body(self) -> bytes:
+        return encoded(self.fields)
+
+
+@dataclass(slots=True)
+class Console:
+    """One simulated WeChat, and where its message pushes go."""
+
+    wechat: SimulatedWeChat
+    push: MessagePush | None = None
+
+    def answer(self, method: str, path: str, body: bytes) -> ControlAnswer:
+        """Answer a control route; what is wrong with a request is said in one sentence."""
+        route = _ROUTES.get((method, path))
+        if route is None:
+            return _error(404, f"There is no {method} {path}; GET /simulated lists all routes.")
+        try:
+            return ControlAnswer(HTTPStatus.OK, route.act(self, _json_object(body)))
+        except BadRequest as error:
+            return _error(400, str(error))
+        except ApiUnreachable:
+            return _error(502, "The API did not answer the push.")
+
+
+def _error(status: int, sentence: str) -> ControlAnswer:
+    return ControlAnswer(status, {"error": sentence})
+
+
+def _wx_login(console: Console, body: Body) -> object:
+    return {"code": console.wechat.login_code(_user(body)), "errMsg": "login:ok"}
+
+
+def _get_phone_number(console: Console, body: Body) -> object:
+    return console.wechat.phone_code(_user(body), allow=_field(body, "allow", bool, default=True))
+
+
+def _check_session(console: Console, body: Body) -> object:
+    valid = console.wechat.check_session(_user(body))
+    return {"valid": valid, "errMsg": f"checkSession:{'ok' if valid else 'fail session expired'}"}
+
+
+def _order_faults(console: Console, body: Body) -> object:
+    path, kind = _field(body, "path", str), _field(body, "kind", str, default="errcode")
+    times = _number(body, "times", range(MOST_FAULTS + 1), default=1)
+    try:
+        console.wechat.fault(
+            path,
+            kind,
+            times,
+            errcode=_field(body, "errcode", int, default=-1),
+            status=_number(body, "status", range(200, 600), default=502),
+            ms=_number(body, "ms", range(LONGEST_DELAY_MS + 1), default=1000),
+            when=_field(body, "when", str, default="before"),
+        )
+    except ValueError as error:
+        raise BadRequest(str(error)) from error
+    return {"path": path, "kind": kind, "times": times}
+
+
+def _tell_calls(console: Console, _: Body) -> object:
+    return console.wechat.calls()
+
+
+def _send_event(console: Console, body: Body) -> object:
+    user, event = _user(body), _field(body, "event", str)
+    text_format = _field(body, "format", str, default="json")
+    if text_format not in {"json", "xml"}:
+        raise BadRequest("format must be json or xml.")
+    openid = console.wechat.openid(user)
+    message: dict[str, str | int] = {
+        "ToUserName": "gh_simulated0001",
+        "FromUserName": openid,
+        "CreateTime": int(console.wechat.now()),
+        "MsgType": "event",
+        "Event": event,
+        "OpenID": openid,
+        "AppID": console.wechat.appid,
+    }
+    if event in _USUAL_REVOKE_INFO:
+        message["RevokeInfo"] = _USUAL_REVOKE_INFO[event]
+    message |= _further_event_fields(body)
+    answered = _push(console).send(
+        message, appid=console.wechat.appid, openid=openid, as_xml=text_format == "xml"
+    )
+    return asdict(answered)
+
+
+def _further_event_fields(body: Body) -> dict[str, str | int]:
+    further = {name: body[name] for name in body.keys() - {"user", "event", "format"}}
+    for name, value in further.items():
+        if not isinstance(value, str | int) or isinstance(value, bool) or not name.isidentifier():
+            raise BadRequest(f"{name} must be a name with a string or a whole number.")
+    return further
+
+
+def _check_events_url(console: Console, _: Body) -> object:
+    echostr = str(secrets.randbits(62))
+    answered = _push(console).check_url(int(console.wechat.now()), echostr)
+    return {**asdict(answered), "echoed": answered.body == echostr}
+
+
+def _push(console: Console) -> MessagePush:
+    if console.push is None:
+        raise BadRequest("This simulated WeChat was started without an API to send events to.")
+    return console.push
+
+
+def _list_people(console: Console, _: Body) -> object:
+    return {"people": [_told(person) for person in console.wechat.people()]}
+
+
+def _adjust_person(console: Console, body: Body) -> object:
+    wechat, user = console.wechat, _user(body)
+    _refuse_unknown(body, _PERSON_FIELDS)
+    person = wechat.person(user)
+    blocked = _field(body, "blocked", bool, default=person.blocked)
+    rank = _number(body, "riskRank", range(HIGHEST_RISK_RANK + 1), default=person.risk_rank)
+    national = _digits(body, "purePhoneNumber", default=person.phone.national)
+    country_code = _digits(body, "countryCode", default=person.phone.country_code)
+    keeps_session = _field(body, "session", bool, default=True)
+
+    wechat.block(user, blocked=blocked)
+    wechat.risk_rank(user, rank)
+    wechat.set_phone(user, national, country_code)
+    if not keeps_session:
+        wechat.end_session_key(user)
+
+    return _told(person)
+
+
+def _told(person: Person) -> dict[str, object]:
+    return {
+        "user": person.user,
+        "openid": person.openid,
+        "unionid": person.unionid,
+        **person.phone.as_wechat_tells_it(),
+        "blocked": person.blocked,
+        "riskRank": person.risk_rank,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    attribute: str
+    kind: type
+
+
+_RULES = {
+    "unionids": _Rule("unionids", bool),
+    "phoneBalance": _Rule("phone_balance", int),
+    "riskRankEnabled": _Rule("risk_rank_enabled", bool),
+    "sessionKeyRefreshSeconds": _Rule("session_key_refresh_seconds", int),
+    "sessionKeyLifetimeSeconds": _Rule("session_key_lifetime_seconds", int),
+}
+
+
+def _tell_rules(console: Console, _: Body) -> object:
+    whitelist = console.wechat.whitelist
+    return {
+        **{name: getattr(console.wechat, rule.attribute) for name, rule in _RULES.items()},
+        "whitelist": None if whitelist is None else sorted(whitelist),
+    }
+
+
+def _change_rules(console: Console, body: Body) -> object:
+    _refuse_unknown(body, {*_RULES, "whitelist", "appSecret"})
+    changes: dict[str, object] = {
+        rule.attribute: _field(body, name, rule.kind)
+        for name, rule in _RULES.items()
+        if name in body
+    }
+    if "whitelist" in body:
+        changes["whitelist"] = _whitelist(body["whitelist"])
+    if "appSecret" in body:
+        changes["app_secret"] = _field(body, "appSecret", str)
+    for attribute, value in changes.items():
+        setattr(console.wechat, attribute, value)
+    return _tell_rules(console, body)
+
+
+def _whitelist(value: object) -> set[str] | None:
+    if value is None:
+        return None
+    if isinstance(value, list) and all(isinstance(address, str) for address in value):
+        return set(value)
+    raise BadRequest("whitelist must be null or a list of IP addresses.")
+
+
+def _reset(console: Console, _: Body) -> object:
+    console.wechat.reset()
+    return {"reset": True}
+
+
+def _list_routes(_console: Console, _: Body) -> object:
+    return {f"{method} {path}": route.takes for (method, path), route in _ROUTES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    act: Callable[[Console, Body], object]
+    takes: str
+
+
+_ROUTES = {
+    ("GET", "/"): _Route(_list_routes, ""),
+    ("GET", "/simulated"): _Route(_list_routes, ""),
+    ("GET", "/simulated/calls"): _Route(_tell_calls, ""),
+    ("GET", "/simulated/people"): _Route(_list_people, ""),
+    ("GET", "/simulated/rules"): _Route(_tell_rules, ""),
+    ("POST", "/simulated/wx.login"): _Route(_wx_login, "{user}"),
+    ("POST", "/simulated/getPhoneNumber"): _Route(_get_phone_number, "{user, allow?}"),
+    ("POST", "/simulated/checkSession"): _Route(_check_session, "{user}"),
+    ("POST", "/simulated/events"): _Route(
+        _send_event, "{user, event, format?: json or xml, RevokeInfo?, any further field}"
+    ),
+    ("POST", "/simulated/events/check-url"): _Route(_check_events_url, "{}"),
+    ("POST", "/simulated/faults"): _Route(
+        _order_faults, "{path, kind, times?, errcode?, status?, ms?, when?: before or after}"
+    ),
+    ("POST", "/simulated/people"): _Route(
+        _adjust_person,
+        "{user, blocked?, riskRank?, purePhoneNumber?, countryCode?, session?: false}",
+    ),
+    ("POST", "/simulated/rules"): _Route(
+        _change_rules, f"{{{', '.join(f'{name}?' for name in _RULES)}, whitelist?, appSecret?}}"
+    ),
+    ("POST", "/simulated/reset"): _Route(_reset, "{}"),
+}
+
+
+def _json_object(body: bytes) -> Body:
+    try:
+        fields = json.loads(body or b"{}")
+        encoded(fields)  # Half a surrogate pair is JSON but no text.
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("The body must be JSON in UTF-8.") from error
+    if not isinstance(fields, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return fields
+
+
+def _user(body: Body) -> str:
+    user = _field(body, "user", str)
+    if not 0 < len(user) <= LONGEST_USER:
+        raise BadRequest(f"user must be a name of 1 to {LONGEST_USER} characters.")
+    return user
+
+
+def _field(body: Body, name: str, kind: type[Wanted], *, default: Wanted | None = None) -> Wanted:
+    value = body.get(name, default)
+    # To Python True is a number, to the person who sent it it is not.
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        words = {str: "a string", int: "a whole number", bool: "true or false"}
+        raise BadRequest(f"{name} must be {words[kind]}.")
+    return value
+
+
+def _number(body: Body, name: str, allowed: range, *, default: int) -> int:
+    value = _field(body, name, int, default=default)
+    if value not in allowed:
+        raise BadRequest(f"{name} must be between {allowed.start} and {allowed.stop - 1}.")
+    return value
+
+
+def _digits(body: Body, name: str, *, default: str) -> str:
+    value = _field(body, name, str, default=default)
+    if not (value.isascii() and value.isdecimal()):
+        raise BadRequest(f"{name} must be digits only.")
+    return value
+
+
+def _refuse_unknown(body: Body, known: set[str]) -> None:
+    if unknown := sorted(body.keys() - known):
+        raise BadRequest(f"{', '.join(unknown)} cannot be set; {', '.join(sorted(known))} can.")

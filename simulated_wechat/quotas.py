@@ -1,0 +1,64 @@
+"""How often WeChat lets itself be asked, counted by its own minutes, days and months."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from simulated_wechat import answers
+from simulated_wechat.answers import Refusal
+
+_BEIJING = timezone(timedelta(hours=8))
+
+
+def minute_of(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, _BEIJING):%Y-%m-%d %H:%M}"
+
+
+def day_of(moment: float) -> str:
+    return minute_of(moment)[:10]
+
+
+def month_of(moment: float) -> str:
+    return minute_of(moment)[:7]
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    calls: int
+    window: Callable[[float], str]
+    errcode: int
+
+
+# The pages of each API; 100 a minute and user is of an older page and no longer told.
+OFFICIAL: Mapping[str, tuple[Quota, ...]] = {
+    answers.LOGIN: (Quota(100, minute_of, 45011),),
+    answers.STABLE_TOKENS: (Quota(10_000, minute_of, 45011), Quota(500_000, day_of, 45009)),
+    answers.PLAIN_TOKENS: (Quota(2_000, day_of, 45009),),
+    answers.RESET_SESSION_KEY: (Quota(60_000, minute_of, 45011),),
+    answers.CONTENT_CHECK: (Quota(4_000, minute_of, 44991), Quota(2_000_000, day_of, 45009)),
+    answers.CLEAR_QUOTA: (Quota(10, month_of, 48006),),
+}
+
+
+class Usage:
+    """Counts calls by path, and by user where the quota is each user's own."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._used: dict[tuple[str, str, Quota], tuple[str, int]] = {}
+
+    def spend(self, path: str, quotas: Iterable[Quota], user: str = "") -> None:
+        """Count one call, or refuse it when this minute, day or month has had enough."""
+        spent = {}
+        for quota in quotas:
+            key, window = (path, user, quota), quota.window(self._now())
+            last_window, calls = self._used.get(key, (window, 0))
+            calls = calls if last_window == window else 0
+            if calls >= quota.calls:
+                raise Refusal(quota.errcode)
+            spent[key] = (window, calls + 1)
+        self._used.update(spent)
+
+    def clear_days(self) -> None:
+        """Give back what the days have used, as clear_quota does."""
+        self._used = {key: used for key, used in self._used.items() if key[2].window is not day_of}

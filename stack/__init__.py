@@ -1,0 +1,1 @@
+"""Reads template.yaml as CloudFormation does: for the local run, the operations and the tests."""
