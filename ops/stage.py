@@ -84,10 +84,10 @@ def find(name: str) -> Stage:
 
 def overrides(name: str) -> dict[str, str]:
     """Return the parameters of a stage in samconfig.toml, without AWS. Raises `CannotGoOn`."""
-    return {"Stage": name, **_parsed(_deploy(name).get("parameter_overrides", []))}
+    return {"Stage": name, **parsed(_deploy(name).get("parameter_overrides", []))}
 
 
-def _parsed(given: str | list[str]) -> dict[str, str]:
+def parsed(given: str | list[str]) -> dict[str, str]:
     """Read `parameter_overrides` in either of the ways that samconfig.toml knows."""
     text = given if isinstance(given, str) else shlex.join(given)
     try:

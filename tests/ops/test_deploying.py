@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ops import gradual
-from ops.stage import SAMCONFIG, parse
+from ops.stage import SAMCONFIG, parsed
 from stack.cloudformation import load_template
 from stack.template import ROOT, TEMPLATE
 from tests.promises.translated import MONITORING, lint, translated
@@ -33,7 +33,7 @@ def parameters(*arguments, **environment):
 @each_environment
 def test_an_environment_names_its_own_stack_and_stage(name):
     deploy = ENVIRONMENTS[name]["deploy"]["parameters"]
-    given = parse(deploy["parameter_overrides"])
+    given = parsed(deploy["parameter_overrides"])
 
     assert given.keys() <= template()["Parameters"].keys()
     assert deploy["stack_name"] == f"wechat-login-{given['Stage']}"
