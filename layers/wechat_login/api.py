@@ -81,6 +81,10 @@ class Request:
         """Return the query's parameters."""
         return self.event.get("queryStringParameters") or {}
 
+    def path_parameter(self, name: str) -> str:
+        """Return a variable of the route's path, such as `id` of `/account/sessions/{id}`."""
+        return str((self.event.get("pathParameters") or {}).get(name, ""))
+
     @property
     def claims(self) -> Mapping[str, str]:
         """Return the context that our authorizer gave."""
@@ -344,7 +348,12 @@ class _Call:
 
 
 def _failure(error: LoginError, request_id: str) -> Answer:
-    said = {"code": error.code, "message": error.message, "requestId": request_id, **error.told}
+    said = {
+        "code": error.code,
+        "message": error.message,
+        "requestId": request_id,
+        **error.response_fields,
+    }
     headers = dict(HEADERS)
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)

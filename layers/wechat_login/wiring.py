@@ -21,12 +21,18 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ssm import SSMClient
 
+    from wechat_login.accounts.claims import PhoneClaims
+    from wechat_login.accounts.erasure import Erasure
     from wechat_login.accounts.legacy_phone import LegacyPhone
-    from wechat_login.accounts.phones import Phones
+    from wechat_login.accounts.logins import Logins
+    from wechat_login.accounts.lookups import LookUps
     from wechat_login.accounts.platform_events import PlatformEvents
+    from wechat_login.accounts.profiles import Profiles
+    from wechat_login.accounts.registration import Registration
     from wechat_login.accounts.screening import Screening
     from wechat_login.accounts.sessions import Sessions
-    from wechat_login.accounts.users import UserStore
+    from wechat_login.accounts.transaction import Transactions
+    from wechat_login.accounts.users import Users
     from wechat_login.storage.parameters import Parameters
     from wechat_login.storage.sealing import Keyring
     from wechat_login.storage.table import Table
@@ -123,16 +129,58 @@ def access_tokens() -> "AccessTokens":
 
 
 @once
-def users() -> "UserStore":
-    """Return the users."""
-    from wechat_login.accounts.users import UserStore
+def users() -> "Users":
+    """Return the look-up of users by openid."""
+    from wechat_login.accounts.users import Users
+
+    return Users(table(), appid=settings().appid)
+
+
+@once
+def transactions() -> "Transactions":
+    """Return the changes of users and claims."""
+    from wechat_login.accounts.transaction import Transactions
+
+    return Transactions(table())
+
+
+@once
+def logins() -> "Logins":
+    """Return the recorder of logins."""
+    from wechat_login.accounts.logins import Logins
 
     chosen = settings()
-    return UserStore(
+    return Logins(
         table(),
+        transactions(),
+        sessions(),
         appid=chosen.appid,
         seal_session_key=legacy_phone().seal_session_key if chosen.legacy_phone else None,
     )
+
+
+@once
+def profiles() -> "Profiles":
+    """Return nicknames and avatars."""
+    from wechat_login.accounts.profiles import Profiles
+
+    return Profiles(transactions())
+
+
+@once
+def erasure() -> "Erasure":
+    """Return the erasure of accounts."""
+    from wechat_login.accounts.erasure import Erasure
+
+    return Erasure(transactions(), appid=settings().appid)
+
+
+@once
+def look_ups() -> "LookUps":
+    """Return the look-ups of whole records."""
+    from wechat_login.accounts.lookups import LookUps
+
+    return LookUps(users(), keyring=keyring)
 
 
 @once
@@ -144,21 +192,26 @@ def legacy_phone() -> "LegacyPhone":
 
 
 @once
-def phones() -> "Phones":
-    """Return the claims to phone numbers."""
-    from wechat_login.accounts.attempts import Attempts
-    from wechat_login.accounts.phones import Phones
+def claims() -> "PhoneClaims":
+    """Return the claims on phone numbers."""
+    from wechat_login.accounts.claims import PhoneClaims
 
-    chosen = settings()
-    return Phones(
-        table(),
-        users(),
+    return PhoneClaims(transactions(), keyring=keyring, conflict=settings().phone_conflict)
+
+
+@once
+def registration() -> "Registration":
+    """Return the registration of phone numbers."""
+    from wechat_login.accounts.attempts import Attempts
+    from wechat_login.accounts.registration import Registration
+
+    return Registration(
+        claims=claims(),
+        attempts=Attempts(table(), keyring=keyring),
         keyring=keyring,
-        conflict=chosen.phone_conflict,
-        attempts=Attempts(table()),
         screen=screening().registration,
         exchange=wechat().getuserphonenumber,
-        legacy=legacy_phone().number if chosen.legacy_phone else None,
+        legacy=legacy_phone().number if settings().legacy_phone else None,
         time_left=api.time_left,
     )
 
@@ -195,7 +248,7 @@ def platform_events() -> "PlatformEvents":
     """Return what WeChat's events oblige us to do."""
     from wechat_login.accounts.platform_events import PlatformEvents
 
-    return PlatformEvents(users(), phones(), settings().appid)
+    return PlatformEvents(erasure(), claims(), profiles(), settings().appid)
 
 
 @once
@@ -218,7 +271,7 @@ def sessions() -> "Sessions":
     """Return the sessions."""
     from wechat_login.accounts.sessions import Sessions
 
-    return Sessions(table(), appid=settings().appid, days=settings().session_days)
+    return Sessions(table(), users(), days=settings().session_days)
 
 
 @once
