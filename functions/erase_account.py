@@ -9,7 +9,7 @@ wiring.prepare(wiring.sessions, wiring.erasure)
 @endpoint
 def handler(request: Request) -> Reply:
     session = wiring.sessions().authenticate(request.bearer())
-    wiring.erasure().erase(session.user.openid, at=session.user.created_at)
+    wiring.erasure().erase_account(session.user)
 
     note(user_id=session.user.user_id)
     return Reply(None)

@@ -1,7 +1,6 @@
 """What the browser demo may see of the backend and do to it; none of this is ever deployed."""
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from simulated_wechat.message_push import MessagePush
-from tests import privileges
+from tests import privileges, stored
 from tests.promises.translated import STAGE, resolver, translated
 from tests.promises.written import stack
 
@@ -396,10 +396,9 @@ class Exercise:
             assert backend.deployment.invoke("erase_user", {"phone": dave.phone}) == {"erased": 2}
 
     def a_day_later(self):
-        """Let every session be one that was last used two days ago, so that it slides."""
-        for key in self.backend.items():
-            if key[1].startswith("SESSION#"):
-                self.backend.change(key, "SET slidAt = :then", then=int(time.time()) - 2 * DAY)
+        """Let every session be one that was last used two days ago, so that it is extended."""
+        for session in stored.sessions(self.backend.items()):
+            self.backend.change_session(session, usedAt=int(time.time()) - 2 * DAY)
 
 
 def test_the_recorder_knows_what_iam_asks_for_a_transaction():

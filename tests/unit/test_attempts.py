@@ -137,7 +137,7 @@ def test_ending_an_attempt_while_storage_fails_is_no_error(attempts, alice):
 
 def test_an_erasure_does_not_give_new_attempts(begin, world):
     begin("abc")
-    world.erasure.erase("o-alice", at=world.clock())
+    world.erasure.erase_openid("o-alice", at=world.clock())
 
     assert begin("d", world.session("o-alice").user) == ""
 

@@ -210,7 +210,7 @@ def test_ten_logins_at_once_all_last(world):
 
 def test_a_user_who_was_erased_is_created_anew(world):
     first = world.logins.log_in(ALICE)
-    world.erasure.erase(ALICE.openid, at=world.clock())
+    world.erasure.erase_openid(ALICE.openid, at=world.clock())
 
     second = world.logins.log_in(ALICE)
 

@@ -212,7 +212,7 @@ ENDINGS = {
     "withdrawn": lambda world: world.claims.forget(
         "wx1234567890abcdef", ALICE, at=int(world.clock())
     ),
-    "erased": lambda world: world.erasure.erase(ALICE, at=world.clock()),
+    "erased": lambda world: world.erasure.erase_openid(ALICE, at=world.clock()),
     "given to another number": lambda world: world.register(
         world.session(ALICE), "13900000002", "later"
     ),

@@ -41,7 +41,7 @@ class PlatformEvents:
         at = int(created_at)
         match event.get("Event"):
             case "user_authorization_cancellation":
-                self.erasure.erase(openid, at=at)
+                self.erasure.erase_openid(openid, at=at)
                 return "erased"
             case "user_authorization_revoke":
                 revoked = set(re.findall(r"\d+", event.get("RevokeInfo", "")))
