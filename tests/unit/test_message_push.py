@@ -345,6 +345,7 @@ def test_what_no_console_would_ask_is_not_echoed(echostr):
         pytest.param("<xml><a><![CDATA[1</a>2]]></a></xml>", {"a": "1</a>2"}, id="CDATA"),
         pytest.param("<xml></xml>", {}, id="empty XML"),
         pytest.param("<xml>\n <a>1</a>\n <b></b>\n</xml>", {"a": "1", "b": ""}, id="blanks"),
+        pytest.param("<xml><a><![CDATA[1]]>2]]></a></xml>", {}, id="text behind CDATA"),
         pytest.param("<xml><a><![CDATA[]]></a></xml>", {"a": ""}, id="empty CDATA"),
         pytest.param("<xml><a>1</a>", {}, id="half of XML"),
         pytest.param("<xml>", {}, id="only a beginning"),

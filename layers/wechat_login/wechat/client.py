@@ -159,12 +159,11 @@ class WeChatClient:
         is not sent again.
         Raises `WeChatUnavailable`, `TooManyAttempts`, `Misconfigured`.
         """
+        api = FORCED_STABLE_TOKEN if force_refresh else STABLE_TOKEN
 
         def ask(secret: str) -> Answer:
             body = {"grant_type": "client_credential", "appid": self._appid, "secret": secret}
             return self.ask(api, {}, {**body, "force_refresh": force_refresh})
-
-        api = FORCED_STABLE_TOKEN if force_refresh else STABLE_TOKEN
 
         answer = self._with_secret(ask)
         token, expires_in = answer.get("access_token"), _integer(answer.get("expires_in"))
