@@ -343,9 +343,6 @@ class Doctor:
         return told, "Read the log of RenewAccessToken; can it reach WeChat's address, WeChatUrl?"
 
     def _client(self) -> WeChatClient:
-        def no_access_token(_: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
-            raise CannotGoOn("no check needs an access token")
-
         setting, found = self.deployment.setting, self.deployment.parameters
         until = time.monotonic() + PATIENCE
         return WeChatClient(
@@ -353,9 +350,9 @@ class Doctor:
             appid=setting("WeChatAppId"),
             app_secret=lambda: found["app-secret"],
             renewed_app_secret=lambda: found["app-secret"],
-            with_access_token=no_access_token,
             connect_timeout=2,
             read_timeout=5,
+            reserve=0,
             time_left=lambda: until - time.monotonic(),
             observe=lambda *_: None,
         )

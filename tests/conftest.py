@@ -28,7 +28,8 @@ from tests.callers import Client, Person
 from tests.privileges import Privileges
 from tests.secrecy import TELLING, Overhearing, Secrecy, private_parts
 from wechat_login import wiring
-from wechat_login.api import SERVICE, Reply, endpoint
+from wechat_login.api import Reply, endpoint
+from wechat_login.invocation import SERVICE
 
 ISSUER = "https://login.example"
 _accounts = itertools.count(100_000_000_000)

@@ -4,6 +4,7 @@ The only module that makes AWS clients. `reset` forgets everything, for a change
 """
 
 import gc
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wechat_login import api
+from wechat_login import budget, invocation
 from wechat_login.settings import Settings
 
 # Each builder imports what it builds, so that a function loads only what it uses: a cold start of
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from wechat_login.tokens.app_tokens import Tokens
     from wechat_login.tokens.signing_keys import Rotation
     from wechat_login.wechat.access_token import AccessTokens
+    from wechat_login.wechat.authorized_client import AuthorizedClient
     from wechat_login.wechat.client import WeChatClient
     from wechat_login.wechat.message_push import MessagePush
 
@@ -95,7 +97,7 @@ def settings() -> Settings:
 
 @once
 def wechat() -> "WeChatClient":
-    """Return the client of WeChat's API."""
+    """Return the client of WeChat's API, for the calls that take the AppSecret."""
     from wechat_login.wechat.client import WeChatClient
 
     chosen = settings()
@@ -104,11 +106,11 @@ def wechat() -> "WeChatClient":
         appid=chosen.appid,
         app_secret=lambda: parameters().get("app-secret"),
         renewed_app_secret=lambda: parameters().renewed("app-secret"),
-        with_access_token=lambda call: access_tokens().call(call),
         connect_timeout=chosen.connect_timeout,
         read_timeout=chosen.read_timeout,
-        time_left=api.time_left,
-        observe=api.note_wechat_call,
+        reserve=budget.AFTER_WECHAT,
+        time_left=invocation.time_left,
+        observe=invocation.note_wechat_call,
     )
 
 
@@ -123,8 +125,23 @@ def access_tokens() -> "AccessTokens":
         lock=Lock(table(), "access-token", seconds=LOCK_SECONDS),
         forced=ForcedRefreshes(table(), appid=settings().appid),
         fetch=wechat().stable_token,
-        time_left=api.time_left,
-        count=api.count,
+        time_left=invocation.time_left,
+        reserve=budget.RENEWAL,
+        count=invocation.count,
+    )
+
+
+@once
+def authorized_wechat() -> "AuthorizedClient":
+    """Return the client of WeChat's API, for the calls that take an access token."""
+    from wechat_login.wechat.authorized_client import AuthorizedClient
+
+    return AuthorizedClient(
+        wechat(),
+        access_tokens(),
+        appid=settings().appid,
+        phone_reserve=budget.AFTER_PHONE_NUMBER,
+        risk_reserve=budget.AFTER_RISK_RANK,
     )
 
 
@@ -188,7 +205,7 @@ def legacy_phone() -> "LegacyPhone":
     """Return what opens encryptedData."""
     from wechat_login.accounts.legacy_phone import LegacyPhone
 
-    return LegacyPhone(keyring, wechat().checkencryptedmsg, settings().appid)
+    return LegacyPhone(keyring, authorized_wechat().checkencryptedmsg, settings().appid)
 
 
 @once
@@ -210,9 +227,9 @@ def registration() -> "Registration":
         attempts=Attempts(table(), keyring=keyring),
         keyring=keyring,
         screen=screening().registration,
-        exchange=wechat().getuserphonenumber,
+        exchange=authorized_wechat().getuserphonenumber,
         legacy=legacy_phone().number if settings().legacy_phone else None,
-        time_left=api.time_left,
+        time_left=invocation.time_left,
     )
 
 
@@ -225,8 +242,8 @@ def screening() -> "Screening":
     return Screening(
         risk_limit=chosen.risk_limit,
         check_content=chosen.check_content,
-        risk_rank=wechat().getuserriskrank,
-        opinion=wechat().msg_sec_check,
+        risk_rank=authorized_wechat().getuserriskrank,
+        opinion=authorized_wechat().msg_sec_check,
     )
 
 
@@ -238,8 +255,8 @@ def message_push() -> "MessagePush":
     return MessagePush(
         table(),
         appid=settings().appid,
-        token=lambda: parameters().get("event-token"),
-        aes_key=lambda: parameters().get("event-aes-key"),
+        token=lambda: parameters().find("event-token"),
+        aes_key=lambda: parameters().find("event-aes-key"),
     )
 
 
@@ -306,7 +323,7 @@ def table() -> "Table":
     """Return the one DynamoDB table."""
     from wechat_login.storage.table import Table
 
-    return Table(dynamodb(), settings().table, time_left=api.time_left)
+    return Table(dynamodb(), settings().table, time_left=invocation.time_left)
 
 
 @once
@@ -342,6 +359,8 @@ def _aws() -> Any:
             """Name the services used here: to look for all of AWS takes as long."""
             return ["dynamodb", "ssm"]
 
+    # At DEBUG botocore logs the answers of SSM and DynamoDB.
+    logging.getLogger("botocore").setLevel(logging.INFO)
     session = get_session()
     session.register_component("data_loader", Two())
     return session
@@ -350,13 +369,11 @@ def _aws() -> Any:
 def _config(service: str) -> "Config":
     from botocore.config import Config
 
-    from wechat_login.storage.aws import CONNECT_TIMEOUT, READ_TIMEOUT, TRIES
-
     # Not `max_attempts`, which counts the tries after the first.
-    retries: Any = {"mode": "standard", "total_max_attempts": TRIES[service]}
+    retries: Any = {"mode": "standard", "total_max_attempts": budget.AWS_TRIES[service]}
     return Config(
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
+        connect_timeout=budget.AWS_CONNECT,
+        read_timeout=budget.AWS_READ,
         retries=retries,
         # DynamoDB checks it again, and the usual agent is made anew, twice, for each call: together
         # a sixth of botocore's CPU.

@@ -6,8 +6,17 @@ from dataclasses import fields
 import pytest
 
 from stack.template import ROOT
-from tests.promises.written import function_resources, module_of, span, spans, stack, table
+from tests.promises.written import (
+    function_resources,
+    module_of,
+    span,
+    spans,
+    stack,
+    table,
+    template,
+)
 from wechat_login.settings import PARAMETERS, Settings
+from wechat_login.wechat.transport import ACCESS_POINT
 
 OPERATE = ROOT / "docs" / "operate.md"
 DECIDED = table(OPERATE, "parameter", "variable", "field", "default")
@@ -136,3 +145,9 @@ def text_of(value):
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_the_template_and_the_client_take_the_same_access_points():
+    parameter = template()["Parameters"]["WeChatUrl"]
+
+    assert parameter["AllowedPattern"] == f"^({ACCESS_POINT.pattern})$"

@@ -163,6 +163,8 @@ def test_one_revocation_does_not_shield_the_other_from_a_later_event(world):
         {"OpenID": ""},
         {"CreateTime": ""},
         {"CreateTime": "soon"},
+        {"CreateTime": "²"},
+        {"CreateTime": "9" * 5000},
         {"OpenID": "o-nobody"},
     ],
 )

@@ -36,7 +36,7 @@ class PlatformEvents:
         if event.get("AppID", self.appid) != self.appid:
             raise PushRejected(why="another appid")
         openid, created_at = event.get("OpenID", ""), event.get("CreateTime", "")
-        if not openid or not created_at.isdigit():
+        if not openid or not re.fullmatch(r"[0-9]{1,12}", created_at):
             return "nothing"
         at = int(created_at)
         match event.get("Event"):
