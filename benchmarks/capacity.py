@@ -1,6 +1,6 @@
 """Counts DynamoDB's capacity units from the size of the items, by DynamoDB's own rules.
 
-ministack reports a unit for each item, however large, and nothing for a batch. The rules:
+ministack reports one unit for a read of any size, and nothing for a batch. The rules:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
 """

@@ -43,7 +43,7 @@ def test_the_goal_compares_the_costs_that_the_table_has():
 
 def test_what_a_slower_wechat_costs_is_computed_from_the_price():
     (said,) = re.findall(
-        r"100 ms that WeChat takes longer adds? ([\d.]+)", RUNBOOK.read_text("utf-8")
+        r"100 ms that WeChat takes longer adds (\d+\.\d+)", RUNBOOK.read_text("utf-8")
     )
 
     assert said == f"{prices.duration(100):.2f}"

@@ -68,7 +68,7 @@ def on(ministack, folder):
     """A stage on which our functions and the floor run from their sources."""
 
     def bundles(certificate):
-        # Whatever looks for authorities finds this one.
+        # requests and botocore ask certifi for the authorities that they trust.
         (folder / "certifi.py").write_text(f"def where(): return {str(folder / 'ca.pem')!r}")
         (folder / "ca.pem").write_text(certificate)
         return {
@@ -124,12 +124,21 @@ def test_a_container_measures_its_handler(tmp_path):
         assert container.peak_mb() > 1
 
 
-def test_a_container_that_breaks_says_what_it_printed_last(tmp_path):
-    (tmp_path / "app.py").write_text("raise ValueError('broken on purpose')")
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "raise ValueError('broken on purpose')",
+        "def handler(event, context):\n    raise ValueError('broken on purpose')",
+        "import os\ndef handler(*_):\n    print('broken on purpose', flush=True)\n    os._exit(1)",
+    ],
+    ids=["at import", "by an exception", "by its end"],
+)
+def test_a_container_that_breaks_shows_what_it_printed_last(tmp_path, broken):
+    (tmp_path / "app.py").write_text(broken)
 
     with (
         started("app.handler", [tmp_path]) as container,
-        pytest.raises(ContainerFailed, match="has ended"),
+        pytest.raises(ContainerFailed, match="broken on purpose"),
     ):
         container.invoke({})
 
