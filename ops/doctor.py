@@ -24,6 +24,7 @@ from ops.stage import APPID, CannotGoOn, Stage, aws, find
 from wechat_login.errors import CodeRejected, LoginError
 from wechat_login.settings import PARAMETERS
 from wechat_login.storage.sealing import Keyring
+from wechat_login.tokens.signing_keys import KEY_DAYS
 from wechat_login.wechat.client import WeChatClient
 
 PATIENCE = 15.0
@@ -259,11 +260,9 @@ class Doctor:
         if not active:
             return Finding(FAIL, what, "none is active yet", RESTORE_KEYS)
         age = (time.time() - max(key["activeFrom"] for key in signing)) / DAY
-        with contextlib.suppress(CannotGoOn):
-            days = int(self.deployment.setting("SigningKeyDays"))
-            if age > days + 2:
-                told = f"the newest is {age:.0f} days old, and {days} were wanted"
-                return Finding(FAIL, what, told, "Invoke RotateSigningKeys, and read its log")
+        if age > KEY_DAYS + 2:
+            told = f"the newest is {age:.0f} days old, and {KEY_DAYS} were wanted"
+            return Finding(FAIL, what, told, "Invoke RotateSigningKeys, and read its log")
         return Finding(OK, what, f"{len(signing)} signing, {len(published)} published")
 
     def wechat(self) -> Iterator[Finding]:

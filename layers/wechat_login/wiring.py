@@ -272,14 +272,13 @@ def platform_events() -> "PlatformEvents":
 def rotation() -> "Rotation":
     """Return the rotation of the signing keys."""
     from wechat_login.storage.lock import Lock
-    from wechat_login.tokens.signing_keys import Rotation
+    from wechat_login.tokens.signing_keys import KEY_DAYS, Rotation
 
-    chosen = settings()
     return Rotation(
         parameters(),
         Lock(table(), "signing-keys", seconds=60),
-        chosen.signing_key_days,
-        chosen.token_seconds,
+        KEY_DAYS,
+        settings().token_seconds,
     )
 
 

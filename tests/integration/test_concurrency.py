@@ -15,7 +15,7 @@ PHONE = "/wxa/business/getuserphonenumber"
 @pytest.fixture
 def deployed_with(deployed_with):
     """Hundreds at once on two cores: nobody is to be short of time here."""
-    return functools.partial(deployed_with, seconds=120, ReadTimeout="10", ConnectTimeout="5")
+    return functools.partial(deployed_with, seconds=120, connect_timeout=5, read_timeout=10)
 
 
 def statuses(answers):

@@ -159,7 +159,7 @@ def test_what_only_an_operator_can_mend_says_nothing_to_the_caller(
 
 
 def test_a_slow_wechat_is_waited_for(deployed_with, wechat):
-    backend = deployed_with(ReadTimeout="5")
+    backend = deployed_with()
     wechat.fault(LOGIN, "delay", ms=1200)
 
     answer = backend.person("alice").log_in()
@@ -169,7 +169,7 @@ def test_a_slow_wechat_is_waited_for(deployed_with, wechat):
 
 @pytest.mark.parametrize("path", [LOGIN, PHONE])
 def test_a_wechat_slower_than_the_timeout_is_not_asked_again(deployed_with, wechat, path):
-    backend = deployed_with(ReadTimeout="3")
+    backend = deployed_with(read_timeout=3)
     alice = backend.person("alice")
     alice.log_in()
     asked, before = wechat.asked(path), stored.without_counters(backend.items())
@@ -185,7 +185,7 @@ def test_a_wechat_slower_than_the_timeout_is_not_asked_again(deployed_with, wech
 
 
 def test_a_token_call_slower_than_the_timeout_ends_in_time(deployed_with, wechat):
-    backend = deployed_with(ReadTimeout="2")
+    backend = deployed_with(read_timeout=2)
     alice = backend.person("alice")
     alice.log_in()
     wechat.fault(STABLE, "delay", 10, ms=3000)

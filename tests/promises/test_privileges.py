@@ -25,12 +25,9 @@ OF_NETWORK = {
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 }
-OF_TRACING = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 MANAGED = {
     "AWSLambdaBasicExecutionRole": OF_LOGS,
     "AWSLambdaVPCAccessExecutionRole": OF_LOGS | OF_NETWORK,
-    "AWSXrayWriteOnlyAccess": OF_TRACING
-    | {"xray:GetSamplingRules", "xray:GetSamplingStatisticSummaries", "xray:GetSamplingTargets"},
 }
 # Lambda itself makes these calls, with the function's role: no client of ours can show them.
 BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -146,7 +143,6 @@ def test_the_boundary_allows_what_the_function_is_granted(function):
         pytest.param(
             {"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}, OF_NETWORK, id="in a VPC"
         ),
-        pytest.param({"Tracing": "Active"}, OF_TRACING, id="traced"),
     ],
 )
 def test_what_sam_grants_everywhere_the_boundary_grants_only_here(parameters, beyond):
@@ -160,7 +156,7 @@ def test_what_sam_grants_everywhere_the_boundary_grants_only_here(parameters, be
         sams |= {action for name in names for action in MANAGED[name]}
     effective = {(action, on) for action, on in allowed if action in sams}
 
-    # Neither EC2's network interfaces nor X-Ray can be granted on less than everything.
+    # EC2's network interfaces cannot be granted on less than everything.
     assert {on for action, on in effective if action not in OF_LOGS} <= {"*"}
     assert {action for action, _ in effective} == BY_LAMBDA | beyond
     assert all("Logs" in on for action, on in effective if action in BY_LAMBDA)

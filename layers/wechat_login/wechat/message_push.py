@@ -27,7 +27,7 @@ ECHO = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SIGNATURE = re.compile(r"[0-9a-f]{40}")
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
 # One field of a flat XML message, read by no parser that knows entities. CDATA ends at the first
-# `]]>`: docs/decisions/0011.
+# `]]>`: docs/decisions/0012.
 XML_FIELD = re.compile(
     r"\s*<([A-Za-z_]\w*)>(?:<!\[CDATA\[(?>(.*?)\]\]>)|([^<]*))</\1>", re.DOTALL | re.ASCII
 )

@@ -24,7 +24,7 @@ def parameter(variable):
     return answer["Parameter"]["Value"]
 
 
-private_key = load_pem_private_key(parameter("PRIVATE_KEY_PARAMETER").encode(), password=None)
+private_key = load_pem_private_key(parameter("PLAIN_PRIVATE_KEY").encode(), password=None)
 
 
 def signed_in(event, openid):
@@ -44,14 +44,12 @@ def token_for(openid, user):
 
 
 def user_key(openid):
-    return {"pk": f"USUAL#{openid}", "sk": "PROFILE"}
+    return {"pk": f"WECHATPY#{openid}", "sk": "PROFILE"}
 
 
 def session_key(openid, session):
-    return {
-        "pk": f"USUAL#{openid}",
-        "sk": f"SESSION#{hashlib.sha256(session.encode()).hexdigest()}",
-    }
+    sid = hashlib.sha256(session.encode()).hexdigest()
+    return {"pk": f"WECHATPY#{openid}", "sk": f"SESSION#{sid}"}
 
 
 def success(data):
