@@ -12,7 +12,7 @@ from wechat_login.accounts.profiles import Profiles
 from wechat_login.accounts.registration import Registration
 from wechat_login.accounts.sessions import Sessions
 from wechat_login.accounts.transaction import Transactions
-from wechat_login.accounts.users import Users
+from wechat_login.accounts.users import User, Users
 from wechat_login.errors import CodeRejected
 from wechat_login.storage.sealing import Keyring, new_keyring
 from wechat_login.storage.table import Table
@@ -21,6 +21,12 @@ from wechat_login.wechat.phone_number import PhoneNumber
 
 APPID, HERE = "wx1234567890abcdef", "203.0.113.9"
 RING = new_keyring()
+
+
+def a_user(openid="o-alice", appid=APPID, **attributes):
+    """Make a user as they would be read from an item with these attributes."""
+    item = {"pk": f"USER#{appid}#{openid}", "sk": "PROFILE", "userId": "id", "createdAt": 0}
+    return User.from_item({**item, "lastLoginAt": 0, **attributes})
 
 
 class Exchange:
@@ -84,6 +90,7 @@ class World:
             exchange=self.exchange,
             legacy=None,
             time_left=self.time_left,
+            reserve=10.0,
             now=now,
             sleep=self.clock.sleep,
         )

@@ -230,6 +230,7 @@ def registration() -> "Registration":
         exchange=authorized_wechat().getuserphonenumber,
         legacy=legacy_phone().number if settings().legacy_phone else None,
         time_left=invocation.time_left,
+        reserve=budget.BINDING,
     )
 
 
@@ -322,7 +323,12 @@ def table() -> "Table":
     """Return the one DynamoDB table."""
     from wechat_login.storage.table import Table
 
-    return Table(dynamodb(), settings().table, time_left=invocation.time_left)
+    return Table(
+        dynamodb(),
+        settings().table,
+        time_left=invocation.time_left,
+        reserve=budget.WRITE,
+    )
 
 
 @once

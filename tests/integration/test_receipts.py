@@ -4,7 +4,7 @@ import pytest
 
 from tests import stored
 from tests.fault_proxy import FaultProxy
-from wechat_login.storage.aws import TRIES
+from wechat_login.budget import AWS_TRIES as TRIES
 
 PHONE = "/wxa/business/getuserphonenumber"
 

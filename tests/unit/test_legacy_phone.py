@@ -10,8 +10,8 @@ from Crypto.Util.Padding import pad
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.world import a_user
 from wechat_login.accounts.legacy_phone import LegacyPhone, decrypt
-from wechat_login.accounts.users import User
 from wechat_login.errors import BadRequest, SessionKeyStale, WeChatUnavailable
 from wechat_login.storage.sealing import Keyring, new_keyring
 
@@ -59,7 +59,7 @@ def compact(fields):
 def user_with(session_key, openid="o-alice"):
     legacy = LegacyPhone(lambda: KEYRING, lambda _: True, APPID)
     sealed = legacy.seal_session_key(openid, session_key) if session_key else None
-    return User(APPID, openid, "id", 0, 0, sealed_session_key=sealed)
+    return a_user(openid, APPID, **({"sessionKey": sealed} if sealed else {}))
 
 
 ALICE = user_with(SESSION_KEY)
@@ -209,9 +209,9 @@ def test_the_whole_padding_is_looked_at():
         pytest.param(user_with(None), id="no session_key kept"),
         pytest.param(user_with("HyVFkGl5F5OQWJZZaNzBBg=="), id="another session_key"),
         pytest.param(user_with("AAAA"), id="a short session_key"),
-        pytest.param(User(APPID, "o-alice", "", 0, 0, sealed_session_key="k1.AAAA"), id="broken"),
+        pytest.param(a_user("o-alice", APPID, sessionKey="k1.AAAA"), id="broken"),
         pytest.param(
-            User(APPID, "o-bob", "", 0, 0, sealed_session_key=ALICE.sealed_session_key),
+            a_user("o-bob", APPID, sessionKey=ALICE.sealed_session_key),
             id="sealed for somebody else",
         ),
     ],

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.world import a_user
 from wechat_login.accounts.screening import Screening
-from wechat_login.accounts.users import User
 from wechat_login.errors import (
     CheckUnavailable,
     ContentRejected,
@@ -12,8 +12,8 @@ from wechat_login.errors import (
     WeChatUnavailable,
 )
 
-NEW = User("wx", "o-alice", "id", 0, 0)
-REGISTERED = User("wx", "o-alice", "id", 0, 0, phone_index="index")
+NEW = a_user()
+REGISTERED = a_user(phoneIndex="index")
 SILENCES = [CheckUnavailable, TooManyAttempts, WeChatUnavailable]
 
 

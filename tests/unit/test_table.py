@@ -44,7 +44,7 @@ class Time:
         self.left -= seconds
 
     def table(self, client):
-        return Table(client, NAME, lambda: self.left, self.sleep)
+        return Table(client, NAME, lambda: self.left, sleep=self.sleep)
 
 
 def test_an_item_comes_back_as_it_was_put(table):

@@ -20,7 +20,6 @@ from wechat_login.errors import (
     SealBroken,
     StorageUnavailable,
 )
-from wechat_login.storage.aws import LONGEST_CALL
 from wechat_login.wechat.phone_number import PhoneNumber
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 # Seconds between tries to write a number that was paid for.
 PAUSES = (0.2, 0.5, 1.0, 2.0)
-# Another try begins only while so many seconds are left: enough for it and for the receipt.
-RESERVE = LONGEST_CALL + 1.0
 RECEIPT_SECONDS = 600
 
 
@@ -42,7 +39,8 @@ class Registration:
     """Registers the phone numbers of one mini program's users.
 
     `screen(user, client_ip)` raises if WeChat ranks a user as too risky; `exchange(code, openid)`
-    and `legacy(user, encryptedData, iv)`, None if switched off, return the number.
+    and `legacy(user, encryptedData, iv)`, None if switched off, return the number. Another try to
+    write the number begins while `time_left()` exceeds `reserve`, the time for try and receipt.
     """
 
     claims: "PhoneClaims"
@@ -52,6 +50,7 @@ class Registration:
     exchange: Callable[[str, str], PhoneNumber]
     legacy: "Callable[[User, str, str], PhoneNumber] | None"
     time_left: Callable[[], float]
+    reserve: float  # seconds
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
@@ -123,7 +122,7 @@ class Registration:
             except StorageUnavailable as failure:
                 facts = failure.facts
             pause = next(pauses, None)
-            if pause is None or self.time_left() < pause + RESERVE:
+            if pause is None or self.time_left() < pause + self.reserve:
                 receipt = self._receipt(session.user, number, proof)
                 raise StorageUnavailable(receipt=receipt, **facts)
             self.sleep(pause)

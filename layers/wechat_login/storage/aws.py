@@ -5,13 +5,10 @@ from typing import ParamSpec, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from wechat_login import budget
 from wechat_login.errors import Misconfigured, StorageUnavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-LONGEST_CALL = budget.DYNAMODB_CALL
 
 # Answers rather than failures: the caller asked a question and looks at the reply.
 ANSWERS = frozenset(

@@ -24,8 +24,6 @@ Key = tuple[str, str]
 
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
-# A write is tried again only while so many seconds are left.
-RESERVE = aws.LONGEST_CALL + 0.5
 # Cancellation codes worth retrying. "None" stands for each write that was not the reason.
 RETRYABLE = {"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
 
@@ -92,18 +90,21 @@ Write = Put | Update | Delete
 
 
 class Table:
-    """Reads and writes items; `time_left` (seconds) bounds how long a conflict is tried again."""
+    """Reads and writes items; retries a conflict while `time_left()` exceeds `reserve` seconds."""
 
     def __init__(
         self,
         client: "DynamoDBClient",
         name: str,
         time_left: Callable[[], float],
+        *,
+        reserve: float = 0.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._name = name
         self._time_left = time_left
+        self._reserve = reserve
         self._sleep = sleep
 
     def get(self, key: Key) -> Item | None:
@@ -160,7 +161,7 @@ class Table:
         """Yield growing pauses, jittered, for as long as another try fits into the time left."""
         pause = FIRST_PAUSE
         yield 0
-        while self._time_left() > RESERVE + pause:
+        while self._time_left() > self._reserve + pause:
             # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
             yield random.uniform(0, pause)  # noqa: S311 - spreads load, guards nothing
             pause = min(LONGEST_PAUSE, pause * 2)
