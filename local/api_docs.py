@@ -1,4 +1,4 @@
-"""The page at /docs: Swagger UI over docs/openapi.yaml, to read and to try each route."""
+"""The page at /docs: Swagger UI over docs/openapi.yaml, to read and to try each route, in the browser's language."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,5 +21,6 @@ def pages() -> dict[str, Path]:
     return {
         "/docs": Path(__file__).with_name("api_docs.html"),
         "/docs/openapi.yaml": ROOT / "docs" / "openapi.yaml",
+        "/docs/zh/openapi.json": ROOT / "docs" / "zh" / "openapi.json",
         **{f"/docs/{name}": folder / name for name in FILES},
     }

@@ -8,14 +8,15 @@ const TIMES = /(At|Until)$/;
 // What guards against abuse is the last that a reader of the table looks for.
 const GUARDS = /^(attempts|proofs)/;
 
-export function createTable() {
+export function createTable(wechat, frame) {
   const box = document.querySelector('#items');
   let items;
   let before = new Map();
 
   async function refresh() {
     const response = await fetch('/local/table');
-    items = response.ok ? (await response.json()).items.sort(byKind) : undefined;
+    const { openid } = await wechat.post('people', { user: frame.user() });
+    items = response.ok ? inOrder((await response.json()).items, openid) : undefined;
     show();
   }
 
@@ -38,6 +39,16 @@ export function createTable() {
   }
 
   return { refresh, show };
+}
+
+// First comes the person who holds the phone, with all that is theirs.
+function inOrder(items, openid) {
+  const profile = items.find(({ pk, sk }) => sk === 'PROFILE' && pk.endsWith(`#${openid}`));
+  const names = [openid, profile?.userId].filter(Boolean);
+  const isTheirs = (item) => names.some((name) => JSON.stringify(item).includes(name));
+  return items.sort(
+    (one, other) => isTheirs(other) - isTheirs(one) || byKind(one, other),
+  );
 }
 
 // Users and what is theirs come first, what only the machinery needs comes last.

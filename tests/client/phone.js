@@ -21,6 +21,7 @@ class Phone {
     this.answersModal = true;
     this.needsPrivacyConsent = false;
     this.hosts = {};
+    this.files = new Map();
     this.wx = this.#platform();
   }
 
@@ -57,6 +58,16 @@ class Phone {
         this.storage.set(key, JSON.stringify(value));
       },
       getAppBaseInfo: () => ({ language: this.language }),
+      getDeviceInfo: () => ({ platform: this.isComputer ? 'windows' : 'ios' }),
+      env: { USER_DATA_PATH: 'wxfile://usr' },
+      getFileSystemManager: () => ({
+        writeFileSync: (path, text) => {
+          if (this.storageFull) throw new Error('writeFileSync:fail the maximum size is exceeded');
+          this.files.set(path, text);
+        },
+      }),
+      shareFileMessage: (options) => this.#giveFile('shareFileMessage', options),
+      saveFileToDisk: (options) => this.#giveFile('saveFileToDisk', options),
       getPrivacySetting: ({ success }) => success({ needAuthorization: this.needsPrivacyConsent }),
       showModal: (options) => {
         this.#show('showModal', options);
@@ -73,6 +84,12 @@ class Phone {
   #show(name, options = {}) {
     this.screens.push({ name, ...options });
     if (name !== 'showModal' && options.success) options.success({ errMsg: `${name}:ok` });
+  }
+
+  #giveFile(name, options) {
+    this.screens.push({ name, ...options, text: this.files.get(options.filePath) });
+    if (this.closesSheet) options.fail({ errMsg: `${name}:fail cancel` });
+    if (this.airplane) options.fail({ errMsg: `${name}:fail` });
   }
 
   async #login({ success, fail }) {

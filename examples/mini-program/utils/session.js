@@ -22,7 +22,7 @@
  * The types are in session.d.ts.
  */
 
-/** @typedef {import('./session').Platform} Platform */
+/** @typedef {import('./session').SessionError} TypedSessionError */
 
 const TOKEN_MARGIN = 60 * 1000; // a token about to expire would do so on its way
 const NEEDS_LOGIN = ['session_required', 'session_invalid'];
@@ -34,7 +34,7 @@ const PHONE_UNAVAILABLE = [102, 112, 1025, 101101, 101102, 1421102];
 // With a host, and without a final slash: `baseUrl + path` is an address.
 const BASE_URL = /^https?:\/\/[^\s/?#]+(\/[^\s/?#]+)*$/;
 
-/** @implements {import('./session').SessionError} */
+/** @implements {TypedSessionError} */
 class SessionError extends Error {
   /**
    * The message repeats the code: what the network wrote is shown to nobody.
@@ -78,6 +78,7 @@ function createSession({
     throw new TypeError('baseUrl must be like https://login.example.com, without a final slash');
   }
   let unsaved; // what a full storage did not take, and what it holds instead
+  /** @type {{ code?: string, receipt?: string }} */
   let unsettled = {}; // the phone code whose receipt is still to be turned in
 
   /**
@@ -138,7 +139,12 @@ function createSession({
     return body;
   }
 
-  /** Calls, and once more where the server names a short wait or `waitAfter` gives seconds. */
+  /**
+   * Calls, and once more where the server names a short wait or `waitAfter` gives seconds.
+   *
+   * @param {() => Promise<any>} call
+   * @param {(error: SessionError) => number | undefined} [waitAfter]
+   */
   async function withOneRepeat(call, waitAfter = () => undefined) {
     try {
       return await call();
@@ -159,7 +165,7 @@ function createSession({
   }
 
   /** Logs in without a question, also after a log-out; `code` is from the caller's own wx.login. */
-  const login = shared(logOuts, async ({ code } = {}) => {
+  const login = shared(logOuts, async (/** @type {{ code?: string | null }} */ { code } = {}) => {
     const before = logOuts();
     const logIn = async () => {
       const fresh = code || (await loginCode());
@@ -288,6 +294,8 @@ function createSession({
   /**
    * Makes a call of the app's own with the token and returns the body as it is. The token is sent to
    * https only, or to `baseUrl` for a `url` that begins with a slash.
+   *
+   * @param {{ url: string, method?: import('./session').Method, data?: object }} options
    */
   async function request({ url, method = 'GET', data }) {
     const address = addressOf(url);
@@ -325,7 +333,14 @@ function settle(returned) {
   if (returned && returned.catch) returned.catch(() => {});
 }
 
-/** Lets calls that overlap share one run, unless a log-out lies between them. */
+/**
+ * Lets calls that overlap share one run, unless a log-out lies between them.
+ *
+ * @template T, R
+ * @param {() => number} logOuts
+ * @param {(options?: T) => Promise<R>} run
+ * @returns {(options?: T) => Promise<R>}
+ */
 function shared(logOuts, run) {
   let running = null;
   let since;
@@ -341,20 +356,29 @@ function shared(logOuts, run) {
   };
 }
 
-/** The text of a refusal differs between phones; only the missing code is certain. */
+/**
+ * The text of a refusal differs between phones; only the missing code is certain.
+ *
+ * @param {import('./session').PhoneDetail} [detail]
+ * @returns {{ code?: string, encryptedData?: string, iv?: string, receipt?: string }}
+ */
 function proofIn({ code, encryptedData, iv, errno } = {}) {
   if (code) return { code };
   if (encryptedData) return { encryptedData, iv };
   if (errno === PHONE_QUOTA_USED_UP) throw new SessionError('phone_quota_used_up');
-  throw new SessionError(PHONE_UNAVAILABLE.includes(errno) ? 'phone_unavailable' : 'phone_refused');
+  throw new SessionError(PHONE_UNAVAILABLE.includes(errno ?? 0) ? 'phone_unavailable' : 'phone_refused');
 }
 
 function refusalOf({ statusCode: status, data, header = {} }) {
   const said = (data && data.error) || {};
   const [code] = /^[a-z_]{1,40}$/.exec(said.code || '') || ['unexpected_answer'];
-  const name = Object.keys(header).find((each) => each.toLowerCase() === 'retry-after');
-  const retryAfter = /^\d+$/.test(header[name]) ? Number(header[name]) : undefined;
-  return new SessionError(code, { status, retryAfter, receipt: said.receipt });
+  const names = Object.keys(header).filter((each) => each.toLowerCase() === 'retry-after');
+  const [retryAfter] = names.map((name) => header[name]).filter((value) => /^\d+$/.test(value));
+  return new SessionError(code, {
+    status,
+    retryAfter: retryAfter && Number(retryAfter),
+    receipt: said.receipt,
+  });
 }
 
 function reasonOf({ errno, errMsg = '' }) {
