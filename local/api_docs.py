@@ -1,4 +1,7 @@
-"""The page at /docs: Swagger UI over docs/openapi.yaml, to read and to try each route, in the browser's language."""
+"""The page at /docs: Swagger UI over docs/openapi.yaml, in the browser's language.
+
+Each route can be read and tried there.
+"""
 
 from importlib.util import find_spec
 from pathlib import Path

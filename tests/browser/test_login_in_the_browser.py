@@ -281,9 +281,7 @@ def test_a_member_without_network_is_called_nothing(phone):
     assert not phone.shows("手机号未验证")
 
 
-@pytest.mark.parametrize(
-    ("fault", "said"), [("faultDrop", "处理前断开"), ("faultGarbage", "乱码")]
-)
+@pytest.mark.parametrize(("fault", "said"), [("faultDrop", "处理前断开"), ("faultGarbage", "乱码")])
 def test_what_wechat_did_is_said_in_chinese(phone, fault, said):
     phone.set_fault(fault)
     phone.click("#clear")

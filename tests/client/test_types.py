@@ -45,7 +45,12 @@ def test_the_uni_app_sample_is_typed():
     [
         ("tsconfig.json", UTILS / "session.d.ts", "createdAt: number", "createdAt: string"),
         ("tsconfig.json", GENERATED, "current: boolean", "current?: boolean"),
-        ("tsconfig.client.json", UTILS / "session.js", "{ openid, registered, token };", "{ openid };"),
+        (
+            "tsconfig.client.json",
+            UTILS / "session.js",
+            "{ openid, registered, token };",
+            "{ openid };",
+        ),
         ("tsconfig.taro.json", UTILS / "session.d.ts", "registerPhone(", "bindPhone("),
         ("tsconfig.uni-app.json", UTILS / "session.d.ts", "registerPhone(", "bindPhone("),
     ],
