@@ -112,9 +112,10 @@ def test_expired_session_is_renewed_unseen(phone):
     phone.click("#wipe")
     phone.tap("我的账号")
     phone.sees("退出登录")
-    phone.waits_for_step("GET /account", "200")
+    phone.waits_for_step("GET /account/sessions", "200")
     seen = [step for step in phone.steps() if step[0] != "jscode2session"]
-    assert seen == [("GET /account", "401"), ("wx.login", "ok"), LOGIN, ("GET /account", "200")]
+    asked = [("GET /account", "200"), ("GET /account/sessions", "200")]
+    assert seen == [("GET /account", "401"), ("wx.login", "ok"), LOGIN, *asked]
 
 
 @pytest.mark.parametrize("fault", ["faultBusy", "faultDrop", "faultGarbage"])
