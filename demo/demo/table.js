@@ -3,7 +3,7 @@
 import { element } from '../dom.js';
 import { localTime, words } from './texts.js';
 
-const KINDS = ['USER', 'SESSION', 'PHONE', 'ID'];
+const KINDS = ['USER', 'PHONE', 'ID'];
 const TIMES = /(At|Until)$/;
 // What guards against abuse is the last that a reader of the table looks for.
 const GUARDS = /^(attempts|proofs)/;
@@ -71,15 +71,22 @@ function itemCard({ pk, sk, ...attributes }, isChanged) {
     .sort(([one], [other]) => GUARDS.test(one) - GUARDS.test(other))
     .flatMap(([name, value]) => [
       element('dt', {}, name),
-      element(
-        'dd',
-        {},
-        ...(TIMES.test(name) && value ? [localTime(value)] : broken(String(value))),
-      ),
+      element('dd', {}, ...shownValue(name, value)),
     ]);
   const card = element('article', { className: isChanged ? 'item changed' : 'item' }, heading);
   card.append(element('dl', {}, ...rows));
   return card;
+}
+
+// A map, such as the sessions of a user, has a line for each of its entries.
+function shownValue(name, value) {
+  if (Array.isArray(value)) return broken(value.join(', '));
+  if (value && typeof value === 'object') {
+    return Object.entries(value).map(([key, inner]) =>
+      element('div', {}, `${key} `, ...shownValue(key, inner)),
+    );
+  }
+  return TIMES.test(name) && value ? [localTime(value)] : broken(String(value));
 }
 
 // Keys may be broken after each #.

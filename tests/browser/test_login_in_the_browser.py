@@ -21,7 +21,8 @@ def phone(demo):
 def test_first_login_is_silent_and_asks_for_nothing(phone):
     phone.sees("登录后领取会员卡")
     assert phone.steps() == [("wx.login", "ok"), LOGIN, ("jscode2session", "0")]
-    phone.waits_for(lambda: phone.kinds()[:2] == ["USER", "SESSION"])
+    phone.waits_for(lambda: phone.kinds()[:1] == ["USER"])
+    assert "usedAt" in phone.text("#items .item")
     assert "还没有令牌" in phone.text("#claims")
 
 
@@ -79,7 +80,7 @@ def test_log_out_ends_the_session_and_stays_logged_out(phone):
     phone.tap("退出登录")
     phone.sees("登录后领取会员卡")
     phone.waits_for_step("POST /logout", "200")
-    phone.waits_for(lambda: "SESSION" not in phone.kinds())
+    phone.waits_for(lambda: "usedAt" not in phone.text("#items .item"))
     phone.click("#wipe")
     phone.click("#relaunch")
     phone.sees("登录后领取会员卡")
@@ -102,7 +103,7 @@ def test_deletion_leaves_nothing_of_the_person(phone):
     phone.tap("永久删除")
     phone.sees("账号已注销")
     phone.waits_for_step("DELETE /account", "200")
-    phone.waits_for(lambda: not {"USER", "SESSION", "PHONE"} & set(phone.kinds()))
+    phone.waits_for(lambda: not {"USER", "PHONE"} & set(phone.kinds()))
 
 
 def test_expired_session_is_renewed_unseen(phone):
