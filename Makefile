@@ -25,7 +25,7 @@ help: ## Show what can be made
 run: $(VENV)/.local ## Run the whole login on this machine; options: PARAMETERS="…" PORT= WECHAT_PORT=
 	@PARAMETERS='$(PARAMETERS)' $(BIN)/python -m local
 
-test: lint build ## Check everything: style, types, layering, template, build, and every test
+test: lint build tests/client/node_modules/.made ## Check everything: style, types, layering, template, build, and every test
 	@# The client's tests run in the Node that came with the development packages.
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
@@ -71,7 +71,7 @@ lock: $(VENV)/.dev ## Pin again what the .in files ask for
 	  && $(LOCK) -c dev.txt bench.in -o bench.txt && $(LOCK) sam.in -o sam.txt && $(LOCK) $(LEFT_OUT) ministack.in -o ministack.txt
 
 clean: ## Remove what was built and installed; .local, the local data, stays
-	rm -rf $(VENV) $(SAM_VENV) $(BENCH_VENV) .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(SAM_VENV) $(BENCH_VENV) tests/client/node_modules .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make run PYTHON=python3.13")'
@@ -87,6 +87,12 @@ $(VENV)/.local: requirements/local.txt | $(VENV)/.made
 $(VENV)/.dev: requirements/dev.txt | $(VENV)/.local
 	@echo "Installing what the tests need into $(VENV) …"
 	@$(BIN)/python $(PIP_INSTALL) requirements/dev.txt
+	@touch $@
+
+# The types of wx, uni and Taro, and the compilers; npm comes with the development packages.
+tests/client/node_modules/.made: tests/client/package-lock.json | $(VENV)/.dev
+	@echo "Installing what checks the client's types …"
+	@cd tests/client && PATH="$(abspath $(BIN)):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 # SAM CLI pins its own boto3, so it has a virtual environment of its own.

@@ -1,4 +1,7 @@
-"""The page at /docs: Swagger UI over docs/openapi.yaml, to read and to try each route."""
+"""The page at /docs: Swagger UI over docs/openapi.yaml, in the browser's language.
+
+Each route can be read and tried there.
+"""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,5 +24,6 @@ def pages() -> dict[str, Path]:
     return {
         "/docs": Path(__file__).with_name("api_docs.html"),
         "/docs/openapi.yaml": ROOT / "docs" / "openapi.yaml",
+        "/docs/zh/openapi.json": ROOT / "docs" / "zh" / "openapi.json",
         **{f"/docs/{name}": folder / name for name in FILES},
     }

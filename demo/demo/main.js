@@ -20,7 +20,7 @@ async function start() {
   const wechat = simulatedWeChat(info.wechat);
   const frame = createFrame(info.wechat);
   const timeline = createTimeline(wechat);
-  const table = createTable();
+  const table = createTable(wechat, frame);
   const token = createToken(frame);
   const controls = createControls(wechat, frame, refresh);
 

@@ -3,19 +3,20 @@
 import { element } from '../dom.js';
 import { localTime, words } from './texts.js';
 
-const KINDS = ['USER', 'SESSION', 'PHONE', 'ID'];
+const KINDS = ['USER', 'PHONE', 'ID'];
 const TIMES = /(At|Until)$/;
 // What guards against abuse is the last that a reader of the table looks for.
 const GUARDS = /^(attempts|proofs)/;
 
-export function createTable() {
+export function createTable(wechat, frame) {
   const box = document.querySelector('#items');
   let items;
   let before = new Map();
 
   async function refresh() {
     const response = await fetch('/local/table');
-    items = response.ok ? (await response.json()).items.sort(byKind) : undefined;
+    const { openid } = await wechat.post('people', { user: frame.user() });
+    items = response.ok ? inOrder((await response.json()).items, openid) : undefined;
     show();
   }
 
@@ -40,6 +41,16 @@ export function createTable() {
   return { refresh, show };
 }
 
+// First comes the person who holds the phone, with all that is theirs.
+function inOrder(items, openid) {
+  const profile = items.find(({ pk, sk }) => sk === 'PROFILE' && pk.endsWith(`#${openid}`));
+  const names = [openid, profile?.userId].filter(Boolean);
+  const isTheirs = (item) => names.some((name) => JSON.stringify(item).includes(name));
+  return items.sort(
+    (one, other) => isTheirs(other) - isTheirs(one) || byKind(one, other),
+  );
+}
+
 // Users and what is theirs come first, what only the machinery needs comes last.
 function byKind(one, other) {
   const rank = (item) => [...KINDS, kindOf(item)].indexOf(kindOf(item));
@@ -60,15 +71,22 @@ function itemCard({ pk, sk, ...attributes }, isChanged) {
     .sort(([one], [other]) => GUARDS.test(one) - GUARDS.test(other))
     .flatMap(([name, value]) => [
       element('dt', {}, name),
-      element(
-        'dd',
-        {},
-        ...(TIMES.test(name) && value ? [localTime(value)] : broken(String(value))),
-      ),
+      element('dd', {}, ...shownValue(name, value)),
     ]);
   const card = element('article', { className: isChanged ? 'item changed' : 'item' }, heading);
   card.append(element('dl', {}, ...rows));
   return card;
+}
+
+// A map, such as the sessions of a user, has a line for each of its entries.
+function shownValue(name, value) {
+  if (Array.isArray(value)) return broken(value.join(', '));
+  if (value && typeof value === 'object') {
+    return Object.entries(value).map(([key, inner]) =>
+      element('div', {}, `${key} `, ...shownValue(key, inner)),
+    );
+  }
+  return TIMES.test(name) && value ? [localTime(value)] : broken(String(value));
 }
 
 // Keys may be broken after each #.

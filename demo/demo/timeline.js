@@ -121,9 +121,14 @@ function callStep({ at, path, outcome, ms }) {
     to: 'wechat',
     what: path.split('/').at(-1),
     ok: outcome === '0',
-    outcome: () => `${/^-?\d+$/.test(outcome) ? `errcode ${outcome}` : outcome} · ${ms} ms`,
+    outcome: () => `${outcomeText(outcome)} · ${ms} ms`,
     note: () => words().serverAsks,
   };
+}
+
+function outcomeText(outcome) {
+  if (/^-?\d+$/.test(outcome)) return `errcode ${outcome}`;
+  return words().outcomes[outcome] ?? outcome;
 }
 
 function faultStep({ at, message }) {

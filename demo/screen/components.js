@@ -12,6 +12,12 @@ export function defineComponents(space, template, phone) {
   }
 }
 
+// https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/getRealtimePhoneNumber.html
+const PHONE_NUMBER_EVENTS = {
+  getPhoneNumber: 'getphonenumber',
+  getRealtimePhoneNumber: 'getrealtimephonenumber',
+};
+
 // Whatever listens for taps can be reached and tapped by keyboard, too.
 const view = {
   options: { listenerChangeLifetimes: true },
@@ -176,15 +182,20 @@ const button = (phone) => ({
         phone.privacy.agree();
         this.triggerEvent('agreeprivacyauthorization', { errMsg: 'agreePrivacyAuthorization:ok' });
       }
-      if (capabilities.includes('getPhoneNumber')) this.givePhoneNumber();
+      // Both ask for the number; the second lets WeChat check it anew, and gives a code only.
+      for (const [name, event] of Object.entries(PHONE_NUMBER_EVENTS)) {
+        if (capabilities.includes(name)) this.givePhoneNumber(name, event);
+      }
       if (capabilities.includes('chooseAvatar')) this.chooseAvatar();
     },
-    async givePhoneNumber() {
-      const detail = await phone.phoneNumber.ask();
+    async givePhoneNumber(name, event) {
+      const given = await phone.phoneNumber.ask(name);
+      const { code, errno, errMsg } = given;
+      const detail = name === 'getPhoneNumber' ? given : { code, errno, errMsg };
       if (detail.errno === 1400001 && this.data.phoneNumberNoQuotaToast) {
         phone.phoneNumber.toastNoQuota();
       }
-      this.triggerEvent('getphonenumber', detail);
+      this.triggerEvent(event, detail);
     },
     async chooseAvatar() {
       if (!(await phone.privacy.ask('chooseAvatar'))) return;

@@ -1,4 +1,4 @@
-// The consent sheet of <button open-type="getPhoneNumber">. The numbers and the codes are the
+// The consent sheet of <button open-type="getPhoneNumber"> and "getRealtimePhoneNumber". The numbers and the codes are the
 // simulated WeChat's; nothing but a tap on "allow" lets it give one.
 
 import { element } from '../dom.js';
@@ -10,18 +10,19 @@ export function createPhoneNumber(phone) {
 
   return { ask, toastNoQuota: () => dialogs.api.showToast({ title: words.noQuota, icon: 'none' }) };
 
-  // Resolves to e.detail of bindgetphonenumber.
-  async function ask() {
-    if (!(await privacy.ask('getPhoneNumber'))) {
-      return { errMsg: 'getPhoneNumber:fail privacy permission is not authorized', errno: 104 };
+  // Resolves to e.detail of the event.
+  async function ask(name) {
+    if (!(await privacy.ask(name))) {
+      return { errMsg: `${name}:fail privacy permission is not authorized`, errno: 104 };
     }
-    if (phone.airplane) return { errMsg: 'getPhoneNumber:fail network is not connected' };
+    if (phone.airplane) return { errMsg: `${name}:fail network is not connected` };
     const { phoneBalance } = await wechat.get('rules');
     // WeChat looks at the balance on the tap: without one there is no sheet.
     const allow = phoneBalance <= 0 || (await isAllowed());
     const detail = await wechat.post('getPhoneNumber', { user, allow });
-    phone.tell({ kind: 'platform', name: 'getPhoneNumber', answer: detail });
-    return detail;
+    const errMsg = detail.errMsg.replace('getPhoneNumber', name);
+    phone.tell({ kind: 'platform', name, answer: { ...detail, errMsg } });
+    return { ...detail, errMsg };
   }
 
   async function isAllowed() {

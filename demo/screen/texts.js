@@ -15,6 +15,8 @@ const ZH = {
   privacyContract: '《用户隐私保护指引》',
   privacyContractText:
     '这里会显示小程序在微信后台填写的隐私保护指引。这是本地演示，不会处理真实信息。',
+  fileTitle: '发送文件到聊天',
+  fileGive: '保存到这台电脑',
   avatarTitle: '选择头像',
   avatarUse: '用微信头像',
 };
@@ -37,6 +39,8 @@ const EN = {
   privacyContract: 'Privacy guide',
   privacyContractText:
     "The privacy guide that the mini program declared in WeChat's console would stand here. This is a local demo and touches no real data.",
+  fileTitle: 'Send the file to a chat',
+  fileGive: 'Save on this computer',
   avatarTitle: 'Choose a picture',
   avatarUse: 'From WeChat',
 };

@@ -2,6 +2,7 @@
 // https://developers.weixin.qq.com/miniprogram/dev/api/
 
 import { callable } from './callable.js';
+import { createFiles } from './files.js';
 import { createRequest } from './request.js';
 
 export function createWx(phone) {
@@ -13,6 +14,7 @@ export function createWx(phone) {
     ...storage.api,
     ...dialogs.api,
     ...privacy.api,
+    ...createFiles(phone),
     request: createRequest(phone),
 
     login: callable('login', async () => {
@@ -48,6 +50,7 @@ export function createWx(phone) {
     onNetworkStatusChange: (listener) => networkListeners.add(listener),
 
     getAppBaseInfo: () => ({ language: wechatLanguage(), theme: 'light' }),
+    getDeviceInfo: () => ({ platform: 'demo' }),
     getSystemInfoSync: () => ({ language: wechatLanguage(), platform: 'demo' }),
   };
 

@@ -49,6 +49,7 @@ const zh = {
     saved: '已保存',
     clear: '清除头像和昵称',
     nicknameEmpty: '昵称为空或未通过检查，请重新填写。',
+    nicknameLong: '昵称最多 32 个字，请改短一些。',
     avatarNotKept: '头像仅在本页显示，接入存储后才会保存。',
     consentTitle: '设置头像和昵称前，请阅读',
     contract: '《用户隐私保护指引》',
@@ -62,6 +63,16 @@ const zh = {
     unchanged: '你没有授权，手机号保持不变。',
     since: '注册时间',
     id: '账号编号',
+    devices: '登录设备',
+    thisDevice: '本机',
+    otherDevice: '其他设备',
+    deviceSince: '登录于',
+    deviceUsed: '最近使用',
+    endDevice: '退出这台设备',
+    endDeviceAsk: '这台设备需要重新登录才能继续使用。',
+    deviceEnded: '已退出这台设备',
+    download: '下载我的数据',
+    downloadFailed: '文件没有保存成功，请重试。',
     logOut: '退出登录',
     logOutEverywhere: '退出所有设备',
     logOutEverywhereAsk: '所有设备上的登录都会失效，包括这一台。',
@@ -88,7 +99,8 @@ const zh = {
     phone_quota_used_up: '手机号登录暂时不可用，你仍可继续浏览。',
     phone_unavailable: '手机号登录暂未开放，你仍可继续浏览。',
     user_blocked: '为了账号安全，当前无法登录。如有疑问请联系客服。',
-    code_rejected: '授权已过期，请再试一次。',
+    code_rejected: '登录没有成功，请再试一次。',
+    phone_code_rejected: '授权已过期，请再点一次。',
     phone_taken: '这个手机号已绑定其他账号，请换一个号码。',
     session_key_stale: '登录状态已更新，请再点一次。',
     content_rejected: '内容未通过检查，请修改后再保存。',
@@ -156,6 +168,7 @@ const en = {
     saved: 'Saved',
     clear: 'Clear picture and nickname',
     nicknameEmpty: 'The nickname is empty or did not pass the check. Please enter another.',
+    nicknameLong: 'A nickname has at most 32 characters. Please make it shorter.',
     avatarNotKept: 'The picture is shown on this page only, until a storage is connected.',
     consentTitle: 'Before setting picture and nickname, read the ',
     contract: 'privacy guide',
@@ -169,6 +182,16 @@ const en = {
     unchanged: 'You kept your number to yourself; nothing has changed.',
     since: 'Member since',
     id: 'Account id',
+    devices: 'Devices',
+    thisDevice: 'This phone',
+    otherDevice: 'Another device',
+    deviceSince: 'Since',
+    deviceUsed: 'last used',
+    endDevice: 'Log out this device',
+    endDeviceAsk: 'It has to log in again before it can be used.',
+    deviceEnded: 'The device is logged out',
+    download: 'Download my data',
+    downloadFailed: 'The file was not saved. Please try again.',
     logOut: 'Log out',
     logOutEverywhere: 'Log out on all devices',
     logOutEverywhereAsk: 'Every device is logged out, this one too.',
@@ -195,7 +218,8 @@ const en = {
     phone_quota_used_up: 'Login by phone number is not available now. You can still look around.',
     phone_unavailable: 'Login by phone number is not open yet. You can still look around.',
     user_blocked: 'To protect this account, login is not possible. Please contact support.',
-    code_rejected: 'The authorization has expired. Please try once more.',
+    code_rejected: 'The login did not succeed. Please try once more.',
+    phone_code_rejected: 'The authorization has expired. Please tap once more.',
     phone_taken: 'This number belongs to another account. Please use another number.',
     session_key_stale: 'Your login was renewed. Please tap once more.',
     content_rejected: 'This text did not pass the check. Please change it.',
@@ -220,4 +244,10 @@ function explain({ code, retryAfter }) {
   return problems[code] || problems.other;
 }
 
-module.exports = { texts, explain, languages: { zh, en } };
+/** The same for the phone button, whose code expires after five minutes. */
+function explainPhone(error) {
+  const { code } = error;
+  return code === 'code_rejected' ? explain({ code: 'phone_code_rejected' }) : explain(error);
+}
+
+module.exports = { texts, explain, explainPhone, languages: { zh, en } };

@@ -27,6 +27,13 @@ class Demo:
 
     def open(self, language="zh-CN", width=1440, height=900, theme="light"):
         """Open the demo in a browser of this language, size and theme."""
+        self.speaks(language, width, height, theme)
+        self._orders(lambda: self.browser.get(self.url))
+        self.waits_for(lambda: self.steps() or None)
+        return self
+
+    def speaks(self, language="zh-CN", width=1440, height=900, theme="light"):
+        """Give the browser this language, size and theme, for every page from now on."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         # Without motion: a sheet that is still rising cannot be tapped for certain.
         wishes = {"prefers-color-scheme": theme, "prefers-reduced-motion": "reduce"}
@@ -35,9 +42,6 @@ class Demo:
         self._devtools("Emulation.setEmulatedMedia", features=features)
         agent = self.browser.execute_script("return navigator.userAgent")
         self._devtools("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
-        self._orders(lambda: self.browser.get(self.url))
-        self.waits_for(lambda: self.steps() or None)
-        return self
 
     # The phone.
 
@@ -81,6 +85,9 @@ class Demo:
         self.waits_for_step("getuserphonenumber", "0")
 
     # Around the phone.
+
+    def downloads_to(self, folder):
+        self._devtools("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
 
     def click(self, selector):
         self.waits_for(lambda: self.browser.find_element(By.CSS_SELECTOR, selector).click() or True)

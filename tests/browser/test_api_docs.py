@@ -27,6 +27,16 @@ def test_the_page_shows_every_route(docs):
     assert docs.complaints() == []
 
 
+@pytest.mark.parametrize(("language", "said"), [("zh-CN", "已登录"), ("en-GB", "Logged in.")])
+def test_the_texts_are_in_the_language_of_the_browser(demo, language, said):
+    demo.speaks(language, width=390)
+    demo.browser.get(f"{demo.url}/docs")
+    demo.click("#operations-login-login .opblock-summary-control")
+    demo.waits_for_text("#operations-login-login .responses-table", said)
+    hidden = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert demo.browser.execute_script(hidden) == 0
+
+
 def test_every_route_opens(docs):
     for operation in operations().values():
         row = f"[id$='-{operation['operationId']}']"

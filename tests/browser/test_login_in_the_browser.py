@@ -1,8 +1,10 @@
 """The example mini program on the demo's phone, from a tap to the token and back to nothing."""
 
+import json
 import re
 
 import pytest
+import requests
 
 LOGIN = ("POST /login", "200")
 VALID = "签名有效"
@@ -19,7 +21,8 @@ def phone(demo):
 def test_first_login_is_silent_and_asks_for_nothing(phone):
     phone.sees("登录后领取会员卡")
     assert phone.steps() == [("wx.login", "ok"), LOGIN, ("jscode2session", "0")]
-    phone.waits_for(lambda: phone.kinds()[:2] == ["USER", "SESSION"])
+    phone.waits_for(lambda: phone.kinds()[:1] == ["USER"])
+    assert "usedAt" in phone.text("#items .item")
     assert "还没有令牌" in phone.text("#claims")
 
 
@@ -77,7 +80,7 @@ def test_log_out_ends_the_session_and_stays_logged_out(phone):
     phone.tap("退出登录")
     phone.sees("登录后领取会员卡")
     phone.waits_for_step("POST /logout", "200")
-    phone.waits_for(lambda: "SESSION" not in phone.kinds())
+    phone.waits_for(lambda: "usedAt" not in phone.text("#items .item"))
     phone.click("#wipe")
     phone.click("#relaunch")
     phone.sees("登录后领取会员卡")
@@ -100,7 +103,7 @@ def test_deletion_leaves_nothing_of_the_person(phone):
     phone.tap("永久删除")
     phone.sees("账号已注销")
     phone.waits_for_step("DELETE /account", "200")
-    phone.waits_for(lambda: not {"USER", "SESSION", "PHONE"} & set(phone.kinds()))
+    phone.waits_for(lambda: not {"USER", "PHONE"} & set(phone.kinds()))
 
 
 def test_expired_session_is_renewed_unseen(phone):
@@ -110,9 +113,10 @@ def test_expired_session_is_renewed_unseen(phone):
     phone.click("#wipe")
     phone.tap("我的账号")
     phone.sees("退出登录")
-    phone.waits_for_step("GET /account", "200")
+    phone.waits_for_step("GET /account/sessions", "200")
     seen = [step for step in phone.steps() if step[0] != "jscode2session"]
-    assert seen == [("GET /account", "401"), ("wx.login", "ok"), LOGIN, ("GET /account", "200")]
+    asked = [("GET /account", "200"), ("GET /account/sessions", "200")]
+    assert seen == [("GET /account", "401"), ("wx.login", "ok"), LOGIN, *asked]
 
 
 @pytest.mark.parametrize("fault", ["faultBusy", "faultDrop", "faultGarbage"])
@@ -132,12 +136,12 @@ def test_a_rejected_login_code_is_tried_afresh_once_and_can_be_tried_again(demo)
     demo.set_fault("faultCode")
     demo.click("#wipe")
     demo.click("#clear")
-    demo.sees("授权已过期")
+    demo.sees("登录没有成功")
     demo.waits_for(lambda: demo.steps().count(("jscode2session", "40029")) == 2)
     asked = [step for step in demo.steps() if step[0] != "jscode2session"]
     assert asked == 2 * [("wx.login", "ok"), ("POST /login", "401")]
     demo.tap("登录 / 注册")
-    demo.sees("授权已过期")
+    demo.sees("登录没有成功")
     demo.set_fault("faultNone")
     demo.tap("重试")
     demo.sees("同意并使用手机号登录")
@@ -212,6 +216,78 @@ def test_each_person_has_a_phone_of_their_own(phone):
     phone.sees("登录后领取会员卡")
     phone.hand_to("xiaoming")
     phone.sees("手机号已验证")
+
+
+def test_the_table_begins_with_the_person_on_the_phone(phone, wechat):
+    for user in ("xiaohong", "lilei", "xiaoming"):
+        phone.hand_to(user)
+        phone.waits_for(lambda user=user: wechat.openid(user) in phone.text("#items .item"))
+
+
+def test_a_fresh_check_of_the_number_changes_it(phone):
+    phone.registers()
+    phone.tap("我的账号")
+    phone.tap("更换")
+    phone.tap("允许")
+    phone.sees("手机号已更新")
+    phone.waits_for_step("getRealtimePhoneNumber", "ok")
+    assert phone.steps().count(("POST /phone", "200")) == 2
+
+
+def test_devices_are_listed_and_one_can_be_logged_out(phone, wechat):
+    phone.registers()
+    another = requests.post(
+        f"{phone.url}/login", json={"code": wechat.login_code("xiaoming")}, timeout=10
+    )
+    session = another.json()["data"]["session"]
+    phone.tap("我的账号")
+    phone.sees("其他设备")
+    phone.tap("退出这台设备")
+    phone.tap("退出")
+    phone.sees("已退出这台设备")
+    assert not phone.shows("其他设备")
+    ended = requests.get(
+        f"{phone.url}/account", headers={"Authorization": f"Bearer {session}"}, timeout=10
+    )
+    assert ended.json()["error"]["code"] == "session_invalid"
+    phone.click("#relaunch")
+    phone.sees("手机号已验证")
+
+
+def test_the_data_is_given_as_a_file(phone, tmp_path):
+    phone.registers()
+    phone.downloads_to(tmp_path)
+    phone.tap("我的账号")
+    phone.tap("下载我的数据")
+    phone.tap("保存到这台电脑")
+    file = tmp_path / "account.json"
+    account = phone.waits_for(lambda: file.exists() and file.read_text("utf-8"))
+    assert json.loads(account)["phone"].startswith("138****")
+
+
+def test_a_nickname_that_is_too_long_is_not_saved(phone):
+    phone.registers()
+    phone.tap("我的账号")
+    phone.types("input[name=nickname]", "长" * 80)
+    phone.tap("保存资料")
+    phone.sees("昵称最多 32 个字")
+    assert ("PUT /account", "200") not in phone.steps()
+
+
+def test_a_member_without_network_is_called_nothing(phone):
+    phone.registers()
+    phone.click("[name=airplane]")
+    phone.click("#relaunch")
+    phone.sees("网络不可用")
+    assert not phone.shows("新朋友")
+    assert not phone.shows("手机号未验证")
+
+
+@pytest.mark.parametrize(("fault", "said"), [("faultDrop", "处理前断开"), ("faultGarbage", "乱码")])
+def test_what_wechat_did_is_said_in_chinese(phone, fault, said):
+    phone.set_fault(fault)
+    phone.click("#clear")
+    phone.waits_for_step("jscode2session", said)
 
 
 def test_profile_is_filled_in_by_wechats_components(phone):

@@ -81,8 +81,8 @@ test("WeChat's name and logo stand nowhere on the way to the phone button", () =
 
 test('every phone button asks for the consent with the same tap', () => {
   for (const [page, wxml] of templates) {
-    for (const [, kinds] of wxml.matchAll(/open-type="([^"]*getPhoneNumber[^"]*)"/g)) {
-      assert.equal(kinds, 'getPhoneNumber|agreePrivacyAuthorization', page);
+    for (const [, kinds] of wxml.matchAll(/open-type="([^"]*PhoneNumber[^"]*)"/g)) {
+      assert.match(kinds, /^get(Realtime)?PhoneNumber\|agreePrivacyAuthorization$/, page);
     }
   }
 });

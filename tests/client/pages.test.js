@@ -52,7 +52,7 @@ test.describe('Home', () => {
     const page = await open('home');
 
     assert.equal(page.data.step, 'member');
-    assert.equal(page.data.name, '小林');
+    assert.equal(page.data.person.nickname, '小林');
     assert.equal(server.asked('GET /userinfo')[0].credential, 'token-1');
   });
 
@@ -64,6 +64,18 @@ test.describe('Home', () => {
 
     assert.equal(page.data.step, 'member');
     assert.equal(page.data.note, zh.problems.other);
+  });
+
+  test('of a member whose greeting does not come nothing is said that is not known', async (t) => {
+    const { phone, open } = await setUp(t, { registered: true });
+    await open('home');
+    phone.airplane = true;
+
+    const page = await open('home');
+
+    assert.equal(page.data.step, 'member');
+    assert.equal(page.data.person, null);
+    assert.equal(page.data.note, zh.problems.offline);
   });
 
   test('after a log-out the account is out of sight until the next login', async (t) => {
@@ -188,7 +200,7 @@ test.describe('Auth', () => {
     await page.takePhone({ detail: await phone.tapPhoneButton() });
 
     assert.equal(page.data.step, 'ready');
-    assert.equal(page.data.note, zh.problems.code_rejected);
+    assert.equal(page.data.note, zh.problems.phone_code_rejected);
   });
 
   test('a login that fails can be tried again', async (t) => {
@@ -210,6 +222,7 @@ test.describe('Auth', () => {
 
     const page = await open('auth');
     assert.equal(page.data.step, 'failed');
+    assert.equal(page.data.note, zh.problems.code_rejected);
     await page.logIn();
 
     assert.equal(page.data.step, 'ready');
@@ -279,6 +292,89 @@ test.describe('Account', () => {
       [{ nickname: '小林' }],
     );
     assert.equal(page.data.note, zh.account.nicknameEmpty);
+  });
+
+  test('a nickname that is too long is not sent, and not cut either', async (t) => {
+    const { server, phone, open } = await setUp(t);
+    const page = await open('account');
+
+    await page.saveProfile({ detail: { value: { nickname: '长'.repeat(33) } } });
+
+    assert.equal(page.data.note, zh.account.nicknameLong);
+    assert.equal(server.asked('PUT /account').length, 0);
+    assert.ok(!phone.screens.some(({ title }) => title === zh.account.saved));
+
+    await page.saveProfile({ detail: { value: { nickname: '😀'.repeat(32) } } });
+    assert.equal(server.asked('PUT /account').length, 1);
+  });
+
+  test('the devices are listed, and each but this one can be logged out', async (t) => {
+    const { phone, server, open } = await setUp(t, { registered: true });
+    const page = await open('account');
+    assert.deepEqual(
+      page.data.devices.map(({ id, current }) => [id, current]),
+      [
+        ['this', true],
+        ['other', false],
+      ],
+    );
+    const tap = { currentTarget: { dataset: { id: 'other' } } };
+
+    phone.answersModal = false;
+    await page.endDevice(tap);
+    assert.equal(server.asked('DELETE /account/sessions/other').length, 0);
+    phone.answersModal = true;
+    await page.endDevice(tap);
+
+    assert.deepEqual(
+      page.data.devices.map(({ id }) => id),
+      ['this'],
+    );
+    assert.equal(phone.session.isLoggedOut(), false);
+  });
+
+  test('an account whose devices do not come is shown all the same', async (t) => {
+    const { server, open } = await setUp(t, { registered: true });
+    server.order('GET /account/sessions', refused(500, 'internal'));
+
+    const page = await open('account');
+
+    assert.equal(page.data.step, 'ready');
+    assert.equal(page.data.note, zh.problems.other);
+  });
+
+  for (const [isComputer, way] of [
+    [false, 'shareFileMessage'],
+    [true, 'saveFileToDisk'],
+  ]) {
+    test(`the data is given as a file, by ${way}, within the tap`, async (t) => {
+      const { phone, open } = await setUp(t, { registered: true });
+      phone.isComputer = isComputer;
+      const page = await open('account');
+
+      page.download();
+
+      const { name, filePath, text } = phone.screens.at(-1);
+      assert.deepEqual([name, filePath], [way, 'wxfile://usr/account.json']);
+      assert.deepEqual(JSON.parse(text), page.data.account);
+      assert.equal(page.data.note, '');
+    });
+  }
+
+  test('a file that cannot be written or given is said, a closed sheet is not', async (t) => {
+    const { phone, open } = await setUp(t, { registered: true });
+    const page = await open('account');
+    for (const trouble of ['storageFull', 'airplane']) {
+      phone[trouble] = true;
+      page.download();
+      assert.equal(page.data.note, zh.account.downloadFailed);
+      phone[trouble] = false;
+    }
+
+    phone.closesSheet = true;
+    page.download();
+
+    assert.equal(page.data.note, '');
   });
 
   test('picture and nickname can be taken back', async (t) => {

@@ -20,6 +20,8 @@ class Phone {
     this.screens = []; // what the page asked for: reLaunch, showToast, showModal, …
     this.answersModal = true;
     this.needsPrivacyConsent = false;
+    this.hosts = {};
+    this.files = new Map();
     this.wx = this.#platform();
   }
 
@@ -42,8 +44,13 @@ class Phone {
   #platform() {
     const shows = (name) => (options) => this.#show(name, options);
     return {
-      login: (options) => this.#login(options),
-      request: (options) => this.#request(options),
+      login: (options) => {
+        this.#login(options);
+      },
+      request: (options) => {
+        this.#request(options);
+        return { abort() {} };
+      },
       // WeChat stores copies, and gives '' for what is not there.
       getStorageSync: (key) => (this.storage.has(key) ? JSON.parse(this.storage.get(key)) : ''),
       setStorageSync: (key, value) => {
@@ -51,6 +58,16 @@ class Phone {
         this.storage.set(key, JSON.stringify(value));
       },
       getAppBaseInfo: () => ({ language: this.language }),
+      getDeviceInfo: () => ({ platform: this.isComputer ? 'windows' : 'ios' }),
+      env: { USER_DATA_PATH: 'wxfile://usr' },
+      getFileSystemManager: () => ({
+        writeFileSync: (path, text) => {
+          if (this.storageFull) throw new Error('writeFileSync:fail the maximum size is exceeded');
+          this.files.set(path, text);
+        },
+      }),
+      shareFileMessage: (options) => this.#giveFile('shareFileMessage', options),
+      saveFileToDisk: (options) => this.#giveFile('saveFileToDisk', options),
       getPrivacySetting: ({ success }) => success({ needAuthorization: this.needsPrivacyConsent }),
       showModal: (options) => {
         this.#show('showModal', options);
@@ -67,6 +84,12 @@ class Phone {
   #show(name, options = {}) {
     this.screens.push({ name, ...options });
     if (name !== 'showModal' && options.success) options.success({ errMsg: `${name}:ok` });
+  }
+
+  #giveFile(name, options) {
+    this.screens.push({ name, ...options, text: this.files.get(options.filePath) });
+    if (this.closesSheet) options.fail({ errMsg: `${name}:fail cancel` });
+    if (this.airplane) options.fail({ errMsg: `${name}:fail` });
   }
 
   async #login({ success, fail }) {
@@ -92,7 +115,10 @@ class Phone {
     );
   }
 
-  async #fetch(url, method, data, headers, timeout) {
+  async #fetch(asked, method, data, headers, timeout) {
+    // A test's server stands for a host of the world outside: `hosts` says which.
+    const [host] = Object.keys(this.hosts).filter((each) => asked.startsWith(each));
+    const url = host ? this.hosts[host] + asked.slice(host.length) : asked;
     const body = data === undefined ? undefined : JSON.stringify(data);
     const signal = AbortSignal.timeout(timeout);
     const answer = await fetch(url, { method, body, headers, signal });

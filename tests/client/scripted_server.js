@@ -17,6 +17,19 @@ function refused(status, code, { headers, ...facts } = {}) {
   return { status, headers, body: { success: false, error } };
 }
 
+/** Gives an order that holds back its answer, and lets a test know that it is asked for. */
+function held() {
+  let letGo;
+  const answer = new Promise((go) => (letGo = go));
+  let arrive;
+  const arrived = new Promise((go) => (arrive = go));
+  const order = () => {
+    arrive();
+    return answer;
+  };
+  return { order, arrived, letGo };
+}
+
 class ScriptedServer {
   constructor() {
     this.requests = [];
@@ -26,6 +39,10 @@ class ScriptedServer {
     this.tokensGiven = 0;
     this.tokenLifetime = 7200;
     this.orders = {};
+    this.devices = [
+      { id: 'this', createdAt: 1790000000, lastUsedAt: 1790000000, current: true },
+      { id: 'other', createdAt: 1780000000, lastUsedAt: 1785000000, current: false },
+    ].map((device) => ({ ...device, expiresAt: device.lastUsedAt + 2592000 }));
   }
 
   static async started(t) {
@@ -90,6 +107,11 @@ class ScriptedServer {
         this.endSessions();
         return granted(null);
       },
+      'GET /account/sessions': () => granted(this.devices),
+      'DELETE /account/sessions/other': () => {
+        this.devices = this.devices.filter(({ id }) => id !== 'other');
+        return granted(null);
+      },
     };
     return answers[route] ? answers[route]() : refused(404, 'not_found');
   }
@@ -129,4 +151,4 @@ class ScriptedServer {
   }
 }
 
-module.exports = { ScriptedServer, granted, refused, dropped };
+module.exports = { ScriptedServer, granted, held, refused, dropped };

@@ -39,7 +39,7 @@ async function run(code, names, self) {
   // One service stands for all that take the token.
   const here = code
     .replaceAll('https://login.example.com', baseUrl)
-    .replaceAll('https://orders.example.com/orders', `${baseUrl}/userinfo`);
+    .replaceAll('https://orders.example.com/orders', '/userinfo');
   const requires = (name) => require(path.join(example, name.replace(/^[./]+/, '')));
   const all = { require: requires, ...names };
   return new AsyncFunction(...Object.keys(all), here).apply(self, Object.values(all));
@@ -116,16 +116,31 @@ test('the client guide: send the number', async () => {
   assert.equal(entered(phone), true);
 });
 
-test("the client guide: the phone button is the example's", () => {
-  const [shown] = guide['Send the number'];
-  ran.add(shown);
-  const auth = fs.readFileSync(path.join(example, 'pages/auth/index.wxml'), 'utf8');
-  const attributes = [...shown.matchAll(/[\w-]+="[^"]*"/g)].map(([each]) => each);
+for (const [heading, page] of [
+  ['Send the number', 'auth'],
+  ['Check the number afresh', 'account'],
+]) {
+  test(`the client guide: the button of “${heading}” is the example's`, () => {
+    const [shown] = guide[heading];
+    ran.add(shown);
+    const wxml = fs.readFileSync(path.join(example, 'pages', page, 'index.wxml'), 'utf8');
+    const attributes = [...shown.matchAll(/[\w-]+="[^"]*"/g)].map(([each]) => each);
 
-  assert.ok(attributes.length > 4);
-  for (const attribute of attributes) {
-    if (!attribute.startsWith('wx:')) assert.ok(auth.includes(attribute), attribute);
-  }
+    assert.ok(attributes.length > 2);
+    for (const attribute of attributes) {
+      if (!attribute.startsWith('wx:')) assert.ok(wxml.includes(attribute), attribute);
+    }
+  });
+}
+
+test('the client guide: in the AI mode a call gives the number', async () => {
+  const { phone } = setUp();
+  const wx = { ...phone.wx, getPhoneNumber: () => phone.tapPhoneButton() };
+  const [code] = guide['In the AI mode'];
+
+  const token = await run(code, { wx });
+
+  assert.equal(await run(code, { wx: { ...wx, getPhoneNumber: undefined } }), token);
 });
 
 test('the client guide: calls with the token', async () => {

@@ -39,7 +39,7 @@ def test_they_link_to_the_same_pages():
 
 def test_the_chinese_one_marks_every_link_to_a_document_in_english():
     for link in re.findall(r"\]\((?:docs/|\w+\.md)[^)]*\).{0,4}", prose(CHINESE)):
-        if not re.search(r"\.png\)|README\.md\)", link):
+        if not re.search(r"\.png\)|README\.md\)|\(docs/zh/", link):
             assert link.endswith(f"){IN_ENGLISH}"), link
 
 
@@ -67,6 +67,6 @@ def names_in(readme):
 
 
 def links(readme):
-    # Each shows the pictures of its language.
-    found = re.findall(r"\]\(([^)]+)\)", prose(readme))
-    return {re.sub(r"-(en|zh)\.png$", ".png", target) for target in found}
+    # Each shows the pictures of its language, and leads to the documents of it.
+    found = re.findall(r"\]\(([^)#]+)", prose(readme))
+    return {re.sub(r"-(en|zh)(?=\.png$)|(?<=docs/)zh/", "", target) for target in found}

@@ -6,19 +6,23 @@
  *     await session.registerPhone(event.detail); // in bindgetphonenumber: the token
  *     await session.request({ url: '/orders' }); // a call of the app's own, with the token
  *
- * It keeps openid, session and token in storage and logs in silently when it has to. Whatever fails
- * is a `SessionError`, whose `code` is the server's or one of these:
+ * It keeps openid, session and token in storage and logs in silently when it has to, but never after
+ * a log-out. Each failure is a `SessionError`, whose `code` is the server's or one of these:
  *
  *     offline, timeout, interrupted   no answer; interrupted: the mini program left the screen
  *     domain_not_listed               baseUrl is not among the mini program's request domains
  *     login_unavailable               wx.login gave no code
  *     unexpected_answer               not this service's answer, but a gateway's or a hotel's
  *     login_needed                    request() has no token: not registered, or logged out
- *     logged_out                      the user logged out while this was under way
+ *     logged_out                      the user has logged out, before this call or during it
  *     phone_refused                   the user said no: go on without the number
  *     phone_quota_used_up             the operator's packs for the paid button are empty
  *     phone_unavailable               WeChat does not open the button to this mini program
+ *
+ * The types are in session.d.ts.
  */
+
+/** @typedef {import('./session').SessionError} TypedSessionError */
 
 const TOKEN_MARGIN = 60 * 1000; // a token about to expire would do so on its way
 const NEEDS_LOGIN = ['session_required', 'session_invalid'];
@@ -27,8 +31,17 @@ const PHONE_QUOTA_USED_UP = 1400001;
 // No permission, not declared in the privacy guide, banned (twice), not authorized, blocked.
 const PHONE_UNAVAILABLE = [102, 112, 1025, 101101, 101102, 1421102];
 
+// With a host, and without a final slash: `baseUrl + path` is an address.
+const BASE_URL = /^https?:\/\/[^\s/?#]+(\/[^\s/?#]+)*$/;
+
+/** @implements {TypedSessionError} */
 class SessionError extends Error {
-  /** The message repeats the code: what the network wrote is shown to nobody. */
+  /**
+   * The message repeats the code: what the network wrote is shown to nobody.
+   *
+   * @param {string} code
+   * @param {{status?: number, retryAfter?: number, receipt?: string}} [facts]
+   */
   constructor(code, { status = 0, retryAfter, receipt } = {}) {
     super(code);
     this.name = 'SessionError';
@@ -46,10 +59,11 @@ class SessionError extends Error {
 }
 
 /**
- * @param wx          the platform: WeChat's, Taro's or a test's
- * @param baseUrl     the service, without a final slash
- * @param timeout     a little more than the backend's own 28 s: its answer should end the wait
- * @param longestWait the most seconds to wait for the server before the user is told instead
+ * Returns the session of the app; make one, so that calls at the same time share one login.
+ *
+ * @param {import('./session').Options} options
+ * @returns {import('./session').Session}
+ * @throws {TypeError} if `baseUrl` is no address, or ends with a slash
  */
 function createSession({
   wx,
@@ -60,28 +74,50 @@ function createSession({
   now = Date.now,
   pause = (ms) => new Promise((done) => setTimeout(done, ms)),
 }) {
-  // A log-out replaces this object, so what comes back later can tell that it is too late.
-  let kept = wx.getStorageSync(storageKey) || {};
+  if (!BASE_URL.test(baseUrl)) {
+    throw new TypeError('baseUrl must be like https://login.example.com, without a final slash');
+  }
+  let unsaved; // what a full storage did not take, and what it holds instead
+  /** @type {{ code?: string, receipt?: string }} */
   let unsettled = {}; // the phone code whose receipt is still to be turned in
 
-  function keep(changes) {
-    Object.assign(kept, changes);
+  /**
+   * Reads the storage at each call, because a mini program can run in two JavaScript contexts that
+   * share the storage and nothing else: its pages, and the AI mode's runtime (小程序 AI 开发模式).
+   */
+  function kept() {
+    const stored = wx.getStorageSync(storageKey) || {};
+    return unsaved && unsaved.over === JSON.stringify(stored) ? unsaved.state : stored;
+  }
+
+  function write(state) {
     try {
-      wx.setStorageSync(storageKey, kept);
+      wx.setStorageSync(storageKey, state);
+      unsaved = undefined;
     } catch {
-      // Storage is full: what is kept lasts until the mini program closes.
+      // Storage is full: the state lasts until the mini program closes.
+      const over = JSON.stringify(wx.getStorageSync(storageKey) || {});
+      unsaved = { state, over };
     }
   }
 
+  const keep = (changes) => write({ ...kept(), ...changes });
+
+  const lasting = (token, expiresIn) => ({ token, tokenExpiresAt: now() + expiresIn * 1000 });
+
   function keepToken(token, expiresIn) {
-    keep({ token, tokenExpiresAt: now() + expiresIn * 1000 });
+    keep(lasting(token, expiresIn));
     return token;
   }
 
   /** Forgets all but the log-out itself, which a silent login would undo unseen. */
-  function forget() {
-    kept = {};
-    keep({ loggedOut: true });
+  const forget = () => write({ loggedOut: true, logOuts: logOuts() + 1 });
+
+  /** Each log-out is counted, so that a late answer is noticed even after another login. */
+  const logOuts = () => kept().logOuts || 0;
+
+  function refuseAfterLogOut(before) {
+    if (logOuts() !== before) throw new SessionError('logged_out');
   }
 
   function send(method, url, data, credential) {
@@ -92,18 +128,23 @@ function createSession({
       // WeChat calls this for every HTTP status.
       const success = (answer) =>
         answer.statusCode < 300 ? resolve(answer.data) : reject(refusalOf(answer));
-      wx.request({ url, method, data, header, timeout, success, fail });
+      settle(wx.request({ url, method, data, header, timeout, success, fail }));
     });
   }
 
-  async function ask(method, path, data, credential = kept.session) {
+  async function ask(method, path, data, credential = kept().session) {
     const body = await send(method, baseUrl + path, data, credential);
     // A hotel's sign-in page says 200, too.
     if (!body || body.success !== true) throw new SessionError('unexpected_answer');
     return body;
   }
 
-  /** Calls, and once more where the server names a short wait or `waitAfter` gives seconds. */
+  /**
+   * Calls, and once more where the server names a short wait or `waitAfter` gives seconds.
+   *
+   * @param {() => Promise<any>} call
+   * @param {(error: SessionError) => number | undefined} [waitAfter]
+   */
   async function withOneRepeat(call, waitAfter = () => undefined) {
     try {
       return await call();
@@ -118,69 +159,79 @@ function createSession({
   function loginCode() {
     return new Promise((resolve, reject) => {
       const fail = () => reject(new SessionError('login_unavailable'));
-      wx.login({ timeout, success: ({ code }) => (code ? resolve(code) : fail()), fail });
+      const success = ({ code }) => (code ? resolve(code) : fail());
+      settle(wx.login({ timeout, success, fail }));
     });
   }
 
   /** Logs in without a question, also after a log-out; `code` is from the caller's own wx.login. */
-  const login = shared(async ({ code } = {}) => {
-    const before = kept;
+  const login = shared(logOuts, async (/** @type {{ code?: string | null }} */ { code } = {}) => {
+    const before = logOuts();
     const logIn = async () => {
       const fresh = code || (await loginCode());
       code = null; // It works once, so a repeat takes another.
+      refuseAfterLogOut(before);
       return ask('POST', '/login', { code: fresh }, null);
     };
     const rejected = (error) => (error.code === 'code_rejected' ? 0 : undefined);
     const { data } = await withOneRepeat(logIn, rejected);
-    if (kept !== before) throw new SessionError('logged_out');
-    keep({ openid: data.openid, session: data.session, loggedOut: false });
-    keepToken(data.token, data.tokenExpiresIn);
-    return { openid: data.openid, registered: data.registered, token: data.token };
+    refuseAfterLogOut(before);
+    const { openid, session, registered, token } = data;
+    keep({ openid, session, loggedOut: false, ...lasting(token, data.tokenExpiresIn) });
+    return { openid, registered, token };
   });
 
   /** Calls with a session and, where that turns out to have ended, once more with a new one. */
   async function withSession(call, waitAfter) {
-    const before = kept;
-    if (!kept.session) await login();
-    const used = kept.session;
+    if (kept().loggedOut) throw new SessionError('logged_out');
+    const before = logOuts();
+    const callUnlessLoggedOut = async () => {
+      refuseAfterLogOut(before);
+      return call();
+    };
+    if (!kept().session) await login();
+    const used = kept().session;
     let answer;
     try {
-      answer = await withOneRepeat(call, waitAfter);
+      answer = await withOneRepeat(callUnlessLoggedOut, waitAfter);
     } catch (error) {
-      if (!NEEDS_LOGIN.includes(error.code) || kept !== before) throw error;
+      if (!NEEDS_LOGIN.includes(error.code) || logOuts() !== before) throw error;
       // Another call may have logged in since this one was sent.
-      if (kept.session === used) await login();
-      answer = await withOneRepeat(call, waitAfter);
+      if (kept().session === used) await login();
+      answer = await withOneRepeat(callUnlessLoggedOut, waitAfter);
     }
-    if (kept !== before) throw new SessionError('logged_out');
+    refuseAfterLogOut(before);
     return answer;
   }
 
-  const askForToken = shared(async () => {
-    const answer = await withSession(() => ask('POST', '/token', { openid: kept.openid }));
+  const askForToken = shared(logOuts, async () => {
+    const answer = await withSession(() => ask('POST', '/token', { openid: kept().openid }));
     return keepToken(answer.data, answer.expiresIn);
   });
 
   /** Returns the app token, or null for who has not registered or has logged out. */
   async function token() {
-    if (kept.token && kept.tokenExpiresAt - now() > TOKEN_MARGIN) return kept.token;
-    if (kept.loggedOut) return null;
-    return kept.session ? askForToken() : (await login()).token;
+    const held = kept();
+    if (held.loggedOut) return null;
+    if (held.token && held.tokenExpiresAt - now() > TOKEN_MARGIN) return held.token;
+    return held.session ? askForToken() : (await login()).token;
   }
 
   /**
-   * Registers with the phone button's `event.detail` and returns the token.
+   * Registers with the phone button's `event.detail` and returns the token. In the AI mode, where
+   * there is no button, give it what `wx.getPhoneNumber()` or `wx.getRealtimePhoneNumber()` returns.
    *
    * Log in before the button is shown: wx.login in its callback can spoil encryptedData. Should the
    * session have ended since, the code outlives the login. After a `retryable` error call this
    * again with the same detail, which is paid for.
    */
-  async function registerPhone(detail) {
+  async function registerPhone(tap) {
+    const detail = await Promise.resolve(tap).catch((failure) => failure);
     let proof = proofIn(detail);
     if (proof.code && proof.code === unsettled.code) proof = { receipt: unsettled.receipt };
     const register = async () => {
       try {
-        return await ask('POST', '/phone', { openid: kept.openid, ...proof });
+        return await ask('POST', '/phone', { openid: kept().openid, ...proof });
       } catch (error) {
         if (error.receipt) {
           proof = { receipt: error.receipt };
@@ -197,7 +248,7 @@ function createSession({
       return keepToken(answer.data, answer.expiresIn);
     } catch (error) {
       // The next tap needs a new session_key, and needs it before the tap.
-      if (error.code === 'session_key_stale') await login().catch(() => {});
+      if (error.code === 'session_key_stale' && !kept().loggedOut) await login().catch(() => {});
       throw error;
     }
   }
@@ -209,7 +260,7 @@ function createSession({
       await withSession(leave);
       forget();
     } else {
-      const left = kept.session ? leave().catch(() => {}) : null;
+      const left = kept().session ? leave().catch(() => {}) : null;
       forget();
       await left;
     }
@@ -230,9 +281,24 @@ function createSession({
     forget();
   }
 
-  /** Makes a call of the app's own with the token and returns the body as it is. */
+  /** Returns the sessions of the user, one for each device; `current` marks this one. */
+  async function sessions() {
+    return (await withSession(() => ask('GET', '/account/sessions'))).data;
+  }
+
+  /** Ends another session of the user by its id. This one ends with `logOut`. */
+  async function endSession(id) {
+    await withSession(() => ask('DELETE', `/account/sessions/${encodeURIComponent(id)}`));
+  }
+
+  /**
+   * Makes a call of the app's own with the token and returns the body as it is. The token is sent to
+   * https only, or to `baseUrl` for a `url` that begins with a slash.
+   *
+   * @param {{ url: string, method?: import('./session').Method, data?: object }} options
+   */
   async function request({ url, method = 'GET', data }) {
-    const address = /^https?:/.test(url) ? url : baseUrl + url;
+    const address = addressOf(url);
     let used;
     const call = async () => {
       used = await token();
@@ -245,42 +311,74 @@ function createSession({
       // API Gateway's authorizers refuse a token with 401 or 403, and with no code of ours.
       const denied = error.status === 403 && error.code === 'unexpected_answer';
       if (!used || (error.status !== 401 && !denied)) throw error;
-      if (kept.token === used) keep({ token: null });
+      if (kept().token === used) keep({ token: null });
       return call();
     }
   }
 
-  const isLoggedOut = () => Boolean(kept.loggedOut);
-  const aboutAccount = { account, updateAccount, deleteAccount };
+  function addressOf(url) {
+    if (/^https:\/\//i.test(url)) return url;
+    // Without the slash, "@evil.example/" would go on from the host's name.
+    if (/^\//.test(url)) return baseUrl + url;
+    throw new TypeError('url must begin with https:// or with a slash');
+  }
+
+  const isLoggedOut = () => Boolean(kept().loggedOut);
+  const aboutAccount = { account, updateAccount, deleteAccount, sessions, endSession };
   return { login, token, registerPhone, logOut, isLoggedOut, request, ...aboutAccount };
 }
 
-/** Lets calls that overlap share one run. */
-function shared(run) {
+/** Taro returns a promise as well: its rejection says what `fail` has been given already. */
+function settle(returned) {
+  if (returned && returned.catch) returned.catch(() => {});
+}
+
+/**
+ * Lets calls that overlap share one run, unless a log-out lies between them.
+ *
+ * @template T, R
+ * @param {() => number} logOuts
+ * @param {(options?: T) => Promise<R>} run
+ * @returns {(options?: T) => Promise<R>}
+ */
+function shared(logOuts, run) {
   let running = null;
-  const end = () => {
-    running = null;
-  };
+  let since;
   return (options) => {
-    running = running || run(options).finally(end);
+    if (!running || since !== logOuts()) {
+      since = logOuts();
+      const started = run(options).finally(() => {
+        if (running === started) running = null;
+      });
+      running = started;
+    }
     return running;
   };
 }
 
-/** The text of a refusal differs between phones; only the missing code is certain. */
-function proofIn({ code, encryptedData, iv, errno }) {
+/**
+ * The text of a refusal differs between phones; only the missing code is certain.
+ *
+ * @param {import('./session').PhoneDetail} [detail]
+ * @returns {{ code?: string, encryptedData?: string, iv?: string, receipt?: string }}
+ */
+function proofIn({ code, encryptedData, iv, errno } = {}) {
   if (code) return { code };
   if (encryptedData) return { encryptedData, iv };
   if (errno === PHONE_QUOTA_USED_UP) throw new SessionError('phone_quota_used_up');
-  throw new SessionError(PHONE_UNAVAILABLE.includes(errno) ? 'phone_unavailable' : 'phone_refused');
+  throw new SessionError(PHONE_UNAVAILABLE.includes(errno ?? 0) ? 'phone_unavailable' : 'phone_refused');
 }
 
 function refusalOf({ statusCode: status, data, header = {} }) {
   const said = (data && data.error) || {};
   const [code] = /^[a-z_]{1,40}$/.exec(said.code || '') || ['unexpected_answer'];
-  const name = Object.keys(header).find((each) => each.toLowerCase() === 'retry-after');
-  const retryAfter = /^\d+$/.test(header[name]) ? Number(header[name]) : undefined;
-  return new SessionError(code, { status, retryAfter, receipt: said.receipt });
+  const names = Object.keys(header).filter((each) => each.toLowerCase() === 'retry-after');
+  const [retryAfter] = names.map((name) => header[name]).filter((value) => /^\d+$/.test(value));
+  return new SessionError(code, {
+    status,
+    retryAfter: retryAfter && Number(retryAfter),
+    receipt: said.receipt,
+  });
 }
 
 function reasonOf({ errno, errMsg = '' }) {

@@ -1,6 +1,9 @@
 const config = require('../../config');
-const { texts, explain } = require('../../texts');
+const { texts, explain, explainPhone } = require('../../texts');
+const { giveFile } = require('../../utils/give-file');
 const { stepAfter } = require('../../utils/phone-step');
+
+const LONGEST_NICKNAME = 32; // the backend's limit, in characters
 
 /** Writes the day in one way on every phone; toLocaleDateString differs between them. */
 function dateOf(seconds) {
@@ -17,6 +20,7 @@ Page({
     account: {},
     avatarUrl: '',
     since: '',
+    devices: [],
     consentNeeded: false,
     phoneStep: 'ready', // or registering, or what stepAfter gives
   },
@@ -35,9 +39,12 @@ Page({
   async load() {
     this.setData({ step: 'loading', note: '' });
     try {
-      this.show(await getApp().session.account());
+      const { session } = getApp();
+      this.show(await session.account());
+      await this.loadDevices();
     } catch (error) {
-      this.setData({ step: 'failed', note: explain(error) });
+      const step = this.data.step === 'loading' ? 'failed' : this.data.step;
+      this.setData({ step, note: explain(error) });
     }
   },
 
@@ -48,6 +55,38 @@ Page({
       account,
       avatarUrl: account.avatarUrl || this.data.avatarUrl,
       since: dateOf(since),
+    });
+  },
+
+  async loadDevices() {
+    const devices = await getApp().session.sessions();
+    const shown = devices.map((device) => ({
+      ...device,
+      since: dateOf(device.createdAt),
+      lastUsed: dateOf(device.lastUsedAt),
+    }));
+    this.setData({ devices: shown });
+  },
+
+  async endDevice({ currentTarget }) {
+    const { endDevice: title, endDeviceAsk: content, confirm } = this.data.t;
+    if (!(await this.ask({ title, content, confirmText: confirm }))) return;
+    this.setData({ note: '' });
+    try {
+      await getApp().session.endSession(currentTarget.dataset.id);
+      await this.loadDevices();
+      this.tell(this.data.t.deviceEnded);
+    } catch (error) {
+      this.setData({ note: explain(error) });
+    }
+  },
+
+  /** Gives the user a copy of the data, as GET /account answered it when the page was opened. */
+  download() {
+    const { t, account } = this.data;
+    this.setData({ note: '' });
+    giveFile('account.json', JSON.stringify(account, null, 2), {
+      fail: () => this.setData({ note: t.downloadFailed }),
     });
   },
 
@@ -69,7 +108,9 @@ Page({
   // The nickname is read on submit: WeChat's check may clear the input after it was left.
   async saveProfile({ detail }) {
     const nickname = detail.value.nickname.trim();
-    if (!nickname) return this.setData({ note: this.data.t.nicknameEmpty });
+    const { nicknameEmpty, nicknameLong } = this.data.t;
+    if (!nickname) return this.setData({ note: nicknameEmpty });
+    if ([...nickname].length > LONGEST_NICKNAME) return this.setData({ note: nicknameLong });
     await this.save(() => ({ nickname }));
   },
 
@@ -89,6 +130,7 @@ Page({
     }
   },
 
+  // Of getRealtimePhoneNumber: who changes the number has it now, and not since some login long ago.
   takePhone({ detail }) {
     this.phone = detail;
     return this.register();
@@ -104,7 +146,7 @@ Page({
       await this.load();
     } catch (error) {
       const refused = error.code === 'phone_refused';
-      const note = refused ? this.data.t.unchanged : explain(error);
+      const note = refused ? this.data.t.unchanged : explainPhone(error);
       this.setData({ phoneStep: stepAfter(error), note });
     }
   },

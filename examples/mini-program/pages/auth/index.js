@@ -1,4 +1,4 @@
-const { texts, explain } = require('../../texts');
+const { texts, explain, explainPhone } = require('../../texts');
 const { stepAfter } = require('../../utils/phone-step');
 
 Page({
@@ -46,7 +46,7 @@ Page({
       await getApp().session.registerPhone(this.phone);
       this.leave();
     } catch (error) {
-      this.setData({ step: stepAfter(error), note: explain(error) });
+      this.setData({ step: stepAfter(error), note: explainPhone(error) });
     }
   },
 

@@ -5,8 +5,7 @@ Page({
     t: { goods: [] }, // wx:for wants a list from the start
     step: 'loading',
     loggedOut: false,
-    name: '',
-    verified: false,
+    person: null, // nothing is shown of a member before it is known
     note: '',
   },
 
@@ -19,13 +18,12 @@ Page({
   // Nobody is asked to log in here: the shop is open to all, the card waits for a tap.
   async onShow() {
     const { session } = getApp();
-    this.setData({ loggedOut: session.isLoggedOut(), note: '' });
+    this.setData({ loggedOut: session.isLoggedOut(), person: null, note: '' });
     try {
       const token = await session.token();
       this.setData({ step: token ? 'member' : 'guest' });
       if (!token) return;
-      const person = await session.request({ url: '/userinfo' });
-      this.setData({ name: person.nickname || '', verified: person.phone_number_verified });
+      this.setData({ person: await session.request({ url: '/userinfo' }) });
     } catch (error) {
       const step = this.data.step === 'loading' ? 'guest' : this.data.step;
       this.setData({ step, note: explain(error) });

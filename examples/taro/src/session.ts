@@ -1,0 +1,5 @@
+import Taro from '@tarojs/taro';
+import { createSession } from './utils/session';
+
+// One for the whole app: pages that ask at the same time then share one login.
+export const session = createSession({ wx: Taro, baseUrl: 'https://login.example.com' });
