@@ -127,13 +127,13 @@ class Deployment:
 
     def left_tables(self) -> list[str]:
         """Return the tables that a first deployment made, and left when it went back."""
-        pages = self.stage.client("cloudformation").get_paginator("list_stack_resources")
+        pages = self.stage.client("cloudformation").get_paginator("describe_stack_events")
         listed = aws(
-            "its tables", pages.paginate(StackName=self.stage.stack_name).build_full_result
+            "its events", pages.paginate(StackName=self.stage.stack_name).build_full_result
         )
         return [
             each["PhysicalResourceId"]
-            for each in listed["StackResourceSummaries"]
+            for each in listed["StackEvents"]
             if each["ResourceType"] == "AWS::DynamoDB::Table"
             and each["ResourceStatus"] == "DELETE_SKIPPED"
         ]

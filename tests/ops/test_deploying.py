@@ -1,9 +1,14 @@
 """What `make deploy` sends to CloudFormation, caught at the socket; and the template it sends."""
 
+import contextlib
 import json
 import os
+import pty
 import re
+import select
+import subprocess
 import sys
+import time
 import tomllib
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -17,9 +22,9 @@ from local.payload import Response
 from ops import releases
 from ops.gradual import WATCHED, gradual
 from ops.parameters import changes
-from ops.releases import Live
+from ops.releases import BUILT, Live
 from ops.stage import SAMCONFIG, Stage, parsed
-from stack.cloudformation import load_template
+from stack.cloudformation import REGION, load_template
 from stack.template import ROOT, TEMPLATE
 from tests.deployed.aws import KEY, account
 from tests.fault_proxy import FaultProxy
@@ -121,11 +126,13 @@ class Socket(FaultProxy):
     def __init__(self, aws_url):
         super().__init__(aws_url)
         self.change_sets = []
+        self.refuses = True
 
     def answer(self, request):
         if b"Action=CreateChangeSet" in request.body and b"StackName=wechat-login-" in request.body:
             self.change_sets.append(ChangeSet.of(request))
-            return REFUSED
+            if self.refuses:
+                return REFUSED
         return super().answer(request)
 
 
@@ -149,6 +156,24 @@ class Team:
             cwd=ROOT,
             env={name: each for name, each in wanted.items() if each},
         )
+
+    @contextlib.contextmanager
+    def allowed_to_change(self):
+        self._socket.refuses = False
+        try:
+            yield
+        finally:
+            self._socket.refuses = True
+
+    def stack(self, name):
+        describe = boto3.client(
+            "cloudformation",
+            endpoint_url=self._socket.url,
+            region_name=REGION,
+            aws_access_key_id=KEY,
+            aws_secret_access_key=KEY,
+        ).describe_stacks
+        return describe(StackName=name)["Stacks"][0]
 
     def sends(self, stage, *arguments, parameters="", **environment):
         """Deploy, and give what CloudFormation is asked for."""
@@ -445,23 +470,79 @@ def test_what_a_rollback_goes_back_to_is_what_was_live_before():
 # --- Asked before ---------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def uncompiled():
+    """A build without the files that Python 3.13 has compiled."""
+    kept = {path: path.read_bytes() for path in (BUILT.parent / "Layer").rglob("*.pyc")}
+    for path in kept:
+        path.unlink()
+    yield
+    for path, content in kept.items():
+        path.write_bytes(content)
+
+
+@pytest.mark.usefixtures("uncompiled")
 def test_a_protected_stage_is_not_deployed_uncompiled_unless_somebody_accepts_it(team):
     """Neither a terminal nor UNCOMPILED=true: nothing is sent."""
-    layer = ROOT / ".aws-sam" / "build" / "Layer"
-    compiled = list(layer.rglob("*.pyc"))
-    kept = {path: path.read_bytes() for path in compiled}
-    for path in compiled:
-        path.unlink()
-    try:
-        refused = team.run("prod")
-        accepted = team.sends("prod", "--uncompiled")
-        unprotected = team.sends("dev")
-    finally:
-        for path, content in kept.items():
-            path.write_bytes(content)
+    refused = team.run("prod")
+    accepted = team.sends("prod", "--uncompiled")
+    unprotected = team.sends("dev")
 
     assert refused.returncode == 1
     assert "cold starts take 1.8 times as long" in refused.stderr
     assert "UNCOMPILED=true" in refused.stderr
     assert accepted.parameters["Stage"] == "prod"
     assert unprotected.parameters["Stage"] == "dev"
+
+
+def at_a_terminal(command, environment, question, answer, seconds=240):
+    """Run a command at a terminal, answer its question, and give its exit code and the screen."""
+    main, side = pty.openpty()
+    process = subprocess.Popen(  # noqa: S603 - the tests' own command
+        command,
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env=environment,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    os.close(side)
+    shown, until, asked = "", time.monotonic() + seconds, False
+    while time.monotonic() < until:
+        if select.select([main], [], [], 0.1)[0]:
+            try:
+                shown += os.read(main, 4096).decode(errors="replace")
+            except OSError:
+                break
+            if not asked and question in shown:
+                asked = True
+                os.write(main, f"{answer}\n".encode())
+    os.close(main)
+    return process.wait(30), shown
+
+
+def test_a_protected_stage_asks_at_a_terminal_before_it_changes_anything(team):
+    environment = {**team.environment, "PARAMETERS": f"WeChatAppId={APPID}"}
+    command = [sys.executable, "-m", "ops.deploy", "prod", "--uncompiled"]
+    question = "Deploy this changeset? [y/N]"
+
+    with team.allowed_to_change():
+        code, shown = at_a_terminal(command, environment, question, "n")
+
+    assert (code, question in shown) == (0, True), shown[-2000:]
+    # The summary comes first, and nothing was made.
+    assert shown.index("AWS::Lambda::Function") < shown.index(question)
+    made = team.stack("wechat-login-prod")
+    assert made["StackStatus"] == "REVIEW_IN_PROGRESS"
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_an_uncompiled_build_asks_at_a_terminal_too(team):
+    environment = {**team.environment, "PARAMETERS": f"WeChatAppId={APPID}"}
+    command = [sys.executable, "-m", "ops.deploy", "prod"]
+
+    code, shown = at_a_terminal(command, environment, "Type prod", "no", 60)
+
+    assert code == 1
+    assert "nothing was changed" in shown

@@ -349,7 +349,7 @@ def test_the_stacks_status(status, grade, said):
     session = Session(
         {
             ("cloudformation", "describe_stacks"): {"Stacks": [{"StackStatus": status}]},
-            ("cloudformation", "list_stack_resources"): {"StackResourceSummaries": []},
+            ("cloudformation", "describe_stack_events"): {"StackEvents": []},
         }
     )
 

@@ -150,7 +150,7 @@ def test_a_command_that_the_doctor_prints_names_the_region(status):
     session = Session(
         {
             ("cloudformation", "describe_stacks"): {"Stacks": [stack(status)]},
-            ("cloudformation", "list_stack_resources"): {"StackResourceSummaries": [left]},
+            ("cloudformation", "describe_stack_events"): {"StackEvents": [left]},
             ("ssm", "get_service_setting"): {"ServiceSetting": {"SettingValue": "false"}},
             ("lambda", "get_account_settings"): {
                 "AccountLimit": {"UnreservedConcurrentExecutions": 10}
