@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test invoke lint build bench secrets deploy doctor format lock clean
+.PHONY: help run test invoke lint build bench secrets deploy rollback doctor format lock clean
 
 # Any Python from 3.11 on: make run PYTHON=python3.13
 PYTHON ?= python3
@@ -8,7 +8,7 @@ SAM_VENV := .venv-sam
 BENCH_VENV := .venv-bench
 BIN := $(VENV)/bin
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
-LOCK := ../$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-header \
+LOCK := ../$(SAM_VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-header \
   --python-version 3.11
 # What ministack asks for and DynamoDB and SSM never load.
 LEFT_OUT := $(addprefix --no-emit-package ,botocore jmespath python-dateutil six urllib3 \
@@ -40,18 +40,19 @@ lint: $(VENV)/.dev $(SAM_VENV)/.sam ## Check style, types, layering and the temp
 	$(SAM) validate --lint --region us-east-1
 
 build: $(VENV)/.local $(SAM_VENV)/.sam ## Build what is deployed, into .aws-sam/build
-	@architecture="$$(PARAMETERS='$(PARAMETERS)' $(BIN)/python -m ops.parameters --only Architecture $(STAGE))" && \
-	  PYTHON='$(abspath $(BIN)/python)' RUNTIME_PYTHON="$$($(BIN)/python -m ops.runtime)" \
+	@architecture="$$(PARAMETERS='$(PARAMETERS)' $(BIN)/python -m ops.parameters Architecture $(STAGE))" && \
+	  PYTHON='$(abspath $(BIN)/python)' RUNTIME_PYTHON="$$($(BIN)/python -m ops.runtime --install)" \
 	  ARCHITECTURE="$$architecture" $(SAM) build --region us-east-1
 
 secrets: $(VENV)/.local ## Put what a deployment needs into SSM, asking for it: STAGE=prod, ROTATE=name
 	@$(BIN)/python -m ops.secrets '$(STAGE)' $(if $(ROTATE),--rotate '$(ROTATE)')
 
 deploy: build ## Deploy samconfig.toml's environment STAGE=prod; options: PARAMETERS="…" GRADUAL=true
-	@overrides="$$(PARAMETERS='$(PARAMETERS)' $(BIN)/python -m ops.parameters '$(STAGE)')" && \
-	  template="$$($(BIN)/python -m ops.gradual $(if $(GRADUAL),$$overrides))" && \
-	  $(SAM) deploy --config-file '$(CURDIR)/samconfig.toml' --config-env '$(STAGE)' \
-	    --template-file "$$template" --parameter-overrides $$overrides
+	@PARAMETERS='$(PARAMETERS)' $(BIN)/python -m ops.deploy '$(STAGE)' \
+	  $(if $(filter true,$(GRADUAL)),--gradual) $(if $(filter true,$(UNCOMPILED)),--uncompiled)
+
+rollback: $(VENV)/.local ## Point a deployment back at the release before, in seconds: STAGE=prod
+	@$(BIN)/python -m ops.rollback '$(STAGE)'
 
 doctor: $(VENV)/.local ## Check a deployment, one line each, with the remedy: STAGE=prod, or STAGE=local
 	@$(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)')
@@ -63,8 +64,7 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(VENV)/.dev ## Pin again what the .in files ask for
-	$(BIN)/python -m pip install --quiet uv==0.13.8
+lock: $(SAM_VENV)/.sam ## Pin again what the .in files ask for
 	cd requirements && $(LOCK) $(NO_DJANGO) dev.in -o dev.txt && $(LOCK) $(NO_DJANGO) -c dev.txt local.in -o local.txt \
 	  && $(LOCK) -c dev.txt ../layers/requirements.in \
 	       -o ../layers/requirements.txt \

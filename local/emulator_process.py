@@ -25,22 +25,24 @@ def main() -> None:
     try:
         # A runner that was just killed leaves its emulator saving for a moment.
         with held(Path(state_dir, "lock"), 10) if state_dir else contextlib.nullcontext():
-            _listen_and_serve()
+            serve(listen())
     except Taken:
         sys.exit(f"another local run is using {state_dir}")
 
 
-def _listen_and_serve() -> None:
+def listen() -> socket.socket:
+    """Listen on a free port, and print it."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     port = listener.getsockname()[1]
     os.environ["GATEWAY_PORT"] = str(port)
     print(port, flush=True)
     # From here on nobody reads what is printed.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    _serve(listener)
+    return listener
 
 
-def _serve(listener: socket.socket) -> None:
+def serve(listener: socket.socket) -> None:
+    """Serve ministack until standard input is closed."""
     # Here and not above: ministack reads its settings from the environment when it is imported.
     from hypercorn.asyncio import serve  # type: ignore[import-not-found]  # noqa: PLC0415
     from hypercorn.config import Config  # type: ignore[import-not-found]  # noqa: PLC0415

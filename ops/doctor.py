@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import email.utils
 import json
+import math
 import socket
 import ssl
 import sys
@@ -20,7 +21,9 @@ from typing import Any
 
 import requests
 
-from ops.stage import APPID, CannotGoOn, Stage, aws, find
+from ops.parameters import one
+from ops.releases import NEW, live, outputs_of
+from ops.stage import APPID, AWS_KEY, CannotGoOn, Stage, aws, find, keys_of
 from wechat_login.errors import CodeRejected, LoginError
 from wechat_login.settings import PARAMETERS
 from wechat_login.storage.sealing import Keyring
@@ -40,10 +43,13 @@ OPTIONAL = {
 # Comes with the first renewal.
 BY_ITSELF = "access-token"
 THROUGHPUT = "/ssm/parameter-store/high-throughput-enabled"
-# CloudFormation's words for a stack that no deployment has begun to make yet, and for one that a
-# first deployment could not make: it takes no other deployment.
+# CloudFormation's words for a stack that no deployment has begun to make yet, for one that a first
+# deployment could not make, which takes no other deployment, and for one that could not go back:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ContinueUpdateRollback.html
 NOT_BEGUN = "REVIEW_IN_PROGRESS"
 PAST_MENDING = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
+STUCK = "UPDATE_ROLLBACK_FAILED"
+SECONDS_OF_A_LOGIN = 0.3
 RESTORE_KEYS = "Restore signing-keys and public-keys from SSM's parameter history"
 CONSOLE = "WeChat's console (mp.weixin.qq.com), development settings"
 # What a check that could not be made is called, where its own name is not the word for it.
@@ -75,13 +81,15 @@ class Deployment:
 
     @cached_property
     def _stack(self) -> Mapping[str, Any]:
-        stacks = aws(
-            f"finding the stack {self.stage.stack_name}",
-            self.stage.client("cloudformation").describe_stacks,
-            StackName=self.stage.stack_name,
-        )
-        found: Mapping[str, Any] = stacks["Stacks"][0]
-        return found
+        stack = self.stage.stack()
+        if stack is None:
+            raise CannotGoOn(f"there is no stack {self.stage.stack_name}")
+        return stack
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """Return all outputs of the stack."""
+        return outputs_of(self._stack)
 
     @property
     def status(self) -> str:
@@ -108,9 +116,27 @@ class Deployment:
             return "Wait until CloudFormation is done, then run this again"
         mend = "Look at its events in CloudFormation, mend what failed"
         if self.status in PAST_MENDING:
-            delete = f"aws cloudformation delete-stack --stack-name {self.stage.stack_name}"
-            mend += f", delete it ({delete})"
+            mend += f", delete it ({self._command('delete-stack')})"
+        if self.status == STUCK:
+            mend += f", let it go on going back ({self._command('continue-update-rollback')})"
         return f"{mend}, then {self.deploy}"
+
+    def _command(self, name: str) -> str:
+        stack = self.stage.stack_name
+        return self.stage.aws_command(f"cloudformation {name} --stack-name {stack}")
+
+    def left_tables(self) -> list[str]:
+        """Return the tables that a first deployment made, and left when it went back."""
+        pages = self.stage.client("cloudformation").get_paginator("describe_stack_events")
+        listed = aws(
+            "its events", pages.paginate(StackName=self.stage.stack_name).build_full_result
+        )
+        return [
+            each["PhysicalResourceId"]
+            for each in listed["StackEvents"]
+            if each["ResourceType"] == "AWS::DynamoDB::Table"
+            and each["ResourceStatus"] == "DELETE_SKIPPED"
+        ]
 
     def setting(self, name: str) -> str:
         """Return a template parameter as it is deployed. Raises `CannotGoOn`."""
@@ -176,13 +202,16 @@ class Doctor:
         """Return all checks."""
         return [
             self.stack,
+            self.release,
             self.secrets,
+            self.encryption,
             self.keys,
             self.wechat,
             self.appid,
             self.access_token,
             self.table,
             self.throughput,
+            self.concurrency,
             self.api,
             self.discovery,
             self.domain,
@@ -212,6 +241,32 @@ class Doctor:
             yield Finding(OK, "stack", status)
         else:
             yield Finding(FAIL, "stack", status, self.deployment.way_out)
+        if status in PAST_MENDING:
+            for table in self.deployment.left_tables():
+                command = self.deployment.stage.aws_command
+                unprotect = command(
+                    f"dynamodb update-table --table-name {table} --no-deletion-protection-enabled"
+                )
+                delete = command(f"dynamodb delete-table --table-name {table}")
+                told = f"the first deployment has left {table}, which is empty"
+                yield Finding(NOTE, "left table", told, f"{unprotect}, then {delete}")
+
+    def release(self) -> Iterator[Finding]:
+        """Tell whether what is live is what was deployed."""
+        stage = self.deployment.stage
+        try:
+            if stage.is_local or not self.deployment.is_whole:
+                return
+        except CannotGoOn:
+            return
+        deployed = self.deployment.outputs.get(NEW)
+        found = {each.release for each in live(stage)}
+        if deployed is None or found == {deployed}:
+            return
+        told = f"{deployed} was deployed, and live is {', '.join(sorted(found))}"
+        yield Finding(
+            NOTE, "release", told, f"It was taken back; with what mends it: {self._deploy}"
+        )
 
     def secrets(self) -> Iterator[Finding]:
         """Look in SSM for what the functions read."""
@@ -232,6 +287,17 @@ class Doctor:
             if in_ssm not in (None, deployed):
                 told = f"the stack has {deployed}, SSM has {in_ssm}"
                 yield Finding(FAIL, "AppID", told, f"Decide which it is, then {self._deploy}")
+
+    def encryption(self) -> Iterator[Finding]:
+        """Tell which key the secrets are encrypted by, if it is not the one that was chosen."""
+        stage = self.deployment.stage
+        if stage.is_local:
+            return
+        wanted = stage.overrides.get("KmsKeyArn") or AWS_KEY
+        others = [name for name, key in keys_of(stage).items() if key != wanted]
+        if others:
+            told = f"{', '.join(sorted(others))} are not encrypted by {wanted}"
+            yield Finding(NOTE, "encryption", told, f"{self._set_up} moves them")
 
     def keys(self) -> Iterator[Finding]:
         """Read the keys, and see whether they belong together."""
@@ -436,9 +502,34 @@ class Doctor:
             yield Finding(OK, "SSM throughput", "higher")
             return
         told = "standard, 40 reads a second for the whole account"
-        command = f"aws ssm update-service-setting --setting-id {THROUGHPUT} --setting-value true"
+        command = stage.aws_command(
+            f"ssm update-service-setting --setting-id {THROUGHPUT} --setting-value true"
+        )
         remedy = f"Enough for this alone; for more, at a charge: {command}"
         yield Finding(NOTE, "SSM throughput", told, remedy)
+
+    def concurrency(self) -> Iterator[Finding]:
+        """Tell whether Lambda runs as much at once as logins may need; new accounts get ten."""
+        stage = self.deployment.stage
+        if stage.is_local:
+            return
+        try:
+            limits = aws("Lambda's limits", stage.client("lambda").get_account_settings)
+        except CannotGoOn as reason:
+            yield Finding(NOTE, "concurrency", f"cannot be told: {reason}")
+            return
+        there = int(limits["AccountLimit"]["UnreservedConcurrentExecutions"])
+        logins = int(one("LoginsPerSecond", stage.name))
+        needed = math.ceil(logins * SECONDS_OF_A_LOGIN)
+        if there >= needed:
+            yield Finding(OK, "concurrency", f"{there} executions at once")
+            return
+        told = f"the account runs {there} at once, and {logins} logins a second need {needed}"
+        ask = stage.aws_command(
+            "service-quotas request-service-quota-increase --service-code lambda"
+            " --quota-code L-B99A9384 --desired-value 1000"
+        )
+        yield Finding(NOTE, "concurrency", told, f"Ask for more ({ask}), or lower LoginsPerSecond")
 
     def api(self) -> Iterator[Finding]:
         """Call the API: it answers as ours does, by a clock that agrees with this one."""

@@ -1,52 +1,37 @@
-"""`python -m ops.gradual [NAME=VALUE …]`: prints the built template that `make deploy` deploys.
+"""A template in which new code takes over gradually, and goes back by itself on an alarm.
 
-Given the parameters of a deployment, it makes a second one of it, in which new code takes over
-gradually: a tenth of the requests for five minutes, then all, and back by itself on an alarm.
-SAM then publishes a version where code has changed, but not where only a parameter has; so the
-parameters are made a part of what it compares.
+A tenth of the requests for five minutes, then all.
 """
 
-# ruff: noqa: T201 - a command line's module
-import hashlib
-import sys
+from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
-from ops.stage import ROOT
-from stack.cloudformation import FUNCTION, load_template
-
-BUILT = ROOT / ".aws-sam" / "build" / "template.yaml"
-GRADUAL = BUILT.with_name("gradual.yaml")
 WATCHED = ("Bugs", "Misconfigured")  # alarms of monitoring.yaml, which look at nothing but a stage
 ROLE = "DeploymentRole"
+IN_CHINA = "IsInChina"
 
 
-def gradual(template: dict[str, Any], watching: dict[str, Any], release: str) -> dict[str, Any]:
-    """Return a template that deploys gradually; `release` changes whenever anything does."""
-    resources = dict(template["Resources"])
-    # The authorizer is called by its own name, so it changes at once.
-    for name, resource in resources.items():
-        if resource["Type"] == FUNCTION:
-            properties = {**resource["Properties"], "AutoPublishCodeSha256": release}
-            resources[name] = {**resource, "Properties": properties}
-    for name in WATCHED:
-        resources[f"Rollback{name}"] = _alarm(watching["Resources"][name])
-    resources[ROLE] = _role()
+def gradual(template: Mapping[str, Any], watching: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a template that deploys gradually, watched by alarms like those of `watching`."""
+    alarms = {f"Rollback{name}": _alarm(watching["Resources"][name]) for name in WATCHED}
     functions = {
         **template["Globals"]["Function"],
-        "AutoPublishAlias": "live",
         "DeploymentPreference": {
             "Type": "Canary10Percent5Minutes",
             "Role": {"Fn::GetAtt": [ROLE, "Arn"]},
-            "Alarms": [{"Ref": f"Rollback{name}"} for name in WATCHED],
+            "Alarms": [{"Ref": name} for name in alarms],
         },
     }
-    globals_ = {**template["Globals"], "Function": functions}
-    return {**template, "Globals": globals_, "Resources": resources}
+    in_china = {"Fn::Equals": [{"Ref": "AWS::Partition"}, "aws-cn"]}
+    return {
+        **template,
+        "Conditions": {**template["Conditions"], IN_CHINA: in_china},
+        "Globals": {**template["Globals"], "Function": functions},
+        "Resources": {**template["Resources"], **alarms, ROLE: _role()},
+    }
 
 
-def _alarm(alarm: dict[str, Any]) -> dict[str, Any]:
+def _alarm(alarm: Mapping[str, Any]) -> dict[str, Any]:
     # A person is told once, by the alarm that this is a copy of.
     silent = ("AlarmActions", "OKActions")
     kept = {name: each for name, each in alarm["Properties"].items() if name not in silent}
@@ -54,12 +39,13 @@ def _alarm(alarm: dict[str, Any]) -> dict[str, Any]:
 
 
 def _role() -> dict[str, Any]:
-    # SAM's own role knows one of the names that CodeDeploy goes by; in China it is another.
-    regional = {"Fn::Sub": "codedeploy.${AWS::Region}.${AWS::URLSuffix}"}
+    # Each partition's IAM refuses a service that it does not know
+    # (https://github.com/aws/aws-cdk/issues/2198), and SAM's own role names AWS's alone.
+    in_china = {"Fn::Sub": "codedeploy.${AWS::Region}.${AWS::URLSuffix}"}
     allowed = {
         "Effect": "Allow",
         "Action": "sts:AssumeRole",
-        "Principal": {"Service": ["codedeploy.amazonaws.com", regional]},
+        "Principal": {"Service": {"Fn::If": [IN_CHINA, in_china, "codedeploy.amazonaws.com"]}},
     }
     policy = "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSCodeDeployRoleForLambda"
     return {
@@ -69,29 +55,3 @@ def _role() -> dict[str, Any]:
             "ManagedPolicyArns": [{"Fn::Sub": policy}],
         },
     }
-
-
-def _release(parameters: list[str]) -> str:
-    """Name what is deployed: whatever was built, with these parameters."""
-    digest = hashlib.sha256("\n".join(sorted(parameters)).encode())
-    for path in sorted(BUILT.parent.rglob("*")):
-        if path.is_file() and path != GRADUAL:
-            digest.update(path.relative_to(BUILT.parent).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def main() -> int:
-    """Print the path of the template to deploy."""
-    parameters = sys.argv[1:]
-    if not parameters:
-        print(BUILT)
-        return 0
-    watching = load_template(BUILT.parent / "Monitoring" / "template.yaml")
-    changed = gradual(load_template(BUILT), watching, _release(parameters))
-    GRADUAL.write_text(yaml.safe_dump(changed, sort_keys=False, allow_unicode=True), "utf-8")
-    print(GRADUAL)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

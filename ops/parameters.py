@@ -1,36 +1,58 @@
-"""`python -m ops.parameters STAGE`: the parameters that `make deploy` gives to `sam deploy`.
+"""The parameters of a deployment, each with its value.
 
 They are those of the stage in samconfig.toml, those of the variable PARAMETERS, and the AppID,
-which `make secrets` has put into SSM.
+which `make secrets` has put into SSM; all others have the template's default.
+`python -m ops.parameters NAME [STAGE]` prints one of them, without AWS.
 """
 
 # ruff: noqa: TID251, T201 - a command line's module
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 
-from ops.stage import APPID, CannotGoOn, Stage, aws, find, overrides
-from stack.cloudformation import load_template, text_of
+from ops.stage import APPID, CannotGoOn, Stage, aws, find_overrides
+from stack.cloudformation import load_template, parameter_values, text_of
 from stack.errors import BadParameter
 from stack.parameters import parse_parameters
 from stack.template import TEMPLATE
 
 
 def for_deployment(stage: Stage) -> dict[str, str]:
-    """Give every parameter that is not left at its default. Raises `CannotGoOn`."""
+    """Return the value of every parameter of the template. Raises `CannotGoOn`.
+
+    None is left out, because CloudFormation keeps the previous value of what SAM CLI leaves out:
+    https://github.com/aws/aws-sam-cli/issues/7103.
+    """
     chosen = {**stage.overrides, **_given()}
     if "WeChatAppId" not in chosen:
         chosen["WeChatAppId"] = _appid(stage)
     for name, value in chosen.items():
-        if set(value) & set(" \t\n\"'"):
-            raise CannotGoOn(f"the parameter {name} holds a blank or a quote")
-    return chosen
+        if set(value) & set("\"'\\"):
+            raise CannotGoOn(f"the parameter {name} holds a quote or a backslash")
+    try:
+        return parameter_values(load_template(TEMPLATE)["Parameters"], chosen)
+    except BadParameter as fault:
+        raise CannotGoOn(str(fault)) from None
 
 
-def one(stage: str, name: str) -> str:
-    """Give one parameter without asking AWS; no stage means the template's default."""
+def changes(deployed: Mapping[str, str], chosen: Mapping[str, str]) -> list[str]:
+    """Return one line for each parameter that a deployment changes."""
+    return [
+        f"{name}: {_shown(deployed[name])} → {_shown(chosen[name])}"
+        for name in chosen
+        if name in deployed and deployed[name] != chosen[name]
+    ]
+
+
+def _shown(value: str) -> str:
+    return value or '""'
+
+
+def one(name: str, stage: str) -> str:
+    """Return one parameter without asking AWS; no stage means the template's default."""
     default = text_of(load_template(TEMPLATE)["Parameters"][name].get("Default", ""))
-    chosen = {**overrides(stage), **_given()} if stage else _given()
+    chosen = {**find_overrides(stage), **_given()} if stage else _given()
     return chosen.get(name, default)
 
 
@@ -51,19 +73,15 @@ def _appid(stage: Stage) -> str:
 
 
 def main() -> int:
-    """Print `Name=value` pairs, or one value."""
+    """Print the value of one parameter."""
     parser = argparse.ArgumentParser(prog="python -m ops.parameters", description=__doc__)
+    parser.add_argument("name")
     parser.add_argument("stage", nargs="?", default="")
-    parser.add_argument("--only", metavar="NAME", help="print the value of one parameter")
     arguments = parser.parse_args()
     try:
-        if arguments.only:
-            print(one(arguments.stage, arguments.only))
-        else:
-            chosen = for_deployment(find(arguments.stage))
-            print(*(f"{name}={value}" for name, value in chosen.items()))
+        print(one(arguments.name, arguments.stage))
     except CannotGoOn as reason:
-        print(f"make deploy: {reason}", file=sys.stderr)
+        print(f"make: {reason}", file=sys.stderr)
         return 1
     return 0
 

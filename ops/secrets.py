@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ops.stage import APPID, CannotGoOn, Stage, aws, find
+from ops.stage import APPID, AWS_KEY, CannotGoOn, Stage, aws, find, keys_of
 from wechat_login.storage.sealing import new_keyring, with_new_key
 from wechat_login.tokens.signing_keys import new_signing_keys, public_part
 
@@ -79,7 +79,13 @@ class Store:
         ssm = self.stage.client("ssm")
         kind = "String" if parameter == APPID else "SecureString"
         try:
-            ssm.put_parameter(Name=self.name(parameter), Value=value, Type=kind, Overwrite=False)
+            ssm.put_parameter(
+                Name=self.name(parameter),
+                Value=value,
+                Type=kind,
+                Overwrite=False,
+                **(self._key if kind == "SecureString" else {}),
+            )
         except ssm.exceptions.ParameterAlreadyExists:
             return False
         except Exception as refused:  # noqa: BLE001 - AWS's text may quote what was put
@@ -95,7 +101,33 @@ class Store:
             Value=value,
             Type="SecureString",
             Overwrite=True,
+            **self._key,
         )
+
+    @property
+    def _key(self) -> dict[str, str]:
+        # If an existing parameter is overwritten without one, it falls back to AWS's key.
+        key = self.stage.overrides.get("KmsKeyArn", "")
+        return {"KeyId": key} if key else {}
+
+    def move(self) -> None:
+        """Encrypt by the chosen key what another one encrypts, if the functions may use it."""
+        wanted = self._key.get("KeyId", AWS_KEY)
+        others = sorted(name for name, key in keys_of(self.stage).items() if key != wanted)
+        stack = self.stage.stack() if others else None
+        settings = {
+            each["ParameterKey"]: each["ParameterValue"]
+            for each in (stack or {}).get("Parameters", [])
+        }
+        if self._key and stack and settings.get("KmsKeyArn") != wanted:
+            again = f"make deploy STAGE={self.stage.name}, then this again"
+            print(f"\nNot yet encrypted by {wanted}, which the functions may not use: {again}")
+            return
+        for name in others:
+            value = self.read(name)
+            if value is not None:
+                self.replace(name, value)
+                print(f"moved {self.name(name)} to {wanted}")
 
 
 def _code(refused: Exception) -> str:
@@ -150,13 +182,16 @@ def set_up(store: Store, ask: Questions) -> None:
         _tell(store, parameter, put)
     for parameter, put in _signing_keys(store).items():
         _tell(store, parameter, put)
+    if not store.stage.is_local:
+        store.move()
     if store.stage.is_local:
         print(f"\nNothing has to be deployed. {IN_USE}")
         return
     stage, token, key = store.stage.name, store.name("event-token"), store.name("event-aes-key")
     print(f"\nNext: make deploy STAGE={stage}, then make doctor STAGE={stage}.")
     print(f"For message pushes, type {token} and {key} into {WHERE}; this shows one:")
-    print(f"  aws ssm get-parameter --with-decryption --name {token} --query Parameter.Value")
+    show = f"ssm get-parameter --with-decryption --name {token} --query Parameter.Value"
+    print(f"  {store.stage.aws_command(show)}")
 
 
 def _signing_keys(store: Store) -> dict[str, bool]:

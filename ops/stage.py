@@ -20,7 +20,9 @@ from stack.parameters import parse_parameters
 ROOT = Path(__file__).resolve().parent.parent
 SAMCONFIG = ROOT / "samconfig.toml"
 LOCAL = "local"
+ALIAS = "live"  # of each function, in template.yaml
 APPID = "appid"
+AWS_KEY = "alias/aws/ssm"  # what SSM encrypts by if it is given no key
 QUICK = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "max_attempts": 3})
 
 
@@ -36,6 +38,7 @@ class Stage:
     stack_name: str
     overrides: Mapping[str, str]
     session: boto3.Session = field(repr=False)
+    profile: str | None = None
     endpoint: str | None = None
     running: Mapping[str, Any] = field(default_factory=dict)  # the local run's own account
 
@@ -54,8 +57,31 @@ class Stage:
         make: Any = self.session.client  # boto3's stubs know only literal names
         return make(service, endpoint_url=self.endpoint, config=QUICK)
 
+    @property
+    def options(self) -> list[str]:
+        """Return the options by which the AWS CLI and SAM CLI act where the stage is."""
+        region = ["--region", str(self.session.region_name)]
+        return region + (["--profile", self.profile] if self.profile else [])
+
+    def aws_command(self, text: str) -> str:
+        """Return a command of the AWS CLI for a person to run."""
+        return shlex.join(["aws", *shlex.split(text), *self.options])
+
+    def stack(self) -> Mapping[str, Any] | None:
+        """Return the stack as CloudFormation describes it, or None. Raises `CannotGoOn`."""
+        describe = self.client("cloudformation").describe_stacks
+        try:
+            found: Mapping[str, Any] = describe(StackName=self.stack_name)["Stacks"][0]
+        except ClientError as refused:
+            if refused.response["Error"]["Code"] != "ValidationError":
+                raise _refused(f"finding the stack {self.stack_name}", refused) from None
+            return None
+        except BotoCoreError as failed:
+            raise _failed(f"finding the stack {self.stack_name}", failed) from None
+        return found
+
     def function(self, logical_id: str) -> str:
-        """Return the name that a function of the stack has in AWS. Raises `CannotGoOn`."""
+        """Return the name in AWS of what is live of a function. Raises `CannotGoOn`."""
         found = aws(
             f"finding {logical_id}",
             self.client("cloudformation").describe_stack_resource,
@@ -66,7 +92,7 @@ class Stage:
         name: str = found["StackResourceDetail"].get("PhysicalResourceId", "")
         if not name:
             raise CannotGoOn(f"the stack {self.stack_name} has no {logical_id} yet")
-        return name
+        return f"{name}:{ALIAS}"
 
 
 def find(name: str) -> Stage:
@@ -75,14 +101,15 @@ def find(name: str) -> Stage:
         return _local()
     deploy = _deploy(name)
     # boto3 itself knows AWS_DEFAULT_REGION only; other tools know both.
-    region = deploy.get("region") or os.environ.get("AWS_REGION")
-    session = boto3.Session(region_name=region, profile_name=deploy.get("profile"))
-    if session.region_name is None:
+    region = deploy.get("region") or os.environ.get("AWS_REGION") or None
+    profile = deploy.get("profile")
+    session = boto3.Session(region_name=region, profile_name=profile)
+    if not session.region_name:
         raise CannotGoOn("no region: set AWS_REGION, or one in the AWS profile or samconfig.toml")
-    return Stage(name, str(deploy["stack_name"]), overrides(name), session)
+    return Stage(name, str(deploy["stack_name"]), find_overrides(name), session, profile)
 
 
-def overrides(name: str) -> dict[str, str]:
+def find_overrides(name: str) -> dict[str, str]:
     """Return the parameters of a stage in samconfig.toml, without AWS. Raises `CannotGoOn`."""
     return {"Stage": name, **parsed(_deploy(name).get("parameter_overrides", []))}
 
@@ -96,15 +123,37 @@ def parsed(given: str | list[str]) -> dict[str, str]:
         raise CannotGoOn(f"samconfig.toml: {fault}") from None
 
 
+def keys_of(stage: Stage) -> dict[str, str]:
+    """Return the KMS key of each SecureString of a stage, by our names. Raises `CannotGoOn`."""
+    pages = stage.client("ssm").get_paginator("describe_parameters")
+    ours = {"Key": "Path", "Option": "Recursive", "Values": [stage.prefix.rstrip("/")]}
+    listed = aws(
+        "looking at the parameters", pages.paginate(ParameterFilters=[ours]).build_full_result
+    )
+    return {
+        each["Name"].removeprefix(stage.prefix): each.get("KeyId", AWS_KEY)
+        for each in listed["Parameters"]
+        if each["Type"] == "SecureString"
+    }
+
+
 def aws(what: str, call: Any, **request: Any) -> dict[str, Any]:
     """Call AWS. Raises `CannotGoOn` with AWS's code, but not its text, which may quote values."""
     try:
         answer: dict[str, Any] = call(**request)
     except ClientError as refused:
-        raise CannotGoOn(f"{what}: AWS says {refused.response['Error']['Code']}") from None
+        raise _refused(what, refused) from None
     except BotoCoreError as failed:
-        raise CannotGoOn(f"{what}: {type(failed).__name__}; are you signed in to AWS?") from None
+        raise _failed(what, failed) from None
     return answer
+
+
+def _refused(what: str, refused: ClientError) -> CannotGoOn:
+    return CannotGoOn(f"{what}: AWS says {refused.response['Error']['Code']}")
+
+
+def _failed(what: str, failed: BotoCoreError) -> CannotGoOn:
+    return CannotGoOn(f"{what}: {type(failed).__name__}; are you signed in to AWS?")
 
 
 def _deploy(name: str) -> dict[str, Any]:
@@ -118,7 +167,7 @@ def _environment(name: str) -> dict[str, Any]:
     config = tomllib.loads(SAMCONFIG.read_text("utf-8"))
     environments = {key: each for key, each in config.items() if isinstance(each, dict)}
     if name not in environments:
-        known = ", ".join(each for each in environments if each != "default")
+        known = ", ".join(environments)
         raise CannotGoOn(f"samconfig.toml has no environment {name}; there are {known}, and local")
     found: dict[str, Any] = environments[name]
     return found
@@ -136,4 +185,6 @@ def _local() -> Stage:
     except FileNotFoundError:
         raise CannotGoOn("no local run was found: start it with make run") from None
     session = boto3.Session("local", "local", region_name=running["region"])
-    return Stage(LOCAL, "", running["parameters"], session, running["aws"], running)
+    return Stage(
+        LOCAL, "", running["parameters"], session, endpoint=running["aws"], running=running
+    )

@@ -173,6 +173,8 @@ class Values:
         return dict(resource)
 
     def _ref(self, name: str) -> Any:
+        if name.endswith(".Alias"):  # SAM's name for the ARN of a function's published version
+            return self.arn(name.removesuffix(".Alias"))
         if name in self._parameters:
             value = self._parameters[name]
             is_list = self._document["Parameters"][name]["Type"] == "CommaDelimitedList"

@@ -41,6 +41,7 @@ class Settings:
     legacy_phone: bool  # whether encryptedData is accepted; only then are session_keys kept
     risk_limit: int  # WeChat's risk rank from which a registration is refused; 0: not asked
     check_content: bool  # whether WeChat is asked about nicknames
+    kms_key_arn: str  # the key that encrypts SSM parameters; empty: AWS's own
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "Settings":
@@ -63,4 +64,5 @@ class Settings:
             legacy_phone=env.get("LEGACY_PHONE", "false") == "true",
             risk_limit=int(env.get("RISK_LIMIT", "0")),
             check_content=env.get("CHECK_CONTENT", "false") == "true",
+            kms_key_arn=env.get("KMS_KEY_ARN", ""),
         )

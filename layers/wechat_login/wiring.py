@@ -74,9 +74,11 @@ def reset() -> None:
 def prepare(*parts: Callable[[], object]) -> None:
     """Build these parts, and read SSM, while Lambda starts a container: then no request waits.
 
-    Anywhere else, and where something fails, it is done on first use.
+    Anywhere else, and if something fails, it is done on first use. `sam local` claims to be Lambda
+    (AWS_SAM_LOCAL), with the shell's own credentials: it prepares nothing, so AWS is not asked.
     """
-    if not os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE"):
+    env = os.environ
+    if env.get("AWS_SAM_LOCAL") or not env.get("AWS_LAMBDA_INITIALIZATION_TYPE"):
         return
     # Everything made now stays, so looking for garbage in it is lost time: 15 ms of it.
     gc.disable()
@@ -336,7 +338,7 @@ def parameters() -> "Parameters":
     """Return the SSM parameters that this function may read."""
     from wechat_login.storage.parameters import Parameters
 
-    return Parameters(ssm(), settings().parameter_names)
+    return Parameters(ssm(), settings().parameter_names, kms_key_arn=settings().kms_key_arn)
 
 
 @once

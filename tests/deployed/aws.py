@@ -81,7 +81,7 @@ def account():
     }
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(  # noqa: S603 - our own words, no shell
-            [ROOT / ".venv-sam" / "bin" / "python", "-m", "local.emulator_process"],
+            [ROOT / ".venv-sam" / "bin" / "python", "-m", "tests.deployed.emulator_process"],
             cwd=ROOT,
             env=inherited | settings,
             stdin=subprocess.PIPE,

@@ -5,11 +5,16 @@ import json
 import re
 import sys
 
+import boto3
 import pytest
 from botocore.exceptions import WaiterError
 
+from ops.doctor import Deployment, Doctor
+from ops.secrets import Store
+from ops.stage import AWS_KEY, Stage, keys_of
+from stack.cloudformation import REGION
 from stack.template import ROOT
-from tests.deployed.aws import account
+from tests.deployed.aws import KEY, account
 from tests.promises.translated import translated
 from tests.promises.written import APPID, run
 
@@ -37,6 +42,17 @@ class Team:
         self._aws, self._wechat = aws, wechat
         self._cloudformation = aws.client("cloudformation")
         self.settings = {**APPID, "WeChatUrl": wechat_url}
+
+    def stage(self, **overrides):
+        keys = (KEY, KEY)
+        session = boto3.Session(*keys, region_name=REGION)
+        return Stage(STAGE, STACK, overrides, session, endpoint=self._aws.url)
+
+    def create_key(self):
+        return self._aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+
+    def tables(self):
+        return self._aws.client("dynamodb").list_tables()["TableNames"]
 
     def put_app_secret(self):
         self._aws.client("ssm").put_parameter(
@@ -180,3 +196,46 @@ def test_alarms_that_somebody_hears_are_well(team):
     _, found = team.doctor()
 
     assert found["alarms"] == ("ok", "ok    alarms: somebody is told of them")
+
+
+def test_the_table_that_a_failed_first_deployment_left_is_named(team):
+    table = {**translated()["Resources"]["Table"]}
+    team.create_stack(Table=table, Monitoring={**NOWHERE, "DependsOn": "Table"})
+
+    _, found = team.doctor()
+
+    assert "ROLLBACK_COMPLETE" in found["stack"][1]
+    grade, line = found["left table"]
+    (left,) = re.findall(r"left (\S+),", line)
+    assert grade == "note"
+    assert left in team.tables()
+    assert line.index("--no-deletion-protection-enabled") < line.index("delete-table")
+    assert line.count("--region us-east-1") == 2
+
+
+def test_secrets_move_to_the_chosen_key_once_the_functions_may_use_it(team, capsys):
+    key = team.create_key()
+    store = Store(team.stage(KmsKeyArn=key))
+    team.create_alarm_topic()
+
+    store.move()
+
+    assert "make deploy STAGE=dev, then this again" in capsys.readouterr().out
+    assert keys_of(store.stage) == {"app-secret": AWS_KEY}
+
+    team.delete_stack()
+    team.settings["KmsKeyArn"] = key
+    team.create_alarm_topic()
+    before = store.read("app-secret")
+    (noted,) = Doctor(Deployment(store.stage)).encryption()
+    store.move()
+
+    assert (noted.grade, "app-secret" in noted.told) == ("note", True)
+    assert keys_of(store.stage) == {"app-secret": key}
+    assert store.read("app-secret") == before
+    assert list(Doctor(Deployment(store.stage)).encryption()) == []
+    # And back, when the line is taken out of samconfig.toml.
+    back = Store(team.stage())
+    back.move()
+    assert keys_of(back.stage) == {"app-secret": AWS_KEY}
+    assert before not in capsys.readouterr().out

@@ -282,13 +282,28 @@ def test_a_local_run_that_is_not_there(tmp_path):
 class Session:
     """An AWS session of which each call is answered by what a test has laid down."""
 
+    region_name = "cn-north-1"
+
     def __init__(self, answers):
         self._answers = answers
 
     def client(self, service, **_):
         answers = self._answers
 
+        class Pages:
+            def __init__(self, answer):
+                self._answer = answer
+
+            def paginate(self, **_):
+                return self
+
+            def build_full_result(self):
+                return self._answer
+
         class Client:
+            def get_paginator(self, operation):
+                return Pages(answers[service, operation])
+
             def __getattr__(self, operation):
                 return lambda **_: answers[service, operation]
 
@@ -324,7 +339,7 @@ def test_the_domain(name, grade, said):
         ("UPDATE_COMPLETE", "ok", ""),
         ("UPDATE_ROLLBACK_COMPLETE", "FAIL", "mend what failed, then make deploy"),
         ("CREATE_FAILED", "FAIL", "mend what failed, then make deploy"),
-        ("ROLLBACK_COMPLETE", "FAIL", "delete-stack --stack-name s), then make deploy"),
+        ("DELETE_FAILED", "FAIL", "--stack-name s --region cn-north-1), then make deploy"),
         ("CREATE_IN_PROGRESS", "FAIL", "Wait"),
         ("ROLLBACK_IN_PROGRESS", "FAIL", "Wait"),
         ("REVIEW_IN_PROGRESS", "FAIL", "make deploy"),
@@ -332,7 +347,10 @@ def test_the_domain(name, grade, said):
 )
 def test_the_stacks_status(status, grade, said):
     session = Session(
-        {("cloudformation", "describe_stacks"): {"Stacks": [{"StackStatus": status}]}}
+        {
+            ("cloudformation", "describe_stacks"): {"Stacks": [{"StackStatus": status}]},
+            ("cloudformation", "describe_stack_events"): {"StackEvents": []},
+        }
     )
 
     (finding,) = Doctor(Deployment(Stage("prod", "s", {}, session))).stack()

@@ -181,6 +181,24 @@ def test_the_boundary_lets_keys_be_used_through_the_two_services_only():
     }
 
 
+def test_every_role_may_use_your_own_key_and_only_through_the_two_services():
+    key = "arn:aws:kms:us-east-1:123456789012:key/0"
+    document = translated(KmsKeyArn=key)
+    use = document["Resources"]["KeyUse"]["Properties"]
+    resolved = resolver(document, KmsKeyArn=key)(use["PolicyDocument"])
+    (allowed,) = resolved["Statement"]
+
+    assert {each["Ref"] for each in use["Roles"]} == {f"{name}Role" for name in FUNCTIONS}
+    assert allowed["Resource"] == key
+    assert {
+        each.partition(".")[0] for each in allowed["Condition"]["StringLike"]["kms:ViaService"]
+    } == {
+        "dynamodb",
+        "ssm",
+    }
+    assert document["Resources"]["KeyUse"]["Condition"] == "HasKmsKey"
+
+
 @each_function
 def test_nothing_is_granted_on_everything(function):
     for action, resource in granted(function, translated()):
@@ -198,7 +216,7 @@ def test_a_schedule_may_start_its_function_and_tell_of_failure():
             for policy in role["Policies"]
             for pair in statements(policy["PolicyDocument"], resolve)
         }
-        own = resolve({"Fn::GetAtt": [function, "Arn"]})
+        own = resolve({"Ref": f"{function}Aliaslive"})
         queue = resolve({"Fn::GetAtt": ["FailedSchedules", "Arn"]})
 
         assert may == {("lambda:InvokeFunction", own), ("sqs:SendMessage", queue)}

@@ -99,3 +99,11 @@ def test_a_function_prepares_what_it_needs_and_no_more(function, lambdas_own):  
     more_packages, more_of_ours = PREPARED[function]
     assert packages == EDGE | more_packages
     assert ours == OUR_EDGE | more_of_ours
+
+
+@each_function
+def test_sam_local_prepares_nothing_and_so_asks_nobody(function, lambdas_own):  # noqa: F811
+    """SAM CLI says that Lambda is starting, and passes the shell's own credentials."""
+    environment = {**stack().functions[function].environment, **STARTING, "AWS_SAM_LOCAL": "true"}
+
+    assert loaded(function, lambdas_own, **environment) == (EDGE, OUR_EDGE)

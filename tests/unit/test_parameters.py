@@ -13,6 +13,7 @@ from wechat_login.errors import Misconfigured, StorageUnavailable
 from wechat_login.storage.parameters import Parameters
 
 NAMES = {"app-secret": "/test/app-secret", "access-token": "/test/access-token"}
+KEY = "arn:aws:kms:us-east-1:123456789012:key/0"
 READ = {"Names": list(NAMES.values()), "WithDecryption": True}
 
 
@@ -146,6 +147,21 @@ def test_a_missing_permission_is_the_operators_affair(stubbed, clock, code):
 
     assert failure.value.__context__ is None
     assert "s3cret" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sent"),
+    [
+        pytest.param("", {}, id="AWS's key"),
+        pytest.param(KEY, {"KeyId": KEY}, id="your own"),
+    ],
+)
+def test_a_value_is_written_under_the_key_that_was_chosen(stubbed, clock, chosen, sent):
+    """SSM encrypts a value that comes without a key by AWS's, whichever the former one had."""
+    client, stubber = stubbed
+    stubber.add_response("put_parameter", {}, {**PUT, "Value": "t0ken", **sent})
+
+    Parameters(client, NAMES, clock, chosen).put("access-token", "t0ken")
 
 
 def test_a_failed_put_says_nothing_of_the_value(stubbed, clock):

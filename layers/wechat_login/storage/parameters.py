@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wechat_login.errors import Misconfigured, StorageUnavailable
 from wechat_login.storage import aws
@@ -30,10 +30,16 @@ class Parameters:
     """The parameters in `names` (our name → SSM's), read together; safe for threads."""
 
     def __init__(
-        self, client: "SSMClient", names: Mapping[str, str], now: Callable[[], float] = time.time
+        self,
+        client: "SSMClient",
+        names: Mapping[str, str],
+        now: Callable[[], float] = time.time,
+        kms_key_arn: str = "",
     ) -> None:
         self._client = client
         self._names = names
+        # Without a KeyId SSM would encrypt a new value by AWS's key again.
+        self._key: dict[str, Any] = {"KeyId": kms_key_arn} if kms_key_arn else {}
         self._now = now
         self._lock = threading.Lock()
         self._values: dict[str, str] = {}
@@ -85,6 +91,7 @@ class Parameters:
             Value=value,
             Type="SecureString",
             Overwrite=True,
+            **self._key,
         )
         with self._lock:
             self._values[name] = value

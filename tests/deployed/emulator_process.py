@@ -1,0 +1,36 @@
+"""ministack, with a place for those resources of the template that it has no service for.
+
+They are made and deleted in name alone. So an alias shifts at once, whatever CodeDeploy would do.
+"""
+
+from local.emulator_process import listen, serve
+
+NAMES_ALONE = (
+    "AWS::CodeDeploy::Application",
+    "AWS::CodeDeploy::DeploymentGroup",
+    "AWS::Logs::QueryDefinition",
+)
+
+
+def _make(logical_id, _properties, stack_name):
+    return f"{stack_name}-{logical_id}", {}
+
+
+def _change(physical_id, _former, _properties, _stack_name):
+    return physical_id, {}
+
+
+def main():
+    listener = listen()
+    # It reads its port from the environment when it is imported.
+    from ministack.services.cloudformation import provisioners  # noqa: PLC0415
+
+    for kind in NAMES_ALONE:
+        provisioners._RESOURCE_HANDLERS.setdefault(  # noqa: SLF001 - it has no other way in
+            kind, {"create": _make, "update": _change, "delete": lambda *_: None}
+        )
+    serve(listener)
+
+
+if __name__ == "__main__":
+    main()
