@@ -1,8 +1,9 @@
 """The whole backend on this machine: ministack, the simulated WeChat and the HTTP API."""
 
 import contextlib
+import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.deployment import Deployment, deployed
@@ -18,6 +19,7 @@ class Backend:
     aws: Emulator
     wechat: SimulatedWeChat
     wechat_url: str
+    access_key: str = field(repr=False)  # of the emulator, another one in each run
 
 
 @contextlib.contextmanager
@@ -51,8 +53,10 @@ def backend(
     stack = read_stack({**defaults, **(parameters or {})})
     wechat.appid = stack.parameters["WeChatAppId"]
 
+    access_key = secrets.token_hex(16)
+
     with contextlib.ExitStack() as running:
-        aws = running.enter_context(emulator(state_dir))
+        aws = running.enter_context(emulator(state_dir, access_key=access_key))
         if log_file is not None:
             # The handlers log to standard output, which Lambda collects.
             log = running.enter_context(log_file.open("w", encoding="utf-8", buffering=1))
@@ -60,7 +64,15 @@ def backend(
         # Ends after the deployment, whose last requests may still ask WeChat.
         wechat_runs = running.enter_context(contextlib.ExitStack())
         api = running.enter_context(
-            deployed(stack, aws.url, wechat.app_secret, port=port, pages=pages, report=report)
+            deployed(
+                stack,
+                aws.url,
+                wechat.app_secret,
+                port=port,
+                pages=pages,
+                report=report,
+                access_key=access_key,
+            )
         )
         server = serve(
             wechat,
@@ -70,4 +82,4 @@ def backend(
             event_aes_key=api.parameters.get("event-aes-key"),
         )
         wechat_runs.callback(server.stop)
-        yield Backend(api, aws, wechat, wechat_url)
+        yield Backend(api, aws, wechat, wechat_url, access_key)

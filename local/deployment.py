@@ -66,6 +66,7 @@ def deployed(
 ) -> Iterator[Deployment]:
     """Run the stack until the end of the block; the schedules only when they are started.
 
+    With `pages`, files by path, the demo is served beside the API and may look into the table.
     In ministack an `access_key` of 12 digits is an account, which sees nothing of the others.
 
     Raises `OSError`: the port is taken.
@@ -82,8 +83,9 @@ def deployed(
         parameters = _make_parameters(ssm, app_secret)
         functions = Functions(stack.functions.values())
         schedules = Schedules(stack.functions, functions)
-        gateway = Inspected(Gateway(stack, functions, pages), stack, dynamodb)
-        server = HttpServer(gateway, port, report)
+        gateway = Gateway(stack, functions)
+        application = gateway if pages is None else Inspected(gateway, stack, dynamodb, pages)
+        server = HttpServer(application, port, report)
         server.start()
         try:
             yield Deployment(server.url, stack, parameters, dynamodb, ssm, functions, schedules)

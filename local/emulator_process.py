@@ -14,6 +14,7 @@ import socket
 import sys
 from pathlib import Path
 
+from local.emulator_guard import Guard
 from local.exclusive import Taken, held
 
 
@@ -53,7 +54,8 @@ def _serve(listener: socket.socket) -> None:
     async def parent_has_gone() -> None:
         await asyncio.to_thread(sys.stdin.buffer.read)
 
-    asyncio.run(serve(app, config, shutdown_trigger=parent_has_gone))
+    guarded = Guard(app, os.environ.get("EMULATOR_ACCESS_KEY"))
+    asyncio.run(serve(guarded, config, shutdown_trigger=parent_has_gone))
 
 
 if __name__ == "__main__":
