@@ -10,6 +10,7 @@ from local.deployment import Deployment, deployed
 from local.emulator import Emulator, emulator
 from local.http_server import HOST, Report, free_port
 from simulated_wechat import SimulatedWeChat, serve
+from simulated_wechat.wechat import APPID
 from stack.template import read_stack
 
 
@@ -40,18 +41,17 @@ def backend(
     Raises `EmulatorFailed`: ministack could not be installed or started.
     Raises `OSError`: a port is taken.
     """
-    wechat = SimulatedWeChat()
     # Both addresses are settings of the stack, so they are fixed before anything listens.
     port, wechat_port = port or free_port(), wechat_port or free_port()
     wechat_url = f"http://{HOST}:{wechat_port}"
     defaults = {
         "Stage": "local",
-        "WeChatAppId": wechat.appid,
+        "WeChatAppId": APPID,
         "WeChatUrl": wechat_url,
         "Issuer": f"http://{HOST}:{port}",
     }
     stack = read_stack({**defaults, **(parameters or {})})
-    wechat.appid = stack.parameters["WeChatAppId"]
+    wechat = SimulatedWeChat(stack.parameters["WeChatAppId"])
 
     access_key = secrets.token_hex(16)
 

@@ -55,6 +55,10 @@ class AccessTokens:
         self._plain = self._issue(moment, stable=False)
         return _told(self._plain, moment)
 
+    def issued(self, text: str) -> bool:
+        """Tell whether a token is this mini program's, dead or alive."""
+        return text in self._issued
+
     def check(self, text: str) -> None:
         """Refuse a token that WeChat would not take for a business call."""
         if not text:

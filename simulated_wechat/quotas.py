@@ -7,11 +7,11 @@ from datetime import datetime, timedelta, timezone
 from simulated_wechat import answers
 from simulated_wechat.answers import Refusal
 
-_BEIJING = timezone(timedelta(hours=8))
+BEIJING = timezone(timedelta(hours=8))
 
 
 def minute_of(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, _BEIJING):%Y-%m-%d %H:%M}"
+    return f"{datetime.fromtimestamp(moment, BEIJING):%Y-%m-%d %H:%M}"
 
 
 def day_of(moment: float) -> str:
