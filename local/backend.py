@@ -34,7 +34,7 @@ def backend(
     report: Report | None = None,
     pages: Mapping[str, Path] | None = None,
 ) -> Iterator[Backend]:
-    """Run everything until the end of the block, on free ports and from nothing if not told else.
+    """Run everything until the end of the block, on free ports and from nothing by default.
 
     Raises `BadParameter`: a template parameter is unknown or not allowed.
     Raises `BrokenTemplate`: the template cannot be run here.

@@ -111,7 +111,7 @@ def environment_of(stack: Stack) -> dict[str, str]:
 
 
 def aws_environment(aws_url: str, access_key: str) -> dict[str, str]:
-    """Give the variables that lead every AWS client to an emulator, and nowhere else."""
+    """Return the variables that lead every AWS client to an emulator, and nowhere else."""
     return {
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_ACCESS_KEY_ID": access_key,
@@ -179,7 +179,7 @@ def _make_table(dynamodb: "DynamoDBClient", table: Table) -> None:
 
 def _make_parameters(ssm: "SSMClient", app_secret: str) -> dict[str, str]:
     """Put what is missing of the secrets that the functions name, and return what is there."""
-    from wechat_login.settings import PARAMETERS  # noqa: PLC0415  See _fresh_wiring.
+    from wechat_login.settings import PARAMETERS  # noqa: PLC0415 - see _fresh_wiring
 
     names = {
         ours: os.environ[variable]
@@ -199,7 +199,7 @@ def _make_parameters(ssm: "SSMClient", app_secret: str) -> dict[str, str]:
 
 
 def _new_secrets(app_secret: str, missing: Sequence[str]) -> dict[str, str]:
-    from wechat_login.storage.sealing import new_keyring  # noqa: PLC0415
+    from wechat_login.storage.sealing import new_keyring  # noqa: PLC0415 - see _fresh_wiring
 
     made: dict[str, str] = {}
     if "app-secret" in missing:
@@ -219,7 +219,7 @@ def _new_secrets(app_secret: str, missing: Sequence[str]) -> dict[str, str]:
 @cache
 def _signing_keys() -> tuple[str, str]:
     # One pair for all deployments of a test run: to make one takes up to seconds.
-    from wechat_login.tokens.signing_keys import new_signing_keys  # noqa: PLC0415
+    from wechat_login.tokens.signing_keys import new_signing_keys  # noqa: PLC0415 - the same
 
     return new_signing_keys(time.time())
 

@@ -61,7 +61,7 @@ def emulator(
 
 
 def installed(folder: Path = LOCAL_FOLDER) -> Path:
-    """Give the interpreter of ministack's own environment, made on first use or when it changed."""
+    """Return the interpreter of ministack's own environment, which is made when it has changed."""
     environment = folder / "ministack-venv"
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     mark = environment / "installed"
@@ -94,7 +94,7 @@ def _install(environment: Path, python: Path) -> None:
         [str(python), "-m", "pip", "install", *options, "-r", str(REQUIREMENTS)],
     ):
         try:
-            subprocess.run(  # noqa: S603  Our own words, no shell.
+            subprocess.run(  # noqa: S603 - our own words, no shell
                 command, check=True, capture_output=True, text=True, timeout=_INSTALL_SECONDS
             )
         except subprocess.CalledProcessError as fault:
@@ -130,7 +130,7 @@ def _start(
         if not name.startswith(("AWS_", "PYTHON", "MINISTACK"))
         and name not in ("STATE_DIR", "USE_SSL", "EMULATOR_ACCESS_KEY")
     }
-    return subprocess.Popen(  # noqa: S603
+    return subprocess.Popen(  # noqa: S603 - our own words, no shell
         [python, "-m", "local.emulator_process"],
         cwd=ROOT,
         env=inherited | settings,

@@ -42,10 +42,11 @@ def _listen_and_serve() -> None:
 
 
 def _serve(listener: socket.socket) -> None:
-    # Here and not above: ministack reads its settings from the environment when it is imported.
-    from hypercorn.asyncio import serve  # type: ignore[import-not-found]  # noqa: PLC0415
-    from hypercorn.config import Config  # type: ignore[import-not-found]  # noqa: PLC0415
-    from ministack.app import app  # type: ignore[import-not-found]  # noqa: PLC0415
+    # ministack reads its settings from the environment when it is imported, so it is not above.
+    # Neither package is in the environment that mypy sees.
+    from hypercorn.asyncio import serve  # type: ignore[import-not-found]  # noqa: PLC0415 - see above
+    from hypercorn.config import Config  # type: ignore[import-not-found]  # noqa: PLC0415 - see above
+    from ministack.app import app  # type: ignore[import-not-found]  # noqa: PLC0415 - see above
 
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]

@@ -81,7 +81,7 @@ class Gateway:
         except Refused as refused:
             return refused.response
         except (FunctionError, MalformedAnswer) as fault:
-            log.error("%s failed: %s", route.key, fault)  # noqa: TRY400  The log has the traceback.
+            log.error("%s failed: %s", route.key, fault)  # noqa: TRY400 - the log has the traceback
             return FAILED
 
     def _preflight(self, request: Request) -> Response | None:
@@ -94,7 +94,7 @@ class Gateway:
         return Response(204, _cors_headers(self._cors, request), b"")
 
     def _shared(self, answer: Response, request: Request) -> Response:
-        """Tell the browser what its page may see; what the function says of that is ignored."""
+        """Return the answer with the headers that let a page see it, and without the function's."""
         if self._cors is None:
             return answer
         own = tuple(each for each in answer.headers if not each[0].startswith("access-control-"))
@@ -173,7 +173,7 @@ class _AskedAuthorizer:
     def context_for(
         self, request: Request, route: Route, path_parameters: Mapping[str, str]
     ) -> Event:
-        """Give what the authorizer tells the function.
+        """Return what the authorizer tells the function.
 
         Raises `Refused`: the request ends here.
         """

@@ -80,7 +80,7 @@ Report = Callable[[Request, Response, float], None]
 
 
 def names_this_machine(host: str) -> bool:
-    """Tell whether a Host header names the loopback interface, with any port or none."""
+    """Return whether a Host header names the loopback interface, with any port or none."""
     return _OUR_NAME.fullmatch(host) is not None
 
 
@@ -192,7 +192,7 @@ class _Connection(BaseHTTPRequestHandler):
         if self.server.report:
             self.server.report(request, response, time.perf_counter() - began)
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET  # noqa: N815
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET  # noqa: N815 - http.server's names
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Refuse in one line what is no HTTP, or is not for this machine."""
@@ -201,7 +201,7 @@ class _Connection(BaseHTTPRequestHandler):
         text = HTTPStatus(code).phrase.encode()
         self._send(Response(code, (("content-type", "text/plain"),), text))
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Print nothing: an address may carry what has no business in a log."""
 
     def _body(self) -> bytes:
@@ -255,7 +255,7 @@ class _Connection(BaseHTTPRequestHandler):
 def free_port() -> int:
     """Find a port that nobody listens on, and that this process has not been given before.
 
-    It lies below those that systems give to whoever asks for any, so that none is taken meanwhile.
+    It lies below the ports that systems hand out by themselves, so that none is taken meanwhile.
     """
     for port in random.SystemRandom().sample(range(20_000, 32_768), 200):
         if port not in _given:

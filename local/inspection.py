@@ -52,12 +52,12 @@ class Inspected:
         return _json(200, look(self))
 
     def info(self) -> Mapping[str, object]:
-        """Tell where the simulated WeChat is."""
+        """Return where the simulated WeChat is, and the AppID."""
         parameters = self.stack.parameters
         return {"appid": parameters["WeChatAppId"], "wechat": parameters["WeChatUrl"]}
 
     def table(self) -> Mapping[str, object]:
-        """Tell what the table holds, without a secret."""
+        """Return what the table holds, without a secret."""
         (table,) = self.stack.tables
         return {"name": table.name, "items": masked_items(self.dynamodb, table.name)}
 
@@ -75,7 +75,7 @@ _LOOKS: Mapping[tuple[str, str], Callable[[Inspected], object]] = {
 
 
 def _is_of_another_page(request: Request) -> bool:
-    """Tell whether a page from elsewhere, open in the same browser, sent this."""
+    """Return whether a page from elsewhere, open in the same browser, sent this."""
     origin, host = request.header("origin"), request.header("host")
     return request.header("sec-fetch-site") in ("cross-site", "same-site") or (
         origin is not None and origin != f"http://{host}"
@@ -89,7 +89,7 @@ def masked_items(dynamodb: "DynamoDBClient", table: str) -> list[Item]:
 
 
 def expire_sessions(dynamodb: "DynamoDBClient", table: str) -> int:
-    """Set the last use of every session to 1970, and return how many there are."""
+    """Set the last use of every session to 1970, and return their number."""
     found = [(item, sid) for item in _items(dynamodb, table) for sid in item.get("sessions", {})]
     for item, sid in found:
         dynamodb.update_item(

@@ -169,7 +169,7 @@ def _push(console: Console) -> MessagePush:
 
 
 def _list_people(console: Console, query: Body) -> object:
-    return {"people": [_told(person) for person in console.wechat.people(_appid(query))]}
+    return {"people": [_described(person) for person in console.wechat.people(_appid(query))]}
 
 
 def _adjust_person(console: Console, body: Body) -> object:
@@ -188,10 +188,10 @@ def _adjust_person(console: Console, body: Body) -> object:
     if not keeps_session:
         wechat.end_session_key(user, _appid(body))
 
-    return _told(person)
+    return _described(person)
 
 
-def _told(person: Person) -> dict[str, object]:
+def _described(person: Person) -> dict[str, object]:
     return {
         "user": person.user,
         "openid": person.openid,

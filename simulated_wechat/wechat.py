@@ -138,7 +138,7 @@ class SimulatedWeChat:
             return app.tap(person, button, allow=allow)
 
     def check_session(self, user: str, appid: str | None = None) -> bool:
-        """Tell what wx.checkSession() would tell: whether the user's session_key still lives."""
+        """Return whether the user's session_key still lives, as wx.checkSession() says."""
         with self._lock:
             app, person = self._open(user, appid)
             return app.living_session_key(person) is not None
@@ -218,7 +218,7 @@ class SimulatedWeChat:
             faults.order(path, ordered, times)
 
     def calls(self, appid: str | None = None) -> Calls:
-        """Tell what was asked for a mini program and what it cost, and the last calls.
+        """Return what was asked for a mini program, what it cost, and the last calls.
 
         If no AppID is given, the counts are the first mini program's and the last calls are of all.
         """

@@ -67,6 +67,7 @@ def names_in(readme):
 
 
 def links(readme):
-    # Each shows the pictures of its language.
+    # Each shows the pictures, and leads to the READMEs, of its language.
     found = re.findall(r"\]\(([^)]+)\)", prose(readme))
+    found = [target.replace("/README.zh-CN.md", "/README.md") for target in found]
     return {re.sub(r"-(en|zh)\.png$", ".png", target) for target in found}
