@@ -72,7 +72,7 @@ class SimulatedWeChat:
         further: Mapping[str, str] | None = None,
     ) -> None:
         """Begin with this mini program, `further` ones by AppID, and the two built-in ones."""
-        self.now = now
+        self.now = now  # May be replaced at any time, by a test that moves the clock.
         given = {appid: app_secret, **(further or {})}
         self._first = {**given, **{each: BUILT_IN[each] for each in BUILT_IN if each not in given}}
         self._lock = threading.RLock()
@@ -83,10 +83,10 @@ class SimulatedWeChat:
         with self._lock:
             self._accounts: dict[str, Account] = {}
             self._codes = {
-                "login_codes": Codes(self.now, random_bytes=16),
-                "phone_codes": Codes(self.now, random_bytes=32),
+                "login_codes": Codes(self._moment, random_bytes=16),
+                "phone_codes": Codes(self._moment, random_bytes=32),
             }
-            self._rids = RequestIds(self.now)
+            self._rids = RequestIds(self._moment)
             self._log = CallLog(APIS)
             self._mini_programs: dict[str, MiniProgram] = {}
             for appid, app_secret in self._first.items():
@@ -112,7 +112,7 @@ class SimulatedWeChat:
     def add_mini_program(self, appid: str, app_secret: str) -> None:
         """Register one more mini program of the same Open Platform account."""
         with self._lock:
-            self._mini_programs[appid] = MiniProgram(appid, app_secret, self.now, **self._codes)
+            self._mini_programs[appid] = MiniProgram(appid, app_secret, self._moment, **self._codes)
 
     # What happens on a phone.
 
@@ -255,6 +255,9 @@ class SimulatedWeChat:
                 }
             )
         return answer
+
+    def _moment(self) -> float:
+        return self.now()
 
     def _open(self, user: str, appid: str | None) -> tuple[MiniProgram, Person]:
         app, person = self.mini_program(appid), self.person(user, appid)
