@@ -21,6 +21,7 @@ from botocore.loaders import create_loader
 from local.deployment import deployed
 from local.emulator import emulator
 from simulated_wechat import SimulatedWeChat, serve
+from simulated_wechat.wechat import BUILT_IN
 from stack.cloudformation import REGION
 from stack.template import read_stack
 from tests import stored
@@ -88,7 +89,9 @@ class ObservedWeChat(SimulatedWeChat):
 
     def __init__(self, secrecy):
         self._secrecy = secrecy
-        super().__init__(app_secret=secrets.token_hex(16))
+        fresh = {appid: secrets.token_hex(16) for appid in BUILT_IN}
+        (appid, app_secret), *further = fresh.items()
+        super().__init__(appid, app_secret, further=dict(further))
 
     def reset(self):
         super().reset()
