@@ -16,6 +16,13 @@ def test_a_name_is_the_same_person_after_a_restart(wechat):
     assert restarted.phone("alice") == wechat.phone("alice")
 
 
+def test_somebody_who_comes_to_the_second_mini_program_first_is_the_same_person(wechat):
+    wechat.login_code("alice", "wxfedcba0987654321")
+
+    assert wechat.unionid("alice") == SimulatedWeChat().unionid("alice")
+    assert wechat.phone("alice") == SimulatedWeChat().phone("alice")
+
+
 def test_two_people_share_nothing(wechat):
     assert wechat.openid("alice") != wechat.openid("bob")
     assert wechat.unionid("alice") != wechat.unionid("bob")
