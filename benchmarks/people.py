@@ -10,7 +10,8 @@ from typing import Any
 from benchmarks.bundles import FLOOR, OURS, WECHATPY
 from benchmarks.container import Container
 from benchmarks.stage import FLOWS, Stage
-from local.payload import Event, Request, event_for
+from local.http_server import Request
+from local.payload import Event, event_for
 from stack.template import Route
 
 ROUTES = {"login": "POST /login", "look-up": "POST /token", "phone": "POST /phone"}

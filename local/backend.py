@@ -1,14 +1,16 @@
 """The whole backend on this machine: ministack, the simulated WeChat and the HTTP API."""
 
 import contextlib
+import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.deployment import Deployment, deployed
 from local.emulator import Emulator, emulator
 from local.http_server import HOST, Report, free_port
 from simulated_wechat import SimulatedWeChat, serve
+from simulated_wechat.wechat import APPID
 from stack.template import read_stack
 
 
@@ -18,6 +20,7 @@ class Backend:
     aws: Emulator
     wechat: SimulatedWeChat
     wechat_url: str
+    access_key: str = field(repr=False)  # of the emulator, another one in each run
 
 
 @contextlib.contextmanager
@@ -31,28 +34,29 @@ def backend(
     report: Report | None = None,
     pages: Mapping[str, Path] | None = None,
 ) -> Iterator[Backend]:
-    """Run everything until the end of the block, on free ports and from nothing if not told else.
+    """Run everything until the end of the block, on free ports and from nothing by default.
 
     Raises `BadParameter`: a template parameter is unknown or not allowed.
     Raises `BrokenTemplate`: the template cannot be run here.
     Raises `EmulatorFailed`: ministack could not be installed or started.
     Raises `OSError`: a port is taken.
     """
-    wechat = SimulatedWeChat()
     # Both addresses are settings of the stack, so they are fixed before anything listens.
     port, wechat_port = port or free_port(), wechat_port or free_port()
     wechat_url = f"http://{HOST}:{wechat_port}"
     defaults = {
         "Stage": "local",
-        "WeChatAppId": wechat.appid,
+        "WeChatAppId": APPID,
         "WeChatUrl": wechat_url,
         "Issuer": f"http://{HOST}:{port}",
     }
     stack = read_stack({**defaults, **(parameters or {})})
-    wechat.appid = stack.parameters["WeChatAppId"]
+    wechat = SimulatedWeChat(stack.parameters["WeChatAppId"])
+
+    access_key = secrets.token_hex(16)
 
     with contextlib.ExitStack() as running:
-        aws = running.enter_context(emulator(state_dir))
+        aws = running.enter_context(emulator(state_dir, access_key=access_key))
         if log_file is not None:
             # The handlers log to standard output, which Lambda collects.
             log = running.enter_context(log_file.open("w", encoding="utf-8", buffering=1))
@@ -60,7 +64,15 @@ def backend(
         # Ends after the deployment, whose last requests may still ask WeChat.
         wechat_runs = running.enter_context(contextlib.ExitStack())
         api = running.enter_context(
-            deployed(stack, aws.url, wechat.app_secret, port=port, pages=pages, report=report)
+            deployed(
+                stack,
+                aws.url,
+                wechat.app_secret,
+                port=port,
+                pages=pages,
+                report=report,
+                access_key=access_key,
+            )
         )
         server = serve(
             wechat,
@@ -70,4 +82,4 @@ def backend(
             event_aes_key=api.parameters.get("event-aes-key"),
         )
         wechat_runs.callback(server.stop)
-        yield Backend(api, aws, wechat, wechat_url)
+        yield Backend(api, aws, wechat, wechat_url, access_key)

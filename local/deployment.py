@@ -66,6 +66,7 @@ def deployed(
 ) -> Iterator[Deployment]:
     """Run the stack until the end of the block; the schedules only when they are started.
 
+    With `pages`, files by path, the demo is served beside the API and may look into the table.
     In ministack an `access_key` of 12 digits is an account, which sees nothing of the others.
 
     Raises `OSError`: the port is taken.
@@ -82,8 +83,9 @@ def deployed(
         parameters = _make_parameters(ssm, app_secret)
         functions = Functions(stack.functions.values())
         schedules = Schedules(stack.functions, functions)
-        gateway = Inspected(Gateway(stack, functions, pages), stack, dynamodb)
-        server = HttpServer(gateway, port, report)
+        gateway = Gateway(stack, functions)
+        application = gateway if pages is None else Inspected(gateway, stack, dynamodb, pages)
+        server = HttpServer(application, port, report)
         server.start()
         try:
             yield Deployment(server.url, stack, parameters, dynamodb, ssm, functions, schedules)
@@ -109,7 +111,7 @@ def environment_of(stack: Stack) -> dict[str, str]:
 
 
 def aws_environment(aws_url: str, access_key: str) -> dict[str, str]:
-    """Give the variables that lead every AWS client to an emulator, and nowhere else."""
+    """Return the variables that lead every AWS client to an emulator, and nowhere else."""
     return {
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_ACCESS_KEY_ID": access_key,
@@ -177,7 +179,7 @@ def _make_table(dynamodb: "DynamoDBClient", table: Table) -> None:
 
 def _make_parameters(ssm: "SSMClient", app_secret: str) -> dict[str, str]:
     """Put what is missing of the secrets that the functions name, and return what is there."""
-    from wechat_login.settings import PARAMETERS  # noqa: PLC0415  See _fresh_wiring.
+    from wechat_login.settings import PARAMETERS  # noqa: PLC0415 - see _fresh_wiring
 
     names = {
         ours: os.environ[variable]
@@ -197,7 +199,7 @@ def _make_parameters(ssm: "SSMClient", app_secret: str) -> dict[str, str]:
 
 
 def _new_secrets(app_secret: str, missing: Sequence[str]) -> dict[str, str]:
-    from wechat_login.storage.sealing import new_keyring  # noqa: PLC0415
+    from wechat_login.storage.sealing import new_keyring  # noqa: PLC0415 - see _fresh_wiring
 
     made: dict[str, str] = {}
     if "app-secret" in missing:
@@ -217,7 +219,7 @@ def _new_secrets(app_secret: str, missing: Sequence[str]) -> dict[str, str]:
 @cache
 def _signing_keys() -> tuple[str, str]:
     # One pair for all deployments of a test run: to make one takes up to seconds.
-    from wechat_login.tokens.signing_keys import new_signing_keys  # noqa: PLC0415
+    from wechat_login.tokens.signing_keys import new_signing_keys  # noqa: PLC0415 - the same
 
     return new_signing_keys(time.time())
 

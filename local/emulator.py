@@ -14,6 +14,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import IO
 
+from local.emulator_guard import authorization
 from local.errors import EmulatorFailed
 from local.exclusive import Taken, held
 from stack.template import ROOT
@@ -40,22 +41,27 @@ class Emulator:
 
 
 @contextlib.contextmanager
-def emulator(state_dir: Path | None = None, folder: Path = LOCAL_FOLDER) -> Iterator[Emulator]:
+def emulator(
+    state_dir: Path | None = None, folder: Path = LOCAL_FOLDER, access_key: str | None = None
+) -> Iterator[Emulator]:
     """Run ministack; without a folder for its state it starts empty and keeps nothing.
+
+    Web pages are always refused. With an access key, so is every request that is not signed with
+    it; otherwise any key passes, and one of 12 digits is an AWS account.
 
     Raises `EmulatorFailed`: it could not be installed or did not start.
     """
     python = installed(folder)
     with tempfile.TemporaryFile() as output:
-        process = _start(python, state_dir, output)
+        process = _start(python, state_dir, output, access_key)
         try:
-            yield Emulator(_url_when_ready(process, output), process)
+            yield Emulator(_url_when_ready(process, output, access_key), process)
         finally:
             _stop(process)
 
 
 def installed(folder: Path = LOCAL_FOLDER) -> Path:
-    """Give the interpreter of ministack's own environment, made on first use or when it changed."""
+    """Return the interpreter of ministack's own environment, which is made when it has changed."""
     environment = folder / "ministack-venv"
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     mark = environment / "installed"
@@ -88,7 +94,7 @@ def _install(environment: Path, python: Path) -> None:
         [str(python), "-m", "pip", "install", *options, "-r", str(REQUIREMENTS)],
     ):
         try:
-            subprocess.run(  # noqa: S603  Our own words, no shell.
+            subprocess.run(  # noqa: S603 - our own words, no shell
                 command, check=True, capture_output=True, text=True, timeout=_INSTALL_SECONDS
             )
         except subprocess.CalledProcessError as fault:
@@ -98,7 +104,9 @@ def _install(environment: Path, python: Path) -> None:
             raise EmulatorFailed(f"ministack could not be installed: {fault}") from fault
 
 
-def _start(python: Path, state_dir: Path | None, output: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    python: Path, state_dir: Path | None, output: IO[bytes], access_key: str | None
+) -> subprocess.Popen[bytes]:
     settings = {
         "BIND_HOST": "127.0.0.1",
         # Otherwise it also listens for MQTT, on all interfaces.
@@ -113,13 +121,16 @@ def _start(python: Path, state_dir: Path | None, output: IO[bytes]) -> subproces
         # It holds the parameters in clear, and perhaps a real AppSecret.
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings |= {"PERSIST_STATE": "1", "STATE_DIR": str(state_dir.resolve())}
+    if access_key is not None:
+        # Not an argument, which every user of the machine could read.
+        settings["EMULATOR_ACCESS_KEY"] = access_key
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "PYTHON", "MINISTACK"))
-        and name not in ("STATE_DIR", "USE_SSL")
+        and name not in ("STATE_DIR", "USE_SSL", "EMULATOR_ACCESS_KEY")
     }
-    return subprocess.Popen(  # noqa: S603
+    return subprocess.Popen(  # noqa: S603 - our own words, no shell
         [python, "-m", "local.emulator_process"],
         cwd=ROOT,
         env=inherited | settings,
@@ -132,11 +143,13 @@ def _start(python: Path, state_dir: Path | None, output: IO[bytes]) -> subproces
     )
 
 
-def _url_when_ready(process: subprocess.Popen[bytes], output: IO[bytes]) -> str:
+def _url_when_ready(
+    process: subprocess.Popen[bytes], output: IO[bytes], access_key: str | None
+) -> str:
     port = next(iter(process.stdout or ()), b"")
     give_up_at = time.monotonic() + _READY_SECONDS
     while port and time.monotonic() < give_up_at and process.poll() is None:
-        if _is_ready(int(port)):
+        if _is_ready(int(port), access_key):
             return f"http://127.0.0.1:{int(port)}"
         time.sleep(0.05)
     output.seek(0)
@@ -144,11 +157,12 @@ def _url_when_ready(process: subprocess.Popen[bytes], output: IO[bytes]) -> str:
     raise EmulatorFailed(f"ministack did not start: {said}")
 
 
-def _is_ready(port: int) -> bool:
+def _is_ready(port: int, access_key: str | None) -> bool:
+    headers = {"Authorization": authorization(access_key)} if access_key else {}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_READY_SECONDS)
     with contextlib.closing(connection):
         try:
-            connection.request("GET", "/_ministack/ready")
+            connection.request("GET", "/_ministack/ready", headers=headers)
             return connection.getresponse().status == HTTPStatus.OK
         except OSError:
             return False

@@ -14,6 +14,7 @@ import socket
 import sys
 from pathlib import Path
 
+from local.emulator_guard import Guard
 from local.exclusive import Taken, held
 
 
@@ -43,10 +44,11 @@ def listen() -> socket.socket:
 
 def serve(listener: socket.socket) -> None:
     """Serve ministack until standard input is closed."""
-    # Here and not above: ministack reads its settings from the environment when it is imported.
-    from hypercorn.asyncio import serve  # type: ignore[import-not-found]  # noqa: PLC0415
-    from hypercorn.config import Config  # type: ignore[import-not-found]  # noqa: PLC0415
-    from ministack.app import app  # type: ignore[import-not-found]  # noqa: PLC0415
+    # ministack reads its settings from the environment when it is imported, so it is not above.
+    # Neither package is in the environment that mypy sees.
+    from hypercorn.asyncio import serve  # type: ignore[import-not-found]  # noqa: PLC0415 - see above
+    from hypercorn.config import Config  # type: ignore[import-not-found]  # noqa: PLC0415 - see above
+    from ministack.app import app  # type: ignore[import-not-found]  # noqa: PLC0415 - see above
 
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
@@ -55,7 +57,8 @@ def serve(listener: socket.socket) -> None:
     async def parent_has_gone() -> None:
         await asyncio.to_thread(sys.stdin.buffer.read)
 
-    asyncio.run(serve(app, config, shutdown_trigger=parent_has_gone))
+    guarded = Guard(app, os.environ.get("EMULATOR_ACCESS_KEY"))
+    asyncio.run(serve(guarded, config, shutdown_trigger=parent_has_gone))
 
 
 if __name__ == "__main__":

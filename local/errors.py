@@ -2,7 +2,7 @@
 
 
 class CannotRun(Exception):
-    """Something is missing, taken or wrong, and a person has to mend it."""
+    """Something is missing, taken or wrong, and a person has to fix it."""
 
 
 class EmulatorFailed(CannotRun):

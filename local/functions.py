@@ -61,7 +61,7 @@ class Functions:
         return function
 
     def invoke(self, name: str, event: object) -> Any:
-        """Give the handler a copy of the event, and the caller what JSON leaves of the answer.
+        """Return the handler a copy of the event, and the caller what JSON leaves of the answer.
 
         Raises `NoSuchFunction`, or `FunctionError` when the handler fails.
         """
@@ -77,7 +77,7 @@ class Functions:
         try:
             answer = self._handlers[function.logical_id](json.loads(json.dumps(event)), context)
             return json.loads(json.dumps(answer))
-        except Exception as error:  # Lambda too reports whatever a handler raises.
+        except Exception as error:  # Lambda too reports all that a handler raises.
             _log_as_lambda_does(error, context)
             raise FunctionError(f"{function.logical_id}: {type(error).__name__}") from error
         finally:

@@ -1,24 +1,20 @@
 """An HTTP API of API Gateway: finds the route, asks its authorizer, invokes its function."""
 
 import logging
-import mimetypes
 import re
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from local.functions import FunctionError, Functions
+from local.http_server import Headers, Request, Response
 from local.payload import (
     Event,
-    Headers,
     MalformedAnswer,
-    Request,
-    Response,
     authorizer_event_for,
     event_for,
-    gateway_says,
+    json_response,
     response_from,
 )
 from stack.template import Authorizer, Cors, Route, Stack
@@ -26,6 +22,12 @@ from stack.template import Authorizer, Cors, Route, Stack
 log = logging.getLogger(__name__)
 
 LARGEST_BODY = 10 * 1024 * 1024
+
+
+def gateway_says(status: int, message: str) -> Response:
+    """Answer as API Gateway itself does when no function has answered."""
+    return json_response(status, {"message": message})
+
 
 NOT_FOUND = gateway_says(404, "Not Found")
 UNAUTHORIZED = gateway_says(401, "Unauthorized")
@@ -45,11 +47,9 @@ class Refused(Exception):
 
 
 class Gateway:
-    """Answers requests; `pages` are files for paths that the template leaves free."""
+    """Answers requests, each response with the request's id in `apigw-requestid`."""
 
-    def __init__(
-        self, stack: Stack, functions: Functions, pages: Mapping[str, Path] | None = None
-    ) -> None:
+    def __init__(self, stack: Stack, functions: Functions) -> None:
         self._functions = functions
         self._routes = Routes(stack.routes)
         self._authorizers = {
@@ -57,15 +57,18 @@ class Gateway:
             for name, authorizer in stack.authorizers.items()
         }
         self._cors = stack.cors
-        self._pages = pages or {}
 
     def answer(self, request: Request) -> Response:
         """Answer a request, always."""
+        answer = self._answer(request)
+        return replace(answer, headers=(("apigw-requestid", request.id), *answer.headers))
+
+    def _answer(self, request: Request) -> Response:
         if len(request.body) > LARGEST_BODY:
             return TOO_LARGE
         found = self._routes.find(request.method, request.path)
         if found is None:
-            return self._preflight(request) or self._page(request) or NOT_FOUND
+            return self._preflight(request) or NOT_FOUND
         route, path_parameters = found
         try:
             authorized = None
@@ -78,7 +81,7 @@ class Gateway:
         except Refused as refused:
             return refused.response
         except (FunctionError, MalformedAnswer) as fault:
-            log.error("%s failed: %s", route.key, fault)  # noqa: TRY400  The log has the traceback.
+            log.error("%s failed: %s", route.key, fault)  # noqa: TRY400 - the log has the traceback
             return FAILED
 
     def _preflight(self, request: Request) -> Response | None:
@@ -91,19 +94,11 @@ class Gateway:
         return Response(204, _cors_headers(self._cors, request), b"")
 
     def _shared(self, answer: Response, request: Request) -> Response:
-        """Tell the browser what its page may see; what the function says of that is ignored."""
+        """Return the answer with the headers that let a page see it, and without the function's."""
         if self._cors is None:
             return answer
         own = tuple(each for each in answer.headers if not each[0].startswith("access-control-"))
         return replace(answer, headers=(*own, *_cors_headers(self._cors, request)))
-
-    def _page(self, request: Request) -> Response | None:
-        if request.path not in self._pages or request.method not in ("GET", "HEAD"):
-            return None
-        file = self._pages[request.path]
-        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        text = "; charset=utf-8" if kind.startswith("text/") else ""
-        return Response(200, (("content-type", kind + text),), file.read_bytes())
 
 
 def _is_preflight(request: Request) -> bool:
@@ -178,7 +173,7 @@ class _AskedAuthorizer:
     def context_for(
         self, request: Request, route: Route, path_parameters: Mapping[str, str]
     ) -> Event:
-        """Give what the authorizer tells the function.
+        """Return what the authorizer tells the function.
 
         Raises `Refused`: the request ends here.
         """

@@ -1,4 +1,9 @@
-"""Serves a gateway on a port of this machine: sockets and HTTP/1.1, no rules of API Gateway."""
+"""A plain HTTP/1.1 server on a port of this machine, and the requests and responses it deals in.
+
+It listens on the loopback interface and answers only requests that name it: a page whose host name
+leads here (DNS rebinding) gets 403. It knows no rule of API Gateway or of WeChat, and imports
+nothing but the standard library.
+"""
 
 import contextlib
 import os
@@ -9,28 +14,74 @@ import socketserver
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol, cast
+from urllib.parse import unquote
 
 from local.errors import PortTaken
-from local.gateway import LARGEST_BODY
-from local.payload import Request, Response, gateway_says
 
 HOST = "127.0.0.1"
+# More of a body than any application here accepts; the rest is read and dropped.
+KEPT_OF_A_BODY = 16 * 1024 * 1024
 
 _LAST_ANSWERS_SECONDS = 5
 # What `free_port` has found, for somebody who may not listen there yet.
 _given: set[int] = set()
 _BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+_OUR_NAME = re.compile(r"(127\.0\.0\.1|localhost)(:[0-9]{1,5})?", re.IGNORECASE)
+
+Headers = tuple[tuple[str, str], ...]
 
 
-class Answering(Protocol):
-    def answer(self, request: Request) -> Response: ...
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    target: str  # the path and the query, as they were sent
+    headers: Headers = ()
+    body: bytes = b""
+    source_ip: str = "127.0.0.1"
+    protocol: str = "HTTP/1.1"
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    received_at: float = field(default_factory=time.time)
+
+    @property
+    def path(self) -> str:
+        """Return the path, decoded."""
+        return unquote(self.target.partition("?")[0])
+
+    @property
+    def query(self) -> str:
+        """Return the query as it was sent."""
+        return self.target.partition("?")[2]
+
+    def header(self, name: str) -> str | None:
+        """Return the header of this lower-case name; several are joined with commas."""
+        values = [value for each, value in self.headers if each.lower() == name]
+        return ",".join(values) if values else None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Application(Protocol):
+    def answer(self, request: Request) -> Response | None:
+        """Return the response, or None to close the connection without one."""
 
 
 Report = Callable[[Request, Response, float], None]
+
+
+def names_this_machine(host: str) -> bool:
+    """Return whether a Host header names the loopback interface, with any port or none."""
+    return _OUR_NAME.fullmatch(host) is not None
 
 
 class HttpServer(ThreadingHTTPServer):
@@ -43,12 +94,14 @@ class HttpServer(ThreadingHTTPServer):
     # On Windows this option would let two servers have one port.
     allow_reuse_address = os.name != "nt"
 
-    def __init__(self, gateway: Answering, port: int = 0, report: Report | None = None) -> None:
+    def __init__(
+        self, application: Application, port: int = 0, report: Report | None = None
+    ) -> None:
         """Listen on the port, 0 being any free one.
 
         Raises `OSError`: the port is taken.
         """
-        self.gateway = gateway
+        self.application = application
         self.report = report
         self._connections: set[socket.socket] = set()
         self._change = threading.Condition()
@@ -60,7 +113,7 @@ class HttpServer(ThreadingHTTPServer):
 
     def start(self) -> None:
         threading.Thread(
-            target=self.serve_forever, args=(0.05,), name="gateway", daemon=True
+            target=self.serve_forever, args=(0.05,), name="http-server", daemon=True
         ).start()
 
     def stop(self) -> None:
@@ -100,7 +153,7 @@ class HttpServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Unreadable(Exception):
+class _Refused(Exception):
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status)
         self.status = status
@@ -114,34 +167,41 @@ class _Connection(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         began = time.perf_counter()
+        hosts = self.headers.get_all("Host", [])
         try:
+            if len(hosts) != 1 or not names_this_machine(hosts[0]):
+                raise _Refused(HTTPStatus.FORBIDDEN)  # noqa: TRY301 - refused like the others
             body = self._body()
-        except _Unreadable as fault:
-            self.close_connection = True
+        except _Refused as fault:
             self.send_error(fault.status)
             return
         request = Request(
             method=self.command,
-            target=self.path,
+            # http.server's own `path` makes one slash of several at the beginning.
+            target=self.requestline.split()[1],
             headers=tuple(self.headers.items()),
             body=body,
             source_ip=str(self.client_address[0]),
             protocol=self.request_version,
         )
-        response = self.server.gateway.answer(request)
-        self._send(response, ("apigw-requestid", request.id))
+        response = self.server.application.answer(request)
+        if response is None:
+            self.close_connection = True
+            return
+        self._send(response)
         if self.server.report:
             self.server.report(request, response, time.perf_counter() - began)
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET  # noqa: N815
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET  # noqa: N815 - http.server's names
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse in API Gateway's form what is not even HTTP."""
+        """Refuse in one line what is no HTTP, or is not for this machine."""
         del message, explain
         self.close_connection = True
-        self._send(gateway_says(code, HTTPStatus(code).phrase))
+        text = HTTPStatus(code).phrase.encode()
+        self._send(Response(code, (("content-type", "text/plain"),), text))
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Print nothing: an address may carry what has no business in a log."""
 
     def _body(self) -> bytes:
@@ -149,37 +209,37 @@ class _Connection(BaseHTTPRequestHandler):
             return self._chunks()
         length = self.headers.get("Content-Length", "0")
         if not length.isascii() or not length.isdecimal():
-            raise _Unreadable(HTTPStatus.BAD_REQUEST)
+            raise _Refused(HTTPStatus.BAD_REQUEST)
         return self._read(int(length))
 
     def _read(self, length: int) -> bytes:
-        """Read all, or the client would not read our answer, but keep no more than is refused."""
+        """Read all, or the client would not read our answer, but keep no more than this."""
         body = b""
         while length:
-            part = self.rfile.read(min(length, LARGEST_BODY + 1))
+            part = self.rfile.read(min(length, KEPT_OF_A_BODY))
             if not part:
                 raise ConnectionAbortedError
             length -= len(part)
-            body = (body + part)[: LARGEST_BODY + 1]
+            body = (body + part)[:KEPT_OF_A_BODY]
         return body
 
     def _chunks(self) -> bytes:
         body = b""
         while length := self._chunk_length():
-            body = (body + self._read(length))[: LARGEST_BODY + 1]
+            body = (body + self._read(length))[:KEPT_OF_A_BODY]
             self.rfile.readline()
         while self.rfile.readline() not in (b"\r\n", b"\n", b""):
-            pass  # Trailers, which API Gateway drops.
+            pass  # Trailers, which nobody here needs.
         return body
 
     def _chunk_length(self) -> int:
         length = self.rfile.readline(1000).partition(b";")[0].strip()
         if not re.fullmatch(rb"[0-9A-Fa-f]{1,8}", length):
-            raise _Unreadable(HTTPStatus.BAD_REQUEST)
+            raise _Refused(HTTPStatus.BAD_REQUEST)
         return int(length, 16)
 
-    def _send(self, response: Response, *further: tuple[str, str]) -> None:
-        headers = [*further, *response.headers, ("date", self.date_time_string())]
+    def _send(self, response: Response) -> None:
+        headers = [*response.headers, ("date", self.date_time_string())]
         if self.close_connection:
             headers.append(("connection", "close"))
         if response.status not in _BODILESS:
@@ -195,7 +255,7 @@ class _Connection(BaseHTTPRequestHandler):
 def free_port() -> int:
     """Find a port that nobody listens on, and that this process has not been given before.
 
-    It lies below those that systems give to whoever asks for any, so that none is taken meanwhile.
+    It lies below the ports that systems hand out by themselves, so that none is taken meanwhile.
     """
     for port in random.SystemRandom().sample(range(20_000, 32_768), 200):
         if port not in _given:

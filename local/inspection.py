@@ -1,15 +1,17 @@
-"""What the browser demo may see of the backend and do to it; none of this is ever deployed."""
+"""The browser demo: its files, and what it may see of the backend and do to it. Never deployed."""
 
 import json
+import mimetypes
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from local.http_server import Answering
-from local.payload import Request, Response
+from local.gateway import Gateway
+from local.http_server import Request, Response
 from stack.template import Stack
 
 if TYPE_CHECKING:
@@ -31,29 +33,31 @@ SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """A gateway with a few more addresses, under /local/."""
+    """A gateway with the demo beside it: files by path, and a few addresses under /local/."""
 
-    gateway: Answering
+    gateway: Gateway
     stack: Stack
     dynamodb: "DynamoDBClient"
+    pages: Mapping[str, Path]
 
     def answer(self, request: Request) -> Response:
         """Answer what the demo asks, and let the gateway answer all else."""
+        if request.path in self.pages and request.method in ("GET", "HEAD"):
+            return _file(self.pages[request.path])
         look = _LOOKS.get((request.method, request.path))
         if look is None:
             return self.gateway.answer(request)
-        # A page from elsewhere, open in the same browser, must not play with the local run.
-        if request.header("sec-fetch-site") in ("cross-site", "same-site"):
+        if _is_of_another_page(request):
             return _json(403, {"error": "Only the demo's own page may do this."})
         return _json(200, look(self))
 
     def info(self) -> Mapping[str, object]:
-        """Tell where the simulated WeChat is."""
+        """Return where the simulated WeChat is, and the AppID."""
         parameters = self.stack.parameters
         return {"appid": parameters["WeChatAppId"], "wechat": parameters["WeChatUrl"]}
 
     def table(self) -> Mapping[str, object]:
-        """Tell what the table holds, without a secret."""
+        """Return what the table holds, without a secret."""
         (table,) = self.stack.tables
         return {"name": table.name, "items": masked_items(self.dynamodb, table.name)}
 
@@ -70,6 +74,14 @@ _LOOKS: Mapping[tuple[str, str], Callable[[Inspected], object]] = {
 }
 
 
+def _is_of_another_page(request: Request) -> bool:
+    """Return whether a page from elsewhere, open in the same browser, sent this."""
+    origin, host = request.header("origin"), request.header("host")
+    return request.header("sec-fetch-site") in ("cross-site", "same-site") or (
+        origin is not None and origin != f"http://{host}"
+    )
+
+
 def masked_items(dynamodb: "DynamoDBClient", table: str) -> list[Item]:
     """Read the whole table, ordered by its keys, with every secret cut short."""
     masked = [_masked(item) for item in _items(dynamodb, table)]
@@ -77,7 +89,7 @@ def masked_items(dynamodb: "DynamoDBClient", table: str) -> list[Item]:
 
 
 def expire_sessions(dynamodb: "DynamoDBClient", table: str) -> int:
-    """Set the last use of every session to 1970, and return how many there are."""
+    """Set the last use of every session to 1970, and return their number."""
     found = [(item, sid) for item in _items(dynamodb, table) for sid in item.get("sessions", {})]
     for item, sid in found:
         dynamodb.update_item(
@@ -131,6 +143,12 @@ def _plain(value: Any) -> Any:
 
 def _cut(secret: str) -> str:
     return f"{secret[:SHOWN]}…"
+
+
+def _file(file: Path) -> Response:
+    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    text = "; charset=utf-8" if kind.startswith("text/") else ""
+    return Response(200, (("content-type", kind + text),), file.read_bytes())
 
 
 def _json(status: int, fields: object) -> Response:

@@ -8,18 +8,16 @@ import binascii
 import json
 import re
 import time
-import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
+from local.http_server import Headers, Request, Response
 from stack.cloudformation import ACCOUNT, REGION
 from stack.template import Route
 
 Event = dict[str, Any]
-Headers = tuple[tuple[str, str], ...]
 
 API_ID = "local"
 
@@ -30,39 +28,6 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 class MalformedAnswer(Exception):
     """The function's answer is not one that API Gateway can turn into a response."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    method: str
-    target: str  # the path and the query, as they were sent
-    headers: Headers = ()
-    body: bytes = b""
-    source_ip: str = "127.0.0.1"
-    protocol: str = "HTTP/1.1"
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    received_at: float = field(default_factory=time.time)
-
-    @property
-    def path(self) -> str:
-        # An HTTP API decodes the path, in rawPath too: https://github.com/hotsock/voker/pull/8
-        return unquote(self.target.partition("?")[0])
-
-    @property
-    def query(self) -> str:
-        return self.target.partition("?")[2]
-
-    def header(self, name: str) -> str | None:
-        """Give the header of this lower-case name, several of them joined as API Gateway does."""
-        values = [value for each, value in self.headers if each.lower() == name]
-        return ",".join(values) if values else None
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    status: int
-    headers: Headers
-    body: bytes
 
 
 def event_for(
@@ -108,6 +73,7 @@ def _without_body(request: Request, route: Route, path_parameters: Mapping[str, 
     return {
         "version": "2.0",
         "routeKey": route.key,
+        # Decoded, too: https://github.com/hotsock/voker/pull/8
         "rawPath": request.path,
         "rawQueryString": request.query,
         "headers": headers,
@@ -178,11 +144,6 @@ def response_from(answer: object) -> Response:
 def json_response(status: int, content: object) -> Response:
     body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
     return Response(status, (("content-type", "application/json"),), body)
-
-
-def gateway_says(status: int, message: str) -> Response:
-    """Answer as API Gateway itself does, when no function has answered."""
-    return json_response(status, {"message": message})
 
 
 def _answered_body(answer: Mapping[str, Any]) -> bytes:

@@ -12,8 +12,7 @@ import demo
 from local import api_docs
 from local.backend import Backend, backend
 from local.errors import EmulatorFailed, PortTaken
-from local.http_server import require_free
-from local.payload import Request, Response
+from local.http_server import Request, Response, require_free
 from local.running import announced
 from stack.parameters import parse_parameters
 from stack.template import ROOT

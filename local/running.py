@@ -12,16 +12,23 @@ from stack.cloudformation import REGION
 
 @contextlib.contextmanager
 def announced(running: Backend, folder: Path) -> Iterator[None]:
-    """Keep `running.json` in the folder until the end of the block."""
+    """Keep `running.json` in the folder until the end of the block.
+
+    It holds the access key of the emulator, so only the user who runs this may read it.
+    """
     file = folder / "running.json"
     where = {
         "pid": os.getpid(),
         "region": REGION,
         "api": running.api.url,
         "aws": running.aws.url,
+        "accessKey": running.access_key,
         "table": running.api.stack.tables[0].name,
         "parameters": dict(running.api.stack.parameters),
     }
+    # A file that is already there, as a killed run leaves it, would keep its mode.
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600, exist_ok=False)
     file.write_text(json.dumps(where), "utf-8")
     try:
         yield

@@ -184,7 +184,7 @@ def _local() -> Stage:
         running = json.loads((folder / "running.json").read_text("utf-8"))
     except FileNotFoundError:
         raise CannotGoOn("no local run was found: start it with make run") from None
-    session = boto3.Session("local", "local", region_name=running["region"])
+    session = boto3.Session(running["accessKey"], "local", region_name=running["region"])
     return Stage(
         LOCAL, "", running["parameters"], session, endpoint=running["aws"], running=running
     )

@@ -1,7 +1,7 @@
 """A WeChat for laptops and tests: it keeps the rules of the real one and needs no account."""
 
 from simulated_wechat.message_push import MessagePush
-from simulated_wechat.rules import SimulatedWeChat
-from simulated_wechat.server import SimulatedWeChatServer, serve
+from simulated_wechat.server import serve
+from simulated_wechat.wechat import SimulatedWeChat
 
-__all__ = ["MessagePush", "SimulatedWeChat", "SimulatedWeChatServer", "serve"]
+__all__ = ["MessagePush", "SimulatedWeChat", "serve"]

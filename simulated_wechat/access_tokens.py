@@ -37,7 +37,7 @@ class AccessTokens:
         self._forced_at: list[float] = []
 
     def stable(self, *, force: bool) -> dict[str, object]:
-        """Give the same token until its last five minutes, or a new one if force is allowed."""
+        """Return the same token until its last five minutes, or a new one if force is allowed."""
         if force and self._may_force():
             self._forced_at.append(self._now())
             self._end_stable_tokens()
@@ -45,15 +45,19 @@ class AccessTokens:
         if self._stable is None or self._stable.ends_at - moment < OVERLAP:
             # The former token keeps the life it was promised, so both work for these minutes.
             self._stable = self._issue(moment, stable=True)
-        return _told(self._stable, moment)
+        return _as_answered(self._stable, moment)
 
     def plain(self) -> dict[str, object]:
-        """Give a new token each time; the one before it works for five more minutes."""
+        """Return a new token each time; the one before it works for five more minutes."""
         moment = self._now()
         if self._plain is not None:
             self._plain.ends_at = min(self._plain.ends_at, moment + OVERLAP)
         self._plain = self._issue(moment, stable=False)
-        return _told(self._plain, moment)
+        return _as_answered(self._plain, moment)
+
+    def issued(self, text: str) -> bool:
+        """Return whether a token is this mini program's, dead or alive."""
+        return text in self._issued
 
     def check(self, text: str) -> None:
         """Refuse a token that WeChat would not take for a business call."""
@@ -88,5 +92,5 @@ class AccessTokens:
         return token
 
 
-def _told(token: _Token, moment: float) -> dict[str, object]:
+def _as_answered(token: _Token, moment: float) -> dict[str, object]:
     return {"access_token": token.text, "expires_in": int(token.expires_at - moment)}

@@ -7,14 +7,17 @@ Item = TypeVar("Item")
 
 
 class Aging(Generic[Item]):
-    def __init__(self, now: Callable[[], float], lifetime: float) -> None:
+    def __init__(
+        self, now: Callable[[], float], lifetime: float, *, most: float = float("inf")
+    ) -> None:
         self._now = now
         self._lifetime = lifetime
+        self._most = most
         self._items: dict[object, tuple[float, Item]] = {}
 
     def put(self, key: str, item: Item) -> None:
-        self._forget_old()
         self._items[key] = (self._now(), item)
+        self._forget_old()
 
     def get(self, key: object) -> Item | None:
         self._forget_old()
@@ -25,6 +28,6 @@ class Aging(Generic[Item]):
         # A dictionary keeps the order of insertion, so the oldest come first.
         while self._items:
             oldest, (put_at, _) = next(iter(self._items.items()))
-            if self._now() - put_at <= self._lifetime:
+            if self._now() - put_at <= self._lifetime and len(self._items) <= self._most:
                 return
             del self._items[oldest]

@@ -15,6 +15,10 @@ RESET_SESSION_KEY = "/wxa/resetusersessionkey"
 RISK_RANK = "/wxa/getuserriskrank"
 CONTENT_CHECK = "/wxa/msg_sec_check"
 CLEAR_QUOTA = "/cgi-bin/clear_quota/v2"
+DOMAINS = "/wxa/getwxadevinfo"
+CALLBACK_CHECK = "/cgi-bin/callback/check"
+USAGE = "/wxa/charge/usage/get"
+RID = "/cgi-bin/openapi/rid/get"
 
 _GET_STABLE = (
     "could get access_token by getStableAccessToken, "
@@ -35,6 +39,9 @@ _TEXTS = {
     40129: "invalid scene",
     40163: "code been used",
     40164: "invalid ip {ip} ipv6 ::ffff:{ip}, not in whitelist",
+    40201: "invalid url",
+    40202: "invalid action",
+    40203: "invalid check_operator",
     40226: "code blocked, hints: [ req_id: {hint} ]",
     40243: "appsecret frozen",
     41001: "access_token missing",
@@ -53,6 +60,11 @@ _TEXTS = {
     48001: "api unauthorized",
     48006: "forbid to clear quota because of reaching the limit",
     61010: "user is not active in the last two hours",
+    76001: "rid not found",
+    76002: "rid is error",
+    76003: "could not query this rid,no permission",
+    76004: "rid time is error",
+    76022: "could not query this rid",
     87007: "session_key is missing or expired",
     87008: "invalid sig_method",
     87009: "invalid signature",
@@ -94,18 +106,14 @@ def granted(path: str, fields: Mapping[str, object]) -> Answer:
     )
 
 
-def refused(path: str, errcode: int, *, now: float, client_ip: str) -> Answer:
+def refused(path: str, errcode: int, *, rid: str, client_ip: str) -> Answer:
     """Errors are HTTP 200 and text/plain: a client must not believe status or type."""
     text = _TEXTS_OF_ONE_API.get((path, errcode)) or _TEXTS.get(errcode, "simulated error")
     errmsg = text.format(ip=client_ip, hint=secrets.token_urlsafe(12))
     if errcode not in _WITHOUT_REQUEST_ID:
-        errmsg += f"{',' if path.startswith('/sns/') else ''} rid: {_request_id(now)}"
+        errmsg += f"{',' if path.startswith('/sns/') else ''} rid: {rid}"
     return Answer(encoded({"errcode": errcode, "errmsg": errmsg}), outcome=str(errcode))
 
 
 def encoded(fields: object) -> bytes:
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _request_id(now: float) -> str:
-    return f"{int(now) & 0xFFFFFFFF:08x}-{secrets.token_hex(4)}-{secrets.token_hex(4)}"

@@ -13,29 +13,36 @@ class CallsOfOnePath(TypedDict):
 
 
 class OneCall(TypedDict):
-    at: float
+    at: float  # when it came, in Unix seconds: before any delay
+    appid: str
     path: str
     user: str | None
     outcome: str
-    ms: int
+    ms: int  # from there to the answer
 
 
 class CallLog:
+    """Counts by mini program and path, and the last calls of all in the order they came."""
+
     def __init__(self, paths: Iterable[str]) -> None:
-        self._outcomes: dict[str, Counter[str]] = {path: Counter() for path in paths}
+        self._paths = tuple(paths)
+        self._outcomes: dict[tuple[str, str], Counter[str]] = {}
         self._last: deque[OneCall] = deque(maxlen=REMEMBERED)
 
     def add(self, call: OneCall) -> None:
         # Only paths that exist are counted: a stranger's paths must not fill the memory.
-        if call["path"] in self._outcomes:
-            self._outcomes[call["path"]][call["outcome"]] += 1
+        if call["path"] in self._paths:
+            key = call["appid"], call["path"]
+            self._outcomes.setdefault(key, Counter())[call["outcome"]] += 1
         self._last.append(call)
 
-    def paths(self) -> dict[str, CallsOfOnePath]:
+    def paths(self, appid: str) -> dict[str, CallsOfOnePath]:
+        counted = {path: self._outcomes.get((appid, path), Counter()) for path in self._paths}
         return {
             path: {"count": outcomes.total(), "outcomes": dict(outcomes)}
-            for path, outcomes in self._outcomes.items()
+            for path, outcomes in counted.items()
         }
 
-    def last(self) -> list[OneCall]:
-        return list(self._last)
+    def last(self, appid: str | None = None) -> list[OneCall]:
+        """Return the last calls, of one mini program or of all."""
+        return [call for call in self._last if appid in {None, call["appid"]}]

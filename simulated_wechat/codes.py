@@ -13,7 +13,7 @@ LIFETIME = 300
 
 @dataclass(slots=True)
 class Code:
-    owner: Person
+    owner: Person  # whose it is, and in which mini program
     made_at: float
     used: bool = False
 

@@ -1,6 +1,7 @@
 """The control routes: what a phone, the console or a test does to the simulated WeChat."""
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -8,20 +9,27 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from simulated_wechat.answers import encoded
+from simulated_wechat.events import OF_MINI_PROGRAMS, about_a_user, about_the_mini_program
 from simulated_wechat.message_push import ApiUnreachable, MessagePush
+from simulated_wechat.mini_program import DOMAIN_LISTS, MiniProgram
 from simulated_wechat.people import Person
-from simulated_wechat.rules import SimulatedWeChat
+from simulated_wechat.wechat import APP_SECRET, SimulatedWeChat, UnknownMiniProgram
 
 LONGEST_USER = 64
 MOST_FAULTS = 10_000
 LONGEST_DELAY_MS = 600_000
 HIGHEST_RISK_RANK = 4
 
-# RevokeInfo 8 is the phone number, 6 is nickname and avatar.
-# https://developers.weixin.qq.com/miniprogram/dev/server/event_push/platform/authorized_user_information_changes
-_USUAL_REVOKE_INFO = {"user_authorization_revoke": "8", "user_info_modified": "6"}
-
-_PERSON_FIELDS = {"user", "blocked", "riskRank", "purePhoneNumber", "countryCode", "session"}
+_PERSON_FIELDS = {
+    "user",
+    "blocked",
+    "riskRank",
+    "purePhoneNumber",
+    "countryCode",
+    "session",
+    "appid",
+}
+_APPID = re.compile(r"wx[0-9a-z]{4,30}")
 
 Body = Mapping[str, Any]
 Wanted = TypeVar("Wanted")
@@ -36,10 +44,6 @@ class ControlAnswer:
     status: int
     fields: object
 
-    @property
-    def body(self) -> bytes:
-        return encoded(self.fields)
-
 
 @dataclass(slots=True)
 class Console:
@@ -48,14 +52,17 @@ class Console:
     wechat: SimulatedWeChat
     push: MessagePush | None = None
 
-    def answer(self, method: str, path: str, body: bytes) -> ControlAnswer:
+    def answer(
+        self, method: str, path: str, body: bytes, query: Mapping[str, str]
+    ) -> ControlAnswer:
         """Answer a control route; what is wrong with a request is said in one sentence."""
         route = _ROUTES.get((method, path))
         if route is None:
             return _error(404, f"There is no {method} {path}; GET /simulated lists all routes.")
         try:
-            return ControlAnswer(HTTPStatus.OK, route.act(self, _json_object(body)))
-        except BadRequest as error:
+            fields = query if method == "GET" else _json_object(body)
+            return ControlAnswer(HTTPStatus.OK, route.act(self, fields))
+        except (BadRequest, UnknownMiniProgram) as error:
             return _error(400, str(error))
         except ApiUnreachable:
             return _error(502, "The API did not answer the push.")
@@ -66,16 +73,38 @@ def _error(status: int, sentence: str) -> ControlAnswer:
 
 
 def _wx_login(console: Console, body: Body) -> object:
-    return {"code": console.wechat.login_code(_user(body)), "errMsg": "login:ok"}
+    return {"code": console.wechat.login_code(_user(body), _appid(body)), "errMsg": "login:ok"}
 
 
 def _get_phone_number(console: Console, body: Body) -> object:
-    return console.wechat.phone_code(_user(body), allow=_field(body, "allow", bool, default=True))
+    allow = _field(body, "allow", bool, default=True)
+    return console.wechat.phone_code(_user(body), _appid(body), allow=allow)
+
+
+def _get_realtime_phone_number(console: Console, body: Body) -> object:
+    allow = _field(body, "allow", bool, default=True)
+    return console.wechat.realtime_phone_code(_user(body), _appid(body), allow=allow)
 
 
 def _check_session(console: Console, body: Body) -> object:
-    valid = console.wechat.check_session(_user(body))
+    valid = console.wechat.check_session(_user(body), _appid(body))
     return {"valid": valid, "errMsg": f"checkSession:{'ok' if valid else 'fail session expired'}"}
+
+
+def _list_mini_programs(console: Console, _: Body) -> object:
+    return {"miniPrograms": [app.appid for app in console.wechat.mini_programs()]}
+
+
+def _add_mini_program(console: Console, body: Body) -> object:
+    _refuse_unknown(body, {"appid", "appSecret"})
+    appid = _field(body, "appid", str)
+    if not _APPID.fullmatch(appid):
+        raise BadRequest("appid must be wx with small letters and digits after it.")
+    if appid in {app.appid for app in console.wechat.mini_programs()}:
+        raise BadRequest(f"There is a mini program {appid} already; /simulated/rules changes it.")
+    secret = _field(body, "appSecret", str, default=APP_SECRET)
+    console.wechat.add_mini_program(appid, secret)
+    return _list_mini_programs(console, body)
 
 
 def _order_faults(console: Console, body: Body) -> object:
@@ -86,6 +115,7 @@ def _order_faults(console: Console, body: Body) -> object:
             path,
             kind,
             times,
+            appid=_appid(body),
             errcode=_field(body, "errcode", int, default=-1),
             status=_number(body, "status", range(200, 600), default=502),
             ms=_number(body, "ms", range(LONGEST_DELAY_MS + 1), default=1000),
@@ -96,36 +126,30 @@ def _order_faults(console: Console, body: Body) -> object:
     return {"path": path, "kind": kind, "times": times}
 
 
-def _tell_calls(console: Console, _: Body) -> object:
-    return console.wechat.calls()
+def _tell_calls(console: Console, query: Body) -> object:
+    return console.wechat.calls(_appid(query))
 
 
 def _send_event(console: Console, body: Body) -> object:
-    user, event = _user(body), _field(body, "event", str)
+    event, wechat = _field(body, "event", str), console.wechat
     text_format = _field(body, "format", str, default="json")
     if text_format not in {"json", "xml"}:
         raise BadRequest("format must be json or xml.")
-    openid = console.wechat.openid(user)
-    message: dict[str, str | int] = {
-        "ToUserName": "gh_simulated0001",
-        "FromUserName": openid,
-        "CreateTime": int(console.wechat.now()),
-        "MsgType": "event",
-        "Event": event,
-        "OpenID": openid,
-        "AppID": console.wechat.appid,
-    }
-    if event in _USUAL_REVOKE_INFO:
-        message["RevokeInfo"] = _USUAL_REVOKE_INFO[event]
+    appid = _appid(body)
+    app = wechat.mini_program(appid)
+    if event in OF_MINI_PROGRAMS:
+        message = about_the_mini_program(event, app, body.get("spu_id"))
+    else:
+        message = about_a_user(event, app, wechat.person(_user(body), appid))
     message |= _further_event_fields(body)
     answered = _push(console).send(
-        message, appid=console.wechat.appid, openid=openid, as_xml=text_format == "xml"
+        message, appid=app.appid, openid=str(message["FromUserName"]), as_xml=text_format == "xml"
     )
     return asdict(answered)
 
 
 def _further_event_fields(body: Body) -> dict[str, str | int]:
-    further = {name: body[name] for name in body.keys() - {"user", "event", "format"}}
+    further = {name: body[name] for name in body.keys() - {"user", "event", "format", "appid"}}
     for name, value in further.items():
         if not isinstance(value, str | int) or isinstance(value, bool) or not name.isidentifier():
             raise BadRequest(f"{name} must be a name with a string or a whole number.")
@@ -144,14 +168,14 @@ def _push(console: Console) -> MessagePush:
     return console.push
 
 
-def _list_people(console: Console, _: Body) -> object:
-    return {"people": [_told(person) for person in console.wechat.people()]}
+def _list_people(console: Console, query: Body) -> object:
+    return {"people": [_described(person) for person in console.wechat.people(_appid(query))]}
 
 
 def _adjust_person(console: Console, body: Body) -> object:
     wechat, user = console.wechat, _user(body)
     _refuse_unknown(body, _PERSON_FIELDS)
-    person = wechat.person(user)
+    person = wechat.person(user, _appid(body))
     blocked = _field(body, "blocked", bool, default=person.blocked)
     rank = _number(body, "riskRank", range(HIGHEST_RISK_RANK + 1), default=person.risk_rank)
     national = _digits(body, "purePhoneNumber", default=person.phone.national)
@@ -162,12 +186,12 @@ def _adjust_person(console: Console, body: Body) -> object:
     wechat.risk_rank(user, rank)
     wechat.set_phone(user, national, country_code)
     if not keeps_session:
-        wechat.end_session_key(user)
+        wechat.end_session_key(user, _appid(body))
 
-    return _told(person)
+    return _described(person)
 
 
-def _told(person: Person) -> dict[str, object]:
+def _described(person: Person) -> dict[str, object]:
     return {
         "user": person.user,
         "openid": person.openid,
@@ -187,42 +211,66 @@ class _Rule:
 _RULES = {
     "unionids": _Rule("unionids", bool),
     "phoneBalance": _Rule("phone_balance", int),
+    "realtimePhoneBalance": _Rule("realtime_phone_balance", int),
+    "phonePacksEnd": _Rule("phone_packs_end", int),
+    "pushReachable": _Rule("push_reachable", bool),
     "riskRankEnabled": _Rule("risk_rank_enabled", bool),
     "sessionKeyRefreshSeconds": _Rule("session_key_refresh_seconds", int),
     "sessionKeyLifetimeSeconds": _Rule("session_key_lifetime_seconds", int),
 }
+_RULES_OF_THEIR_OWN = ("whitelist", "pushAddresses", "domains")
 
 
-def _tell_rules(console: Console, _: Body) -> object:
-    whitelist = console.wechat.whitelist
+def _tell_rules(console: Console, query: Body) -> object:
+    return _rules_of(console.wechat.mini_program(_appid(query)))
+
+
+def _rules_of(app: MiniProgram) -> object:
     return {
-        **{name: getattr(console.wechat, rule.attribute) for name, rule in _RULES.items()},
-        "whitelist": None if whitelist is None else sorted(whitelist),
+        "appid": app.appid,
+        **{name: getattr(app, rule.attribute) for name, rule in _RULES.items()},
+        "whitelist": None if app.whitelist is None else sorted(app.whitelist),
+        "pushAddresses": app.push_addresses,
+        "domains": {name: app.domains.get(name, []) for name in DOMAIN_LISTS},
     }
 
 
 def _change_rules(console: Console, body: Body) -> object:
-    _refuse_unknown(body, {*_RULES, "whitelist", "appSecret"})
+    _refuse_unknown(body, {*_RULES, *_RULES_OF_THEIR_OWN, "appSecret", "appid"})
+    app = console.wechat.mini_program(_appid(body))
     changes: dict[str, object] = {
         rule.attribute: _field(body, name, rule.kind)
         for name, rule in _RULES.items()
         if name in body
     }
     if "whitelist" in body:
-        changes["whitelist"] = _whitelist(body["whitelist"])
+        addresses = _texts_or_null(body, "whitelist")
+        changes["whitelist"] = None if addresses is None else set(addresses)
+    if "pushAddresses" in body:
+        changes["push_addresses"] = _texts_or_null(body, "pushAddresses")
+    if "domains" in body:
+        changes["domains"] = _domains(body["domains"])
     if "appSecret" in body:
         changes["app_secret"] = _field(body, "appSecret", str)
     for attribute, value in changes.items():
-        setattr(console.wechat, attribute, value)
-    return _tell_rules(console, body)
+        setattr(app, attribute, value)
+    return _rules_of(app)
 
 
-def _whitelist(value: object) -> set[str] | None:
-    if value is None:
-        return None
-    if isinstance(value, list) and all(isinstance(address, str) for address in value):
-        return set(value)
-    raise BadRequest("whitelist must be null or a list of IP addresses.")
+def _texts_or_null(body: Body, name: str) -> list[str] | None:
+    value = body[name]
+    if value is None or (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+        return value
+    raise BadRequest(f"{name} must be null or a list of IP addresses.")
+
+
+def _domains(value: object) -> dict[str, list[str]]:
+    if not isinstance(value, dict) or not value.keys() <= set(DOMAIN_LISTS):
+        raise BadRequest(f"domains must be an object with lists for {', '.join(DOMAIN_LISTS)}.")
+    for name, listed in value.items():
+        if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+            raise BadRequest(f"domains.{name} must be a list of addresses.")
+    return value
 
 
 def _reset(console: Console, _: Body) -> object:
@@ -243,25 +291,35 @@ class _Route:
 _ROUTES = {
     ("GET", "/"): _Route(_list_routes, ""),
     ("GET", "/simulated"): _Route(_list_routes, ""),
-    ("GET", "/simulated/calls"): _Route(_tell_calls, ""),
-    ("GET", "/simulated/people"): _Route(_list_people, ""),
-    ("GET", "/simulated/rules"): _Route(_tell_rules, ""),
-    ("POST", "/simulated/wx.login"): _Route(_wx_login, "{user}"),
-    ("POST", "/simulated/getPhoneNumber"): _Route(_get_phone_number, "{user, allow?}"),
-    ("POST", "/simulated/checkSession"): _Route(_check_session, "{user}"),
+    ("GET", "/simulated/calls"): _Route(_tell_calls, "?appid="),
+    ("GET", "/simulated/mini-programs"): _Route(_list_mini_programs, ""),
+    ("GET", "/simulated/people"): _Route(_list_people, "?appid="),
+    ("GET", "/simulated/rules"): _Route(_tell_rules, "?appid="),
+    ("POST", "/simulated/wx.login"): _Route(_wx_login, "{user, appid?}"),
+    ("POST", "/simulated/getPhoneNumber"): _Route(_get_phone_number, "{user, appid?, allow?}"),
+    ("POST", "/simulated/getRealtimePhoneNumber"): _Route(
+        _get_realtime_phone_number, "{user, appid?, allow?}"
+    ),
+    ("POST", "/simulated/checkSession"): _Route(_check_session, "{user, appid?}"),
     ("POST", "/simulated/events"): _Route(
-        _send_event, "{user, event, format?: json or xml, RevokeInfo?, any further field}"
+        _send_event,
+        f"{{user, event, or event: {', '.join(OF_MINI_PROGRAMS)}; appid?, format?: json or xml, "
+        "RevokeInfo?, any further field}",
     ),
     ("POST", "/simulated/events/check-url"): _Route(_check_events_url, "{}"),
     ("POST", "/simulated/faults"): _Route(
-        _order_faults, "{path, kind, times?, errcode?, status?, ms?, when?: before or after}"
+        _order_faults,
+        "{path, kind, appid?, times?, errcode?, status?, ms?, when?: before or after}",
     ),
+    ("POST", "/simulated/mini-programs"): _Route(_add_mini_program, "{appid, appSecret?}"),
     ("POST", "/simulated/people"): _Route(
         _adjust_person,
-        "{user, blocked?, riskRank?, purePhoneNumber?, countryCode?, session?: false}",
+        "{user, appid?, blocked?, riskRank?, purePhoneNumber?, countryCode?, session?: false}",
     ),
     ("POST", "/simulated/rules"): _Route(
-        _change_rules, f"{{{', '.join(f'{name}?' for name in _RULES)}, whitelist?, appSecret?}}"
+        _change_rules,
+        f"{{appid?, {', '.join(f'{name}?' for name in (*_RULES, *_RULES_OF_THEIR_OWN))}, "
+        "appSecret?}",
     ),
     ("POST", "/simulated/reset"): _Route(_reset, "{}"),
 }
@@ -283,6 +341,10 @@ def _user(body: Body) -> str:
     if not 0 < len(user) <= LONGEST_USER:
         raise BadRequest(f"user must be a name of 1 to {LONGEST_USER} characters.")
     return user
+
+
+def _appid(body: Body) -> str | None:
+    return _field(body, "appid", str) if "appid" in body else None
 
 
 def _field(body: Body, name: str, kind: type[Wanted], *, default: Wanted | None = None) -> Wanted:

@@ -24,7 +24,7 @@ class Fault:
     milliseconds: int = 1000
     after_acting: bool = False
 
-    def spoil(self, act: Callable[[], Answer], refusal: Answer) -> Answer:
+    def spoil(self, act: Callable[[], Answer], refuse: Callable[[], Answer]) -> Answer:
         """Put the fault in the place of the answer, whether or not WeChat acts first.
 
         A delay lets WeChat act at once: the client may give up, but its code is used.
@@ -35,7 +35,7 @@ class Fault:
             act()
         match self.kind:
             case Kind.ERRCODE:
-                return refusal
+                return refuse()
             case Kind.STATUS:
                 page = f"<html><h1>{self.status}</h1></html>".encode()
                 return Answer(page, f"status {self.status}", self.status, "text/html")

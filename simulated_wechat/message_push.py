@@ -23,6 +23,8 @@ EVENTS_PATH = "/wechat/events"
 _BLOCK = 32
 _SECONDS_TO_ANSWER = 5
 
+Message = Mapping[str, str | int | list[str]]
+
 
 def signature(*parts: str) -> str:
     """Sign the token, timestamp and nonce, and in safe mode the Encrypt text with them."""
@@ -39,11 +41,17 @@ def encrypt(message: bytes, aes_key: str, appid: str, prefix: bytes | None = Non
     return base64.b64encode(cipher.encrypt(pad(plaintext, _BLOCK))).decode()
 
 
-def as_text(fields: Mapping[str, str | int], *, as_xml: bool) -> str:
-    """Write the fields as WeChat does: compact JSON, or XML with strings in CDATA."""
+def as_text(fields: Message, *, as_xml: bool) -> str:
+    """Write the fields as WeChat does: compact JSON, or XML with strings in CDATA.
+
+    WeChat's pages show no list in XML; here each of its values is an element.
+    """
     if not as_xml:
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-    elements = (f"<{name}>{_xml_value(value)}</{name}>" for name, value in fields.items())
+    values = {name: each if isinstance(each, list) else [each] for name, each in fields.items()}
+    elements = (
+        f"<{name}>{_xml_value(value)}</{name}>" for name, each in values.items() for value in each
+    )
     return f"<xml>{''.join(elements)}</xml>"
 
 
@@ -67,13 +75,11 @@ class MessagePush:
     token: str = field(repr=False)
     aes_key: str = field(repr=False)
 
-    def send(
-        self, message: Mapping[str, str | int], *, appid: str, openid: str, as_xml: bool
-    ) -> ApiAnswer:
+    def send(self, message: Message, *, appid: str, openid: str, as_xml: bool) -> ApiAnswer:
         """Send one message as WeChat would and return what the API answered."""
-        moment = message["CreateTime"]
+        moment = str(message["CreateTime"])
         encrypted = encrypt(as_text(message, as_xml=as_xml).encode(), self.aes_key, appid)
-        envelope = {"ToUserName": message["ToUserName"], "Encrypt": encrypted}
+        envelope = {"ToUserName": str(message["ToUserName"]), "Encrypt": encrypted}
         query = self._signed_query(moment) | {"openid": openid, "encrypt_type": "aes"}
         query["msg_signature"] = signature(
             self.token, query["timestamp"], query["nonce"], encrypted

@@ -37,25 +37,60 @@ class SessionKey:
 
 
 @dataclass(slots=True)
-class Person:
+class Account:
+    """Somebody's account at WeChat: the same in every mini program of an Open Platform account."""
+
     user: str
-    openid: str
     unionid: str
     phone: PhoneNumber
     blocked: bool = False
     risk_rank: int = 0
+
+    @classmethod
+    def of(cls, open_platform: str, user: str) -> "Account":
+        """Derive the account from nothing but the two names."""
+        digits = int.from_bytes(_digest(open_platform, "phone", user)) % 10**8
+        return cls(
+            user, _identifier(open_platform, "unionid", user), PhoneNumber(f"138{digits:08}")
+        )
+
+
+@dataclass(slots=True)
+class Person:
+    """Somebody as one mini program knows them: by openid, with a session_key of its own."""
+
+    account: Account
+    appid: str
     last_active: float = float("-inf")
     session_key: SessionKey | None = None
 
-    @classmethod
-    def of(cls, appid: str, user: str) -> "Person":
-        """Derive who this user is from nothing but the two names."""
-        return cls(
-            user=user,
-            openid=_identifier(appid, "openid", user),
-            unionid=_identifier(appid, "unionid", user),
-            phone=PhoneNumber(f"138{int.from_bytes(_digest(appid, 'phone', user)) % 10**8:08}"),
-        )
+    @property
+    def user(self) -> str:
+        return self.account.user
+
+    @property
+    def openid(self) -> str:
+        return _identifier(self.appid, "openid", self.user)
+
+    @property
+    def unionid(self) -> str:
+        return self.account.unionid
+
+    @property
+    def phone(self) -> PhoneNumber:
+        return self.account.phone
+
+    @phone.setter
+    def phone(self, number: PhoneNumber) -> None:
+        self.account.phone = number
+
+    @property
+    def blocked(self) -> bool:
+        return self.account.blocked
+
+    @property
+    def risk_rank(self) -> int:
+        return self.account.risk_rank
 
 
 def _identifier(*names: str) -> str:

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta, timezone
 from simulated_wechat import answers
 from simulated_wechat.answers import Refusal
 
-_BEIJING = timezone(timedelta(hours=8))
+BEIJING = timezone(timedelta(hours=8))
 
 
 def minute_of(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, _BEIJING):%Y-%m-%d %H:%M}"
+    return f"{datetime.fromtimestamp(moment, BEIJING):%Y-%m-%d %H:%M}"
 
 
 def day_of(moment: float) -> str:
@@ -29,7 +29,7 @@ class Quota:
     errcode: int
 
 
-# The pages of each API; 100 a minute and user is of an older page and no longer told.
+# The pages of each API; 100 a minute and user is of an older page, the present one has no number.
 OFFICIAL: Mapping[str, tuple[Quota, ...]] = {
     answers.LOGIN: (Quota(100, minute_of, 45011),),
     answers.STABLE_TOKENS: (Quota(10_000, minute_of, 45011), Quota(500_000, day_of, 45009)),
@@ -60,5 +60,5 @@ class Usage:
         self._used.update(spent)
 
     def clear_days(self) -> None:
-        """Give back what the days have used, as clear_quota does."""
+        """Return back what the days have used, as clear_quota does."""
         self._used = {key: used for key, used in self._used.items() if key[2].window is not day_of}

@@ -1,184 +1,92 @@
-"""The simulated WeChat on a port of this machine: HTTP and sockets, no rules."""
+"""The simulated WeChat over HTTP: WeChat's own paths, and the control routes beside them."""
 
-import contextlib
-import logging
-import os
 import re
-import socket
-import socketserver
-import threading
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
+from local.http_server import Headers, HttpServer, Request, Response
+from simulated_wechat import rules
+from simulated_wechat.answers import encoded
 from simulated_wechat.control import Console
 from simulated_wechat.message_push import MessagePush
-from simulated_wechat.rules import Request, SimulatedWeChat
-
-log = logging.getLogger(__name__)
+from simulated_wechat.wechat import SimulatedWeChat
 
 LONGEST_BODY = 1_000_000
-SECONDS_TO_NOTICE_STOP = 0.05
 CONTROL = "/simulated"
 
 _LOCAL_PAGE = re.compile(r"http://(127\.0\.0\.1|localhost)(:[0-9]+)?")
 
 
-def serve(  # noqa: PLR0917  One argument for each thing a server is told when it starts.
+def serve(
     wechat: SimulatedWeChat,
     port: int = 0,
-    host: str = "127.0.0.1",
+    *,
     api_url: str | None = None,
     event_token: str | None = None,
     event_aes_key: str | None = None,
-) -> "SimulatedWeChatServer":
-    """Start serving in the background, or raise OSError when the port is taken."""
+) -> HttpServer:
+    """Start serving in the background. Raises `OSError`: the port is taken.
+
+    Message pushes go to `/wechat/events` at `api_url`, if it and both secrets are given.
+    """
     push = None
     if api_url and event_token and event_aes_key:
         push = MessagePush(api_url, event_token, event_aes_key)
-    server = SimulatedWeChatServer(Console(wechat, push), host, port)
-    threading.Thread(
-        target=server.serve_forever,
-        args=(SECONDS_TO_NOTICE_STOP,),
-        name="simulated-wechat",
-        daemon=True,
-    ).start()
+    server = HttpServer(_Site(Console(wechat, push)), port)
+    server.start()
     return server
 
 
-class SimulatedWeChatServer(ThreadingHTTPServer):
-    daemon_threads = True
-    # Hundreds of clients may connect at the same moment.
-    request_queue_size = 1024
-    # On Windows this option would let two servers have one port.
-    allow_reuse_address = os.name != "nt"
-    allow_reuse_port = False
+@dataclass(frozen=True, slots=True)
+class _Site:
+    console: Console
 
-    def __init__(self, console: Console, host: str, port: int) -> None:
-        self.console = console
-        self._connections: set[socket.socket] = set()
-        self._connections_lock = threading.Lock()
-        super().__init__((host, port), _Connection)
+    def answer(self, request: Request) -> Response | None:
+        if len(request.body) > LONGEST_BODY:
+            return Response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, (), b"")
+        if request.method == "OPTIONS":
+            return Response(HTTPStatus.NO_CONTENT, _cors_headers(request), b"")
+        if request.path == "/" or _is_control(request.path):
+            return self._answer_control(request)
+        return self._answer_as_wechat(request)
 
-    @property
-    def port(self) -> int:
-        return self.server_port
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.server_name}:{self.server_port}"
-
-    def stop(self) -> None:
-        """Stop listening and close what is open: nobody gets an answer after this."""
-        self.shutdown()
-        self.server_close()
-        with self._connections_lock:
-            for connection in self._connections:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-
-    def server_bind(self) -> None:
-        # HTTPServer would ask DNS for the name of this machine, which takes seconds on some.
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = cast("tuple[str, int]", self.server_address)
-
-    def opened(self, connection: socket.socket) -> None:
-        with self._connections_lock:
-            self._connections.add(connection)
-
-    def closing(self, connection: socket.socket) -> None:
-        with self._connections_lock:
-            self._connections.discard(connection)
-
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
-        log.exception("the simulated WeChat failed")  # noqa: LOG004  Called while handling it.
-
-
-class _Connection(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: SimulatedWeChatServer
-    # Headers and body leave in one write and at once; otherwise Nagle's algorithm and delayed
-    # acknowledgements cost every keep-alive answer some 40 ms.
-    wbufsize = -1
-    disable_nagle_algorithm = True
-
-    def setup(self) -> None:
-        super().setup()
-        self.server.opened(self.connection)
-
-    def handle(self) -> None:
-        with contextlib.suppress(ConnectionError):
-            super().handle()
-
-    def finish(self) -> None:
-        self.server.closing(self.connection)
-        with contextlib.suppress(ConnectionError):
-            super().finish()
-
-    def do_GET(self) -> None:
-        address = urlsplit(self.path)
-        body = self._body()
-        if body is None:
-            return
-        if address.path in {"/", CONTROL} or address.path.startswith(f"{CONTROL}/"):
-            self._answer_control(address.path, body)
-        else:
-            self._answer_as_wechat(address.path, address.query, body)
-
-    do_POST = do_PUT = do_DELETE = do_PATCH = do_GET  # noqa: N815  http.server's names.
-
-    def do_OPTIONS(self) -> None:
-        self._send(HTTPStatus.NO_CONTENT, "", b"", self._cors_headers())
-
-    def _answer_as_wechat(self, path: str, query: str, body: bytes) -> None:
-        parameters = dict(parse_qsl(query, keep_blank_values=True))
-        request = Request(self.command, path, parameters, body, str(self.client_address[0]))
-        answer = self.server.console.wechat.receive(request)
-        if answer.delay_seconds:
-            time.sleep(answer.delay_seconds)
+    def _answer_as_wechat(self, request: Request) -> Response | None:
+        query = dict(parse_qsl(request.query, keep_blank_values=True))
+        answer = self.console.wechat.receive(
+            rules.Request(request.method, request.path, query, request.body, request.source_ip)
+        )
+        time.sleep(answer.delay_seconds)
         if answer.dropped:
-            self.close_connection = True
-            return
-        self._send(answer.status, answer.content_type, answer.body, {})
-
-    def _answer_control(self, path: str, body: bytes) -> None:
-        # A page from elsewhere, open in the same browser, must not play with the simulation.
-        if "Origin" in self.headers and not self._cors_headers():
-            self._send(403, "application/json", b'{"error": "Only local pages may do this."}', {})
-            return
-        answer = self.server.console.answer(self.command, path, body)
-        self._send(answer.status, "application/json", answer.body, self._cors_headers())
-
-    def _cors_headers(self) -> dict[str, str]:
-        origin = self.headers.get("Origin", "")
-        if not self.path.startswith(CONTROL) or not _LOCAL_PAGE.fullmatch(origin):
-            return {}
-        return {
-            "Access-Control-Allow-Origin": origin,
-            "Access-Control-Allow-Methods": "GET, POST",
-            "Access-Control-Allow-Headers": "Content-Type",
-            "Vary": "Origin",
-        }
-
-    def _body(self) -> bytes | None:
-        length = self.headers.get("Content-Length", "0")
-        if not length.isdecimal() or int(length) > LONGEST_BODY:
-            self.close_connection = True
-            self._send(413, "text/plain", b"", {})
             return None
-        return self.rfile.read(int(length))
+        return Response(answer.status, (("content-type", answer.content_type),), answer.body)
 
-    def _send(self, status: int, content_type: str, body: bytes, further: dict[str, str]) -> None:
-        self.send_response_only(status)
-        for name, value in further.items():
-            self.send_header(name, value)
-        if status != HTTPStatus.NO_CONTENT:
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def _answer_control(self, request: Request) -> Response:
+        # A page from elsewhere, open in the same browser, must not play with the simulation.
+        shared = _cors_headers(request)
+        if request.header("origin") is not None and not shared:
+            return _json(HTTPStatus.FORBIDDEN, {"error": "Only local pages may do this."})
+        query = dict(parse_qsl(request.query))
+        answer = self.console.answer(request.method, request.path, request.body, query)
+        return _json(answer.status, answer.fields, *shared)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Print nothing: the addresses carry the AppSecret and access tokens."""
+
+def _is_control(path: str) -> bool:
+    return path == CONTROL or path.startswith(f"{CONTROL}/")
+
+
+def _cors_headers(request: Request) -> Headers:
+    origin = request.header("origin") or ""
+    if not _is_control(request.path) or not _LOCAL_PAGE.fullmatch(origin):
+        return ()
+    return (
+        ("access-control-allow-origin", origin),
+        ("access-control-allow-methods", "GET, POST"),
+        ("access-control-allow-headers", "Content-Type"),
+        ("vary", "Origin"),
+    )
+
+
+def _json(status: int, fields: object, *further: tuple[str, str]) -> Response:
+    return Response(status, (("content-type", "application/json"), *further), encoded(fields))

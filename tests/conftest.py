@@ -21,6 +21,7 @@ from botocore.loaders import create_loader
 from local.deployment import deployed
 from local.emulator import emulator
 from simulated_wechat import SimulatedWeChat, serve
+from simulated_wechat.wechat import BUILT_IN
 from stack.cloudformation import REGION
 from stack.template import read_stack
 from tests import stored
@@ -88,35 +89,46 @@ class ObservedWeChat(SimulatedWeChat):
 
     def __init__(self, secrecy):
         self._secrecy = secrecy
-        super().__init__(app_secret=secrets.token_hex(16))
+        fresh = {appid: secrets.token_hex(16) for appid in BUILT_IN}
+        (appid, app_secret), *further = fresh.items()
+        super().__init__(appid, app_secret, further=dict(further))
 
     def reset(self):
         super().reset()
         self.orders = 0  # faults, and ends of faults
         self.token_requests = []  # the force_refresh of each stable_token call
-        self._secrecy.keep("AppSecret", self.app_secret)
 
-    def rotate_app_secret(self, new):
+    def rotate_app_secret(self, new, appid=None):
         self._secrecy.keep("AppSecret", new)
-        super().rotate_app_secret(new)
+        super().rotate_app_secret(new, appid)
 
-    def person(self, user):
-        person = super().person(user)
+    def add_mini_program(self, appid, app_secret):
+        self._secrecy.keep("AppSecret", app_secret)
+        super().add_mini_program(appid, app_secret)
+
+    def person(self, user, appid=None):
+        person = super().person(user, appid)
         forms = (person.phone.e164, person.phone.e164[1:], person.phone.national)
         self._secrecy.keep("phone number", *(form for form in forms if len(form) >= TELLING))
         self._secrecy.keep_out_of_the_log("openid", person.openid)
         return person
 
-    def login_code(self, user):
-        code = super().login_code(user)
+    def login_code(self, user, appid=None):
+        code = super().login_code(user, appid)
         self._secrecy.keep("login code", code)
         return code
 
-    def phone_code(self, user, *, allow=True):
-        grant = super().phone_code(user, allow=allow)
+    def phone_code(self, user, appid=None, *, allow=True):
+        grant = super().phone_code(user, appid, allow=allow)
         if "code" in grant:
             self._secrecy.keep("phone code", grant["code"])
             self._secrecy.keep("encryptedData", grant["encryptedData"])
+        return grant
+
+    def realtime_phone_code(self, user, appid=None, *, allow=True):
+        grant = super().realtime_phone_code(user, appid, allow=allow)
+        if "code" in grant:
+            self._secrecy.keep("phone code", grant["code"])
         return grant
 
     def receive(self, request):
@@ -134,9 +146,9 @@ class ObservedWeChat(SimulatedWeChat):
         super().fault(*how, **more)
         self.orders += 1
 
-    def asked(self, path):
+    def asked(self, path, appid=None):
         """Tell how many calls of a path have come in."""
-        return self.calls()["paths"][path]["count"]
+        return self.calls(appid)["paths"][path]["count"]
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,7 @@ import time
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from local.http_server import HttpServer
-from local.payload import Response
+from local.http_server import HttpServer, Response
 
 PATIENCE = 20
 # http.client and the server count and frame anew.

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local.http_server import HttpServer
-from local.payload import Response
+from local.http_server import HttpServer, Response
 from tests.fault_proxy import FaultProxy
 from tests.integration import test_mini_program as mini_program
 

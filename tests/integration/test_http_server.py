@@ -1,4 +1,4 @@
-"""The server speaks HTTP/1.1 as clients of API Gateway expect, also to odd and to many clients."""
+"""The server speaks HTTP/1.1 to odd and to many clients, and only to those that mean it."""
 
 import contextlib
 import http.client
@@ -9,13 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from local.gateway import LARGEST_BODY
-from local.http_server import HttpServer
-from local.payload import Response
+from local.http_server import KEPT_OF_A_BODY, HttpServer, Response
 
 
 class Echo:
-    """Answers with the body it got; /slow takes its time."""
+    """Answers with the body it got; /slow takes its time, /nothing is not answered."""
 
     def __init__(self):
         self.is_slow = threading.Event()
@@ -24,6 +22,10 @@ class Echo:
         if request.path == "/slow":
             self.is_slow.set()
             time.sleep(0.3)
+        if request.path == "/nothing":
+            return None
+        if request.path.endswith("/target"):
+            return Response(200, (), request.target.encode())
         return Response(204 if request.path == "/empty" else 200, (), request.body or b"-")
 
 
@@ -51,29 +53,34 @@ def get(server: HttpServer, path: str) -> int:
     return status
 
 
+HOST = b"Host: 127.0.0.1:3000\r\n"
+
+
 @pytest.mark.parametrize(
     ("text", "status", "body"),
     [
-        pytest.param(b"GET / HTTP/1.1\r\n\r\n", 200, b"-", id="get"),
-        pytest.param(b"HEAD / HTTP/1.1\r\n\r\n", 200, b"", id="head has no body"),
-        pytest.param(b"GET /empty HTTP/1.1\r\n\r\n", 204, b"", id="204 has no body"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi", 200, b"hi", id="post"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n", 200, b"-", id="get"),
+        pytest.param(b"HEAD / HTTP/1.1\r\n" + HOST + b"\r\n", 200, b"", id="head has no body"),
+        pytest.param(b"GET /empty HTTP/1.1\r\n" + HOST + b"\r\n", 204, b"", id="204 has no body"),
         pytest.param(
-            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\nhi", 200, b"hi", id="post"
+        ),
+        pytest.param(
+            b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
             b"2\r\nhi\r\nA;x=y\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n",
             200, b"hi0123456789", id="chunks",
         ),
         pytest.param(
-            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\nhi\r\n",
-            400, b'{"message":"Bad Request"}', id="chunk of a negative length",
+            b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n-2\r\nhi\r\n",
+            400, b"Bad Request", id="chunk of a negative length",
         ),
         pytest.param(
-            b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-            400, b'{"message":"Bad Request"}', id="negative length",
+            b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n\r\n",
+            400, b"Bad Request", id="negative length",
         ),
-        pytest.param(b"nonsense\r\n\r\n", 400, b'{"message":"Bad Request"}', id="no HTTP"),
+        pytest.param(b"nonsense\r\n\r\n", 400, b"Bad Request", id="no HTTP"),
         pytest.param(
-            b"BREW / HTTP/1.1\r\n\r\n", 501, b'{"message":"Not Implemented"}', id="unknown method"
+            b"BREW / HTTP/1.1\r\n" + HOST + b"\r\n", 501, b"Not Implemented", id="unknown method"
         ),
     ],
 )  # fmt: skip
@@ -84,17 +91,78 @@ def test_a_request_has_its_response(server, text, status, body):
     assert got == body
 
 
+@pytest.mark.parametrize(
+    ("hosts", "status"),
+    [
+        pytest.param(["127.0.0.1"], 200, id="the address"),
+        pytest.param(["127.0.0.1:3000"], 200, id="the address and a port"),
+        pytest.param(["localhost:3000"], 200, id="the name"),
+        pytest.param(["LocalHost"], 200, id="the name in capitals"),
+        pytest.param(["evil.example:3000"], 403, id="another name"),
+        pytest.param(["127.0.0.1.evil.example"], 403, id="a longer name"),
+        pytest.param(["localhost.evil.example"], 403, id="another longer name"),
+        pytest.param(["127.0.0.1@evil.example"], 403, id="a user name"),
+        pytest.param(["evil.example", "127.0.0.1"], 403, id="two"),
+        pytest.param([""], 403, id="an empty one"),
+        pytest.param([], 403, id="none"),
+    ],
+)
+def test_only_requests_to_this_machine_are_answered(server, hosts, status):
+    # A page at evil.example may have its name lead to 127.0.0.1, and then reads what it asks here.
+    headers = "".join(f"Host: {host}\r\n" for host in hosts)
+
+    assert say(server, f"GET / HTTP/1.1\r\n{headers}\r\n".encode()).startswith(
+        f"HTTP/1.1 {status} ".encode()
+    )
+
+
+def test_an_application_may_close_the_connection_without_an_answer(server):
+    assert say(server, b"GET /nothing HTTP/1.1\r\n" + HOST + b"\r\n") == b""
+
+
+def test_the_path_arrives_as_it_was_sent(server):
+    answer = say(server, b"GET //target HTTP/1.1\r\n" + HOST + b"\r\n")
+
+    assert answer.endswith(b"//target")
+
+
+def test_headers_and_body_leave_in_one_piece(server):
+    with socket.create_connection(("127.0.0.1", server.server_port), 5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        answer = client.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\n-")
+
+
+def test_a_kept_connection_answers_without_delay(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+    connection.connect()
+    first_socket, took = connection.sock, []
+    for _ in range(50):
+        began = time.perf_counter()
+        connection.request("POST", "/", b"{}")
+        connection.getresponse().read()
+        took.append(time.perf_counter() - began)
+
+    assert connection.sock is first_socket
+    # Nagle's algorithm would delay each of them by 40 ms.
+    assert sorted(took)[25] < 0.040
+    connection.close()
+
+
 def test_a_connection_serves_many_requests(server):
-    answer = say(server, b"GET / HTTP/1.1\r\n\r\nGET /empty HTTP/1.1\r\n\r\n")
+    first, second = b"GET / HTTP/1.1\r\n" + HOST, b"GET /empty HTTP/1.1\r\n" + HOST
+    answer = say(server, first + b"\r\n" + second + b"\r\n")
 
     assert answer.count(b"HTTP/1.1 ") == 2
 
 
 def test_too_large_a_body_is_read_and_not_kept(server):
     client = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
-    client.request("POST", "/", b"x" * (LARGEST_BODY + 1000))
+    client.request("POST", "/", b"x" * (KEPT_OF_A_BODY + 1000))
 
-    assert len(client.getresponse().read()) == LARGEST_BODY + 1
+    assert len(client.getresponse().read()) == KEPT_OF_A_BODY
     client.close()
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from local.http_server import Request, Response
 from local.inspection import Inspected, expire_sessions, masked_items
-from local.payload import Request, Response
 from stack.template import read_stack
 
 USER = "USER#wx1234567890abcdef#oalice"
@@ -63,9 +63,11 @@ class Gateway:
 
 
 @pytest.fixture
-def inspected(dynamodb):
+def inspected(dynamodb, tmp_path):
     stack = read_stack({"Stage": "test", "WeChatAppId": "wx1234567890abcdef"})
-    return Inspected(Gateway(), stack, dynamodb)
+    page = tmp_path / "index.html"
+    page.write_text("你好", "utf-8")
+    return Inspected(Gateway(), stack, dynamodb, {"/": page})
 
 
 def test_the_demo_learns_where_wechat_is(inspected):
@@ -76,13 +78,41 @@ def test_the_demo_learns_where_wechat_is(inspected):
     }
 
 
+def test_the_files_of_the_demo_are_served(inspected):
+    page = inspected.answer(Request("GET", "/?a=1"))
+    assert (page.status, page.body.decode()) == (200, "你好")
+    assert dict(page.headers)["content-type"] == "text/html; charset=utf-8"
+
+
 def test_everything_else_is_the_gateways(inspected):
     assert inspected.answer(Request("GET", "/local/table/other")).status == 418
     assert inspected.answer(Request("POST", "/login")).status == 418
+    assert inspected.answer(Request("POST", "/")).status == 418
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_pages_from_elsewhere_are_refused(inspected, site):
-    headers = (("Sec-Fetch-Site", site),)
-    answer = inspected.answer(Request("POST", "/local/expire-sessions", headers))
+OWN = ("Host", "127.0.0.1:3000")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(("Sec-Fetch-Site", "cross-site"), id="another site"),
+        pytest.param(("Sec-Fetch-Site", "same-site"), id="another port"),
+        pytest.param(("Origin", "http://127.0.0.1:8080"), id="another port's origin"),
+        pytest.param(("Origin", "https://evil.example"), id="another origin"),
+        pytest.param(("Origin", "null"), id="no origin"),
+    ],
+)
+def test_pages_from_elsewhere_are_refused(inspected, header):
+    answer = inspected.answer(Request("POST", "/local/expire-sessions", (OWN, header)))
     assert answer.status == 403
+
+
+def test_the_demos_own_page_is_not(inspected):
+    headers = (OWN, ("Origin", "http://127.0.0.1:3000"), ("Sec-Fetch-Site", "same-origin"))
+    assert inspected.answer(Request("GET", "/local/info", headers)).status == 200
+
+
+def test_a_deployment_for_tests_has_neither_the_demo_nor_a_look_inside(backend):
+    for path in ("/", "/local/info", "/local/table", "/docs"):
+        assert backend.send("GET", path).status == 404

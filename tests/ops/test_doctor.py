@@ -36,6 +36,7 @@ def doctor(issuing_here, ministack, tmp_path, monkeypatch):
         "region": REGION,
         "api": issuing_here.url,
         "aws": ministack.url,
+        "accessKey": "local",
         "table": issuing_here.table,
         "parameters": dict(stack.parameters),
     }

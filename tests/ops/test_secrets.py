@@ -314,7 +314,8 @@ def test_what_is_not_there_cannot_be_rotated(team):
 @pytest.fixture
 def local_run(team, ministack, tmp_path):
     """A `make run` as it tells other programs of itself: `local_run(…)` runs the command for it."""
-    running = {"region": REGION, "aws": ministack.url, "parameters": {"Stage": "local"}}
+    where = {"region": REGION, "aws": ministack.url, "accessKey": "local"}
+    running = {**where, "parameters": {"Stage": "local"}}
     (tmp_path / "running.json").write_text(json.dumps(running))
     return lambda *arguments, **how: team.secrets(
         "local", *arguments, LOCAL_DIR=str(tmp_path), **how

@@ -20,8 +20,14 @@ FOLDERS = (
     "examples",
 )
 FILE = re.compile(r"[\w./-]+\.(py|md|yaml|json|sh|toml|txt)")
-# Of WeChat's or of AWS, and not ours.
-OTHERS = {"app.json", "project.config.json", "openid-configuration", "jwks.json"}
+# Of WeChat or of AWS, or made by a run.
+OTHERS = {
+    "app.json",
+    "project.config.json",
+    "openid-configuration",
+    "jwks.json",
+    "running.json",
+}
 KNOWN = {
     end
     for folder in FOLDERS

@@ -67,6 +67,7 @@ def names_in(readme):
 
 
 def links(readme):
-    # Each shows the pictures of its language, and leads to the documents of it.
+    # Each shows the pictures of its language, and leads to the documents and READMEs of it.
     found = re.findall(r"\]\(([^)#]+)", prose(readme))
+    found = [target.replace("/README.zh-CN.md", "/README.md") for target in found]
     return {re.sub(r"-(en|zh)(?=\.png$)|(?<=docs/)zh/", "", target) for target in found}

@@ -15,7 +15,14 @@ LAYER = ROOT / "layers" / "wechat_login"
 FUNCTIONS = ROOT / "functions"
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 EXAMPLE = ROOT / "examples" / "mini-program" / "README.md"
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), EXAMPLE])
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "simulated_wechat").glob("*.md"),
+        EXAMPLE,
+    ]
+)
 # What a deployment has to decide and the template cannot.
 APPID = {"WeChatAppId": "wx1234567890abcdef"}
 
