@@ -3,10 +3,10 @@
 import contextlib
 import functools
 import itertools
-import json
 import logging
-import secrets
+import os
 import shutil
+import subprocess
 import tempfile
 import time
 from dataclasses import replace
@@ -20,17 +20,16 @@ from botocore.loaders import create_loader
 
 from local.deployment import deployed
 from local.emulator import emulator
-from simulated_wechat import SimulatedWeChat, serve
+from simulated_wechat import serve
 from stack.cloudformation import REGION
 from stack.template import read_stack
-from tests import stored
-from tests.callers import Client, Person
-from tests.privileges import Privileges
-from tests.secrecy import TELLING, Overhearing, Secrecy, private_parts
-from wechat_login import wiring
+from tests.support.backend import ISSUER, Backend
+from tests.support.observed_wechat import ObservedWeChat
+from tests.support.privileges import Privileges
+from tests.support.secrecy import Overhearing, Secrecy
 from wechat_login.api import SERVICE, Reply, endpoint
 
-ISSUER = "https://login.example"
+OLDEST_NODE = 20
 _accounts = itertools.count(100_000_000_000)
 # No deadline, as a busy machine stalls, and the same examples each time.
 hypothesis.settings.load_profile("ci")
@@ -82,62 +81,6 @@ def _aws_models_read_once():
         yield
 
 
-class ObservedWeChat(SimulatedWeChat):
-    """The simulated WeChat, which tells what was asked and keeps note of each secret."""
-
-    def __init__(self, secrecy):
-        self._secrecy = secrecy
-        super().__init__(app_secret=secrets.token_hex(16))
-
-    def reset(self):
-        super().reset()
-        self.orders = 0  # faults, and ends of faults
-        self.token_requests = []  # the force_refresh of each stable_token call
-        self._secrecy.keep("AppSecret", self.app_secret)
-
-    def rotate_app_secret(self, new):
-        self._secrecy.keep("AppSecret", new)
-        super().rotate_app_secret(new)
-
-    def person(self, user):
-        person = super().person(user)
-        forms = (person.phone.e164, person.phone.e164[1:], person.phone.national)
-        self._secrecy.keep("phone number", *(form for form in forms if len(form) >= TELLING))
-        self._secrecy.keep_out_of_the_log("openid", person.openid)
-        return person
-
-    def login_code(self, user):
-        code = super().login_code(user)
-        self._secrecy.keep("login code", code)
-        return code
-
-    def phone_code(self, user, *, allow=True):
-        grant = super().phone_code(user, allow=allow)
-        if "code" in grant:
-            self._secrecy.keep("phone code", grant["code"])
-            self._secrecy.keep("encryptedData", grant["encryptedData"])
-        return grant
-
-    def receive(self, request):
-        answer = super().receive(request)
-        with contextlib.suppress(ValueError):
-            given = json.loads(answer.body)
-            for kind in ("session_key", "access_token"):
-                if kind in given:
-                    self._secrecy.keep(kind, given[kind])
-        if request.path == "/cgi-bin/stable_token":
-            self.token_requests.append(json.loads(request.body).get("force_refresh"))
-        return answer
-
-    def fault(self, *how, **more):
-        super().fault(*how, **more)
-        self.orders += 1
-
-    def asked(self, path):
-        """Tell how many calls of a path have come in."""
-        return self.calls()["paths"][path]["count"]
-
-
 @pytest.fixture(scope="session")
 def _wechat_server(secrecy):
     wechat = ObservedWeChat(secrecy)
@@ -164,63 +107,6 @@ def wechat(_wechat_server):
 def ministack():
     with emulator() as running:
         yield running
-
-
-class Backend(Client):
-    """One deployment: its HTTP API, its people, and a look into what it has stored."""
-
-    def __init__(self, deployment, wechat, secrecy):
-        routes = {}
-        for route in deployment.stack.routes:
-            module = deployment.stack.functions[route.function].handler.partition(".")[0]
-            routes.setdefault(module, (route.method, route.path))
-        super().__init__(deployment.url, routes, secrecy)
-        self.url = deployment.url
-        self.deployment = deployment
-        self.wechat = wechat
-        self.dynamodb, self.ssm = deployment.dynamodb, deployment.ssm
-        self.table = deployment.stack.tables[0].name
-        for value in deployment.parameters.values():
-            secrecy.keep("parameter", *private_parts(value))
-
-    def person(self, name):
-        return Person(name, self.wechat, self.call)
-
-    def items(self):
-        """Give the whole table by key."""
-        return stored.read_all(self.dynamodb, self.table)
-
-    def change(self, key, expression, **values):
-        """Change an item behind the back of the deployment."""
-        self.dynamodb.update_item(
-            TableName=self.table,
-            Key={"pk": {"S": key[0]}, "sk": {"S": key[1]}},
-            UpdateExpression=expression,
-            ExpressionAttributeValues={
-                f":{name}": {"N": str(each)} for name, each in values.items()
-            },
-        )
-
-    def parameter_name(self, name):
-        return f"/wechat-login/{self.deployment.stack.parameters['Stage']}/{name}"
-
-    def parameter(self, name):
-        answer = self.ssm.get_parameters(Names=[self.parameter_name(name)], WithDecryption=True)
-        return answer["Parameters"][0]["Value"] if answer["Parameters"] else None
-
-    def set_parameter(self, name, value):
-        name = self.parameter_name(name)
-        self.ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
-
-    def public_keys(self):
-        """Give the public half of the signing keys as a JWK Set."""
-        keys = json.loads(self.parameter("signing-keys"))["keys"]
-        public = ("kty", "kid", "use", "alg", "n", "e")
-        return {"keys": [{name: key[name] for name in public} for key in keys]}
-
-    def cold_start(self):
-        """Let the next invocation find nothing in memory, as in a new container."""
-        wiring.reset()
 
 
 @functools.cache
@@ -310,3 +196,15 @@ def table_name():
 
 def _table_definition():
     return _stack(Stage="test", WeChatAppId="wx1234567890abcdef").tables[0].definition
+
+
+@pytest.fixture(scope="session")
+def node():
+    found = shutil.which("node")
+    version = subprocess.check_output([found, "--version"], text=True) if found else "v0"  # noqa: S603
+    if int(version[1:].partition(".")[0]) >= OLDEST_NODE:
+        return found
+    reason = f"Node {OLDEST_NODE} or later, which runs a mini program's code, is not installed"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -13,7 +13,7 @@ from demo import PAGES
 from local import api_docs
 from local.deployment import deployed
 from stack.template import ROOT, read_stack
-from tests.browser.demo import Demo
+from tests.support.demo_page import Demo
 
 PACKAGES = ["chromium", "chromium-driver", "fonts-noto-cjk"]
 ARGUMENTS = [

@@ -25,10 +25,10 @@ import requests
 
 from simulated_wechat import SimulatedWeChat, serve
 from stack.template import ROOT, read_stack
-from tests import alarms
-from tests.deployed.aws import account
-from tests.promises.translated import resolver, translated
-from tests.promises.written import APPID, run
+from tests.support import alarms
+from tests.support.aws_account import account
+from tests.support.translated import resolver, translated
+from tests.support.written import APPID, run
 
 pytestmark = pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"),

@@ -9,9 +9,9 @@ import pytest
 from botocore.exceptions import WaiterError
 
 from stack.template import ROOT
-from tests.deployed.aws import account
-from tests.promises.translated import translated
-from tests.promises.written import APPID, run
+from tests.support.aws_account import account
+from tests.support.translated import translated
+from tests.support.written import APPID, run
 
 STAGE = "dev"
 STACK = "wechat-login-dev"

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from simulated_wechat import phone_data
-from tests import stored
-from tests.callers import at_once
-from tests.fault_proxy import FaultProxy
+from tests.support import stored
+from tests.support.callers import at_once
+from tests.support.fault_proxy import FaultProxy
 
 PHONE = "/wxa/business/getuserphonenumber"
 AVATAR = "https://images.example/alice.png"

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from tests import stored
-from tests.callers import at_once
+from tests.support import stored
+from tests.support.callers import at_once
 
 pytestmark = pytest.mark.usefixtures("one_window")
 PHONE = "/wxa/business/getuserphonenumber"

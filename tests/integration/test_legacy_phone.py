@@ -7,7 +7,7 @@ import time
 import pytest
 
 from simulated_wechat import phone_data
-from tests import stored
+from tests.support import stored
 
 pytestmark = pytest.mark.usefixtures("one_window")
 PHONE = "/wxa/business/getuserphonenumber"

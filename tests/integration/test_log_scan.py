@@ -1,4 +1,4 @@
-"""No secret comes out: tests.secrecy checks that at the end of each run, and these check it."""
+"""No secret comes out: tests.support.secrecy scans each run for that; these tests check the scan."""
 
 import logging
 import os
@@ -9,12 +9,12 @@ import traceback
 import pytest
 
 from stack.template import ROOT
-from tests.secrecy import Secrecy
+from tests.support.secrecy import Secrecy
 from wechat_login import wiring
 from wechat_login.errors import CodeRejected
 
 CONFTEST = """
-from tests.secrecy import Secrecy
+from tests.support.secrecy import Secrecy
 
 def pytest_configure(config):
     config.pluginmanager.register(Secrecy(), "secrecy")

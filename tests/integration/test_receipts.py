@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from tests import stored
-from tests.fault_proxy import FaultProxy
+from tests.support import stored
+from tests.support.fault_proxy import FaultProxy
 from wechat_login.accounts.attempts import Attempts
 from wechat_login.accounts.phones import Phones
 from wechat_login.accounts.sessions import Sessions

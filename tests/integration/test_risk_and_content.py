@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import stored
+from tests.support import stored
 
 pytestmark = pytest.mark.usefixtures("one_window")
 PHONE = "/wxa/business/getuserphonenumber"

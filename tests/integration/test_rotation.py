@@ -9,9 +9,9 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
-from tests import stored
-from tests.callers import at_once
-from tests.fault_proxy import FaultProxy
+from tests.support import stored
+from tests.support.callers import at_once
+from tests.support.fault_proxy import FaultProxy
 from wechat_login.errors import LoginError
 from wechat_login.storage.lock import Lock
 from wechat_login.storage.parameters import Parameters

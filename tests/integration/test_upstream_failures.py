@@ -10,8 +10,8 @@ import pytest
 
 from local.http_server import free_port
 from simulated_wechat.quotas import Quota
-from tests import stored
-from tests.fault_proxy import eventually
+from tests.support import stored
+from tests.support.fault_proxy import eventually
 
 LOGIN = "/sns/jscode2session"
 PHONE = "/wxa/business/getuserphonenumber"

@@ -21,13 +21,13 @@ from local.backend import backend as local_stack
 from local.emulator import LOCAL_FOLDER
 from stack.cloudformation import load_template
 from stack.template import ROOT, TEMPLATE
-from tests.fault_proxy import FaultProxy
+from tests.support.fault_proxy import FaultProxy
 from wechat_login.storage.lock import Lock
 from wechat_login.storage.parameters import Parameters
 from wechat_login.storage.table import Table
 from wechat_login.tokens.signing_keys import Rotation, new_key, new_signing_keys
 
-CLIENTS = ROOT / "tests" / "clients"
+CLIENTS = ROOT / "tests" / "verifiers"
 DOCUMENT = (ROOT / "docs" / "verify-tokens.md").read_text("utf-8")
 DAY = 86_400
 # What a snippet is called with: a token a line in, the claims or the refusal's name out.

@@ -9,9 +9,9 @@ import requests
 
 from simulated_wechat import serve
 from simulated_wechat.message_push import as_text, encrypt, signature
-from tests import stored
-from tests.callers import at_once
-from tests.fault_proxy import FaultProxy
+from tests.support import stored
+from tests.support.callers import at_once
+from tests.support.fault_proxy import FaultProxy
 
 EVENTS = "/wechat/events"
 NONCE = "1514711492"

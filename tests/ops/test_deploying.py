@@ -13,8 +13,8 @@ from ops import gradual
 from ops.stage import SAMCONFIG, parsed
 from stack.cloudformation import load_template
 from stack.template import ROOT, TEMPLATE
-from tests.promises.translated import MONITORING, lint, translated
-from tests.promises.written import run, template
+from tests.support.translated import MONITORING, lint, translated
+from tests.support.written import run, template
 
 CONFIG = tomllib.loads(SAMCONFIG.read_text("utf-8"))
 ENVIRONMENTS = {name: each for name, each in CONFIG.items() if isinstance(each, dict)}

@@ -12,7 +12,7 @@ from ops.doctor import Deployment, Doctor
 from ops.stage import Stage, find
 from stack.cloudformation import REGION
 from stack.template import ROOT
-from tests.promises.written import run
+from tests.support.written import run
 from wechat_login.tokens.signing_keys import new_signing_keys
 
 HOUR = 3600

@@ -14,7 +14,7 @@ import pytest
 from ops import secrets
 from stack.cloudformation import REGION
 from stack.template import ROOT
-from tests.promises.written import run
+from tests.support.written import run
 from wechat_login.storage.sealing import Keyring
 
 APPID = "wx1234567890abcdef"

@@ -13,10 +13,10 @@ import pytest
 
 from stack.cloudformation import Values
 from stack.template import ROOT
-from tests import alarms
-from tests.fault_proxy import FaultProxy
-from tests.promises.translated import STAGE, monitoring
-from tests.promises.written import prose, spans, template
+from tests.support import alarms
+from tests.support.fault_proxy import FaultProxy
+from tests.support.translated import STAGE, monitoring
+from tests.support.written import prose, spans, template
 from wechat_login import wiring
 
 PHONE = "/wxa/business/getuserphonenumber"

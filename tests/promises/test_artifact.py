@@ -9,8 +9,8 @@ import pytest
 
 from ops import runtime
 from stack.template import ROOT
-from tests.promises.translated import SAM_BIN
-from tests.promises.written import module_of, run, stack
+from tests.support.translated import SAM_BIN
+from tests.support.written import module_of, run, stack
 
 # Lambda's own libraries, which the artefact does not ship.
 OF_LAMBDA = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six")

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from stack.template import ROOT
-from tests.promises.written import openapi, operations, referred, routes, span, spans, table
+from tests.support.written import openapi, operations, referred, routes, span, spans, table
 from wechat_login import errors
 from wechat_login.errors import BadRequest, LoginError, Misconfigured
 from wechat_login.wechat import client

@@ -10,7 +10,7 @@ import pytest
 
 from local.invoke import fresh
 from stack.template import ROOT
-from tests.promises.written import modules, openapi, routes, stack
+from tests.support.written import modules, openapi, routes, stack
 from wechat_login import wiring
 
 EVENTS = sorted((ROOT / "events").glob("*.json"))

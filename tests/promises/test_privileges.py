@@ -11,9 +11,9 @@ import pytest
 import requests
 
 from simulated_wechat.message_push import MessagePush
-from tests import privileges
-from tests.promises.translated import STAGE, resolver, translated
-from tests.promises.written import stack
+from tests.support import privileges
+from tests.support.translated import STAGE, resolver, translated
+from tests.support.written import stack
 
 # What SAM gives every role on its own, all of it on every resource; the boundary cuts it down.
 OF_LOGS = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}

@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 
 from stack.template import ROOT
-from tests.promises.written import function_resources, module_of, span, spans, stack, table
+from tests.support.written import function_resources, module_of, span, spans, stack, table
 from wechat_login.settings import PARAMETERS, Settings
 
 OPERATE = ROOT / "docs" / "operate.md"

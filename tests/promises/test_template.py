@@ -6,7 +6,7 @@ import re
 import pytest
 
 from stack.template import TEMPLATE
-from tests.promises.written import function_resources, resolved, routes_of, stack, template
+from tests.support.written import function_resources, resolved, routes_of, stack, template
 
 TEXT = TEMPLATE.read_text("utf-8")
 CODE = re.sub(r"(^|\s)#.*", "", TEXT)

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from tests.promises.test_build import lambdas_own, not_built, run_built  # noqa: F401 - a fixture
-from tests.promises.written import module_of, stack
+from tests.support.built import run_built
+from tests.support.written import module_of, stack
 
 # What says that Lambda is starting a container; the address is one where nobody answers.
 STARTING = {
@@ -68,16 +68,11 @@ PREPARED = {
     "EraseUser": (set(), set()),
 }
 
+pytestmark = pytest.mark.usefixtures("built")
 each_function = pytest.mark.parametrize("function", stack().functions)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _built():
-    if reason := not_built():
-        pytest.skip(reason)
-
-
-def loaded(function, lambdas_own, **environment):  # noqa: F811
+def loaded(function, lambdas_own, **environment):
     """Give the packages and our modules that are there once Lambda has imported a function."""
     ran = run_built(function, lambdas_own, LOAD.format(module=module_of(function)), **environment)
     assert ran.returncode == 0, ran.stderr
@@ -86,12 +81,12 @@ def loaded(function, lambdas_own, **environment):  # noqa: F811
 
 
 @each_function
-def test_a_function_loads_the_edge_alone_when_it_is_imported(function, lambdas_own):  # noqa: F811
+def test_a_function_loads_the_edge_alone_when_it_is_imported(function, lambdas_own):
     assert loaded(function, lambdas_own) == (EDGE, OUR_EDGE)
 
 
 @each_function
-def test_a_function_prepares_what_it_needs_and_no_more(function, lambdas_own):  # noqa: F811
+def test_a_function_prepares_what_it_needs_and_no_more(function, lambdas_own):
     environment = {**stack().functions[function].environment, **STARTING}
 
     packages, ours = loaded(function, lambdas_own, **environment)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.callers import at_once
+from tests.support.callers import at_once
 from wechat_login.accounts.attempts import Attempts
 from wechat_login.accounts.users import User
 from wechat_login.errors import SessionInvalid, TooManyAttempts

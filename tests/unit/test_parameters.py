@@ -8,7 +8,7 @@ from botocore.exceptions import EndpointConnectionError
 from botocore.stub import ANY, Stubber
 
 from stack.cloudformation import REGION
-from tests.callers import at_once
+from tests.support.callers import at_once
 from wechat_login.errors import Misconfigured, StorageUnavailable
 from wechat_login.storage.parameters import Parameters
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests import stored
-from tests.callers import at_once
-from tests.clock import Clock
+from tests.support import stored
+from tests.support.callers import at_once
+from tests.support.clock import Clock
 from wechat_login.accounts.attempts import Attempts
 from wechat_login.accounts.phones import Phones
 from wechat_login.accounts.sessions import Sessions

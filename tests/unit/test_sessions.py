@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tests import stored
+from tests.support import stored
 from wechat_login.accounts.sessions import Sessions
 from wechat_login.accounts.users import UserStore
 from wechat_login.errors import SessionInvalid, SessionMismatch

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tests import stored
-from tests.callers import at_once
+from tests.support import stored
+from tests.support.callers import at_once
 from wechat_login.accounts.sessions import Sessions
 from wechat_login.accounts.users import User, UserStore, uuid7
 from wechat_login.storage.table import Delete, Table

@@ -10,7 +10,7 @@ import operator
 from dataclasses import dataclass, replace
 
 from stack.cloudformation import Values
-from tests.promises.translated import STAGE, monitoring
+from tests.support.translated import STAGE, monitoring
 
 GIVEN = {
     "Stage": STAGE,

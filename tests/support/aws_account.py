@@ -25,7 +25,7 @@ from stack.template import ROOT
 
 KEY = "test"  # ministack's root user
 READY_SECONDS = 180
-REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+REQUIREMENTS = ROOT / "tests" / "deployed" / "requirements.txt"
 
 
 class Account:
