@@ -1,4 +1,4 @@
-"""No secret comes out: tests.support.secrecy scans each run for that; these tests check the scan."""
+"""No secret comes out: tests.support.secrecy scans each run, and these tests check the scan."""
 
 import logging
 import os
