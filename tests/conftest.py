@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import itertools
-import logging
 import os
 import shutil
 import subprocess
@@ -25,26 +24,12 @@ from stack.cloudformation import REGION
 from stack.template import read_stack
 from tests.support.backend import ISSUER, Backend
 from tests.support.observed_wechat import ObservedWeChat
-from tests.support.privileges import Privileges
-from tests.support.secrecy import Overhearing, Secrecy
-from wechat_login.api import SERVICE, Reply, endpoint
+from wechat_login.api import Reply, endpoint
 
 OLDEST_NODE = 20
 _accounts = itertools.count(100_000_000_000)
 # No deadline, as a busy machine stalls, and the same examples each time.
 hypothesis.settings.load_profile("ci")
-
-
-def pytest_configure(config):
-    secrecy = Secrecy()
-    config.pluginmanager.register(secrecy, "secrecy")
-    config.pluginmanager.register(Privileges(), "privileges")
-    # Lambda's own root level. At DEBUG urllib3 would log addresses, which the layer must prevent.
-    logging.getLogger().setLevel(logging.INFO)
-    logging.getLogger("urllib3").setLevel(logging.DEBUG)
-    # Powertools keeps what its own logger has said from the root's handlers.
-    for name in (None, SERVICE):
-        logging.getLogger(name).addHandler(Overhearing(secrecy))
 
 
 @pytest.fixture(scope="session")

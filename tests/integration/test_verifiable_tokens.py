@@ -27,7 +27,9 @@ from wechat_login.storage.parameters import Parameters
 from wechat_login.storage.table import Table
 from wechat_login.tokens.signing_keys import Rotation, new_key, new_signing_keys
 
-CLIENTS = ROOT / "tests" / "verifiers"
+# Services that are not ours, with libraries that `make test` installs.
+VERIFIERS = ROOT / "tests" / "verifiers"
+PYTHON_OF_OTHERS = LOCAL_FOLDER / "verifiers" / "bin" / "python"
 DOCUMENT = (ROOT / "docs" / "verify-tokens.md").read_text("utf-8")
 DAY = 86_400
 # What a snippet is called with: a token a line in, the claims or the refusal's name out.
@@ -76,7 +78,7 @@ class Verifier:
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         self._process = subprocess.Popen(  # noqa: S603
             command,
-            cwd=CLIENTS,
+            cwd=VERIFIERS,
             env={**inherited, "ISSUER": issuer, "AUDIENCE": audience},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -94,54 +96,26 @@ class Verifier:
 
 def python_verifier(issuer, audience):
     program = snippets("python")[0] + PYTHON_LOOP
-    return Verifier([_python_of_others(), "-c", program], issuer, audience)
+    return Verifier([PYTHON_OF_OTHERS, "-c", program], issuer, audience)
 
 
 def fastapi_service(issuer, audience):
     verify, fastapi, _ = snippets("python")
-    return Verifier([_python_of_others(), "-c", verify + fastapi + FASTAPI_LOOP], issuer, audience)
+    return Verifier([PYTHON_OF_OTHERS, "-c", verify + fastapi + FASTAPI_LOOP], issuer, audience)
 
 
 def flask_service(issuer, audience):
     verify, _, flask = snippets("python")
-    return Verifier([_python_of_others(), "-c", verify + flask + FLASK_LOOP], issuer, audience)
-
-
-def _python_of_others():
-    """Give the interpreter of a service that is not ours, made on first use or when it changed."""
-    requirements, folder = CLIENTS / "requirements.txt", LOCAL_FOLDER / "clients-venv"
-    python, mark = folder / "bin" / "python", folder / "installed"
-    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
-    if not mark.is_file() or mark.read_text("utf-8") != wanted:
-        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-        for command in (
-            [sys.executable, "-m", "venv", "--clear", folder],
-            [python, "-m", "pip", "install", *options, "-r", requirements],
-        ):
-            subprocess.run(command, check=True, capture_output=True, timeout=300)  # noqa: S603
-        mark.write_text(wanted, "utf-8")
-    return str(python)
+    return Verifier([PYTHON_OF_OTHERS, "-c", verify + flask + FLASK_LOOP], issuer, audience)
 
 
 def node_verifier(issuer, audience):
     if shutil.which("node") is None and "CI" not in os.environ:
         pytest.skip("Node is not installed")
-    _install_jose()
     (snippet,) = snippets("js")
     # Standard input is for the tokens, and a module named on the command line may import.
     command = ["node", "--input-type=module", "--eval", snippet + NODE_LOOP]
     return Verifier(command, issuer, audience)
-
-
-def _install_jose():
-    wanted = json.loads((CLIENTS / "package-lock.json").read_text("utf-8"))["packages"]
-    installed = CLIENTS / "node_modules" / "jose" / "package.json"
-    if installed.is_file():
-        version = json.loads(installed.read_text("utf-8"))["version"]
-        if version == wanted["node_modules/jose"]["version"]:
-            return
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=5"]
-    subprocess.run(command, cwd=CLIENTS, check=True, capture_output=True, timeout=600)  # noqa: S603
 
 
 def bearer(token):

@@ -19,7 +19,7 @@ def not_built():
     for built, source in [(SHARED / "wechat_login", LAYER)] + [
         (BUILD / function, FUNCTIONS) for function in stack().functions
     ]:
-        names = [path.name for path in source.glob("*.py")]
+        names = [path.relative_to(source) for path in source.rglob("*.py")]
         if not built.is_dir() or filecmp.cmpfiles(built, source, names, shallow=False)[0] != names:
             return f"{built.name} was built from other sources: make build"
     return None
