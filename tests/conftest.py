@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import replace
+from typing import Any
 
 import boto3
 import hypothesis
@@ -157,7 +158,7 @@ def items(backend):
 @pytest.fixture(params=["moto", "ministack"])
 def aws(request):
     """boto3 clients, by name, of an empty account: in moto and in ministack."""
-    keys = {"aws_secret_access_key": "local", "region_name": REGION}
+    keys: Any = {"aws_secret_access_key": "local", "region_name": REGION}
     if request.param == "ministack":
         url, account = request.getfixturevalue("ministack").url, str(next(_accounts))
         yield lambda name: boto3.client(name, endpoint_url=url, aws_access_key_id=account, **keys)

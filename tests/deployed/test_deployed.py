@@ -45,7 +45,8 @@ class Deployed:
 
     def __init__(self, aws, wechat, wechat_url):
         self.aws, self.wechat, self.wechat_url = aws, wechat, wechat_url
-        self.url = ""
+        self.url = self.first = ""
+        self.before: list[str] = []
 
     def make(self, target, *variables, stdin=""):
         return run(
@@ -74,9 +75,12 @@ class Deployed:
 
     def call(self, method, path, credential=None, **body):
         headers = {"Authorization": f"Bearer {credential}"} if credential else {}
-        sent = {"json": body} if method != "GET" else {}
         answer = requests.request(
-            method, self.url + path, headers=headers, timeout=PATIENCE, **sent
+            method,
+            self.url + path,
+            headers=headers,
+            timeout=PATIENCE,
+            json=body if method != "GET" else None,
         )
         return answer.status_code, answer.json()
 

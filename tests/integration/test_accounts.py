@@ -3,6 +3,7 @@
 import base64
 import json
 import threading
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.support.fault_proxy import FaultProxy
 
 PHONE = "/wxa/business/getuserphonenumber"
 AVATAR = "https://images.example/alice.png"
-REFUSED = [
+REFUSED: list[dict[str, Any]] = [
     {"nickname": ""},
     {"nickname": " \t "},
     {"nickname": "\u3000"},

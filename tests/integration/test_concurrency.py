@@ -164,7 +164,7 @@ def test_people_who_change_numbers_among_themselves_leave_no_contradiction(
     for each in people:
         each.log_in()
 
-    seen = Counter()
+    seen: Counter[str] = Counter()
     for turn in range(3):
         for number, each in enumerate(people):
             wechat.set_phone(each.name, numbers[(number + turn) % 4])

@@ -5,6 +5,7 @@ import json
 import random
 import threading
 import time
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
@@ -68,10 +69,9 @@ class World:
         self.now = START
         self.ssm = StandardParameters(*keys)
         self.token_seconds = token_seconds
-        parameters = Parameters(self.ssm, {name: name for name in self.ssm.values})
-        self._rotation = Rotation(
-            parameters, OneAfterAnother(), days, token_seconds, lambda: self.now
-        )
+        ssm, lock = cast("Any", self.ssm), cast("Any", OneAfterAnother())
+        parameters = Parameters(ssm, {name: name for name in self.ssm.values})
+        self._rotation = Rotation(parameters, lock, days, token_seconds, lambda: self.now)
         self.published_at = dict.fromkeys(self.public(), 0)
         self.last_signed_at = {}
         self.wrong = []

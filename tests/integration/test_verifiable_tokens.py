@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from typing import Any
 
 import jwt
 import pytest
@@ -272,7 +273,7 @@ class Forger:
         self.header = jwt.get_unverified_header(token)
         (key,) = [each for each in keys if each["kid"] == self.header["kid"]]
         self.jwk = {name: key[name] for name in ("kid", "kty", "use", "alg", "n", "e")}
-        self._key = RSAAlgorithm.from_jwk({name: key[name] for name in ("kty", "n", "e", "d")})
+        self._key: Any = RSAAlgorithm.from_jwk({name: key[name] for name in ("kty", "n", "e", "d")})
 
     def public_pem(self):
         return self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -288,7 +289,7 @@ class Forger:
 
     def signed_by_another(self, *, embedded=False):
         other = new_key(0)
-        key = RSAAlgorithm.from_jwk({name: other[name] for name in ("kty", "n", "e", "d")})
+        key: Any = RSAAlgorithm.from_jwk({name: other[name] for name in ("kty", "n", "e", "d")})
         own = {name: other[name] for name in ("kty", "n", "e")}
         header = {"jwk": own, "kid": other["kid"]} if embedded else {}
         return jwt.encode(self.claims, key, "RS256", {**self.header, **header})

@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -273,7 +274,12 @@ def record(push, backend, *event, **how):
     """Push, and give what was sent."""
     sent = []
     send = backend.send
-    backend.send = lambda *request: sent.append(request) or send(*request)
+
+    def observed(*request):
+        sent.append(request)
+        return send(*request)
+
+    backend.send = observed
     try:
         assert push(*event, **how).status == 200
     finally:
@@ -349,7 +355,7 @@ def test_a_new_nickname_does_not_keep_the_avatar_that_was_revoked_before(backend
     assert held(backend, alice) == ["phone", "nickname"]
 
 
-STRANGERS = {
+STRANGERS: dict[str, dict[str, Any]] = {
     "signature": {"query": {"msg_signature": "0" * 40}},
     "no signature": {"query": {"msg_signature": None}},
     "another token": {"token": "another token of somebody"},

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -234,7 +235,8 @@ def test_the_most_specific_route_is_taken(method, path, route, parameters):
         "ANY /pets/{any+}", "$default", "GET /pets/{name}", "GET /pets/dog", "ANY /both",
         "DELETE /things/a.b", "ANY /things/{a}/parts/{b}", "GET /both",
     ]  # fmt: skip
-    routes = [Route(*(key.split() if " " in key else ("ANY", key)), "Echo") for key in keys]
+    pairs = [key.split() if " " in key else ["ANY", key] for key in keys]
+    routes = [Route(method, path, "Echo") for method, path in pairs]
 
     found = Routes(tuple(routes)).find(method, path)
 
@@ -319,7 +321,7 @@ def gateway(
     return Gateway(stack, Functions(functions.values()), pages)
 
 
-def said(response) -> tuple[int, object]:
+def said(response) -> tuple[int, Any]:
     return response.status, json.loads(response.body)
 
 

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import pytest
 
@@ -308,7 +309,7 @@ def test_the_domain(name, grade, said):
         "Parameters": [{"ParameterKey": "DomainName", "ParameterValue": name}],
         "Outputs": [{"OutputKey": "DomainTarget", "OutputValue": "d-1.example"}],
     }
-    session = Session({("cloudformation", "describe_stacks"): {"Stacks": [stack]}})
+    session: Any = Session({("cloudformation", "describe_stacks"): {"Stacks": [stack]}})
     examined = Doctor(Deployment(Stage("prod", "wechat-login-prod", {}, session)))
 
     (finding,) = examined.domain()
@@ -331,7 +332,7 @@ def test_the_domain(name, grade, said):
     ],
 )
 def test_the_stacks_status(status, grade, said):
-    session = Session(
+    session: Any = Session(
         {("cloudformation", "describe_stacks"): {"Stacks": [{"StackStatus": status}]}}
     )
 
@@ -344,7 +345,7 @@ def test_the_stacks_status(status, grade, said):
 @pytest.mark.parametrize(("setting", "grade"), [("true", "ok"), ("false", "note")])
 def test_ssms_throughput(setting, grade):
     answer = {"ServiceSetting": {"SettingValue": setting}}
-    session = Session({("ssm", "get_service_setting"): answer})
+    session: Any = Session({("ssm", "get_service_setting"): answer})
 
     (finding,) = Doctor(Deployment(Stage("prod", "s", {}, session))).throughput()
 

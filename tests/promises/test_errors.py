@@ -40,7 +40,8 @@ def test_an_error_sets_status_code_and_message_or_none_of_them():
 
 
 def test_the_tree_is_drawn_as_it_is():
-    drawn, parents = {}, []
+    drawn: dict[str, tuple[str, int, str]] = {}
+    parents: list[str] = []
     for found in DRAWN.finditer(errors.__doc__):
         depth = len(found["branch"]) // 4
         parents[depth:] = [found["name"]]

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 from types import SimpleNamespace
+from typing import Any
 
 import jsonschema
 import pytest
@@ -18,7 +19,8 @@ EVENTS = sorted((ROOT / "events").glob("*.json"))
 
 @pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
 def test_an_event_is_answered_as_documented(path, backend):
-    event = fresh(path.read_text("utf-8"), SimpleNamespace(wechat=backend.wechat, api=backend))
+    running: Any = SimpleNamespace(wechat=backend.wechat, api=backend)
+    event = fresh(path.read_text("utf-8"), running)
     module = module_for(path.stem, event)
 
     answer = alone(backend, module)(event)

@@ -39,7 +39,7 @@ class Watched(Mapping):
 
 def environment():
     """Unite what the template gives the functions."""
-    union = {}
+    union: dict[str, str] = {}
     for function in stack().functions.values():
         union |= function.environment
     return union

@@ -14,7 +14,7 @@ class Backend(Client):
     """One deployment: its HTTP API, its people, and a look into what it has stored."""
 
     def __init__(self, deployment, wechat, secrecy):
-        routes = {}
+        routes: dict[str, tuple[str, str]] = {}
         for route in deployment.stack.routes:
             module = deployment.stack.functions[route.function].handler.partition(".")[0]
             routes.setdefault(module, (route.method, route.path))

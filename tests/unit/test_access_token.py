@@ -1,6 +1,7 @@
 """Which access token is used, when WeChat is asked for one, and how often it may be forced."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -246,7 +247,7 @@ def test_it_does_not_wait_longer_than_there_is_time(tokens, table, clock):
 
 
 def test_a_token_that_cannot_be_shared_is_used_all_the_same(table, fetch, clock):
-    class Full:
+    class Empty:
         def get_parameters(self, **_):
             return {"Parameters": []}
 
@@ -254,8 +255,9 @@ def test_a_token_that_cannot_be_shared_is_used_all_the_same(table, fetch, clock)
         def put(self, *_):
             raise StorageUnavailable(operation="put_parameter")
 
+    client: Any = Empty()
     tokens = AccessTokens(
-        parameters=Unwritable(Full(), {"access-token": NAME}, clock),
+        parameters=Unwritable(client, {"access-token": NAME}, clock),
         lock=Lock(table, "access-token", seconds=15, now=clock),
         forced=ForcedRefreshes(table, appid=APPID, now=clock),
         fetch=fetch,

@@ -281,10 +281,10 @@ def flipped(raw, flips):
 def test_ten_thousand_changed_messages_give_the_one_error_and_never_a_number(changed):
     raw, iv = changed
     assume((raw, iv) != (RAW, RAW_IV))
-    texts = [base64.b64encode(each).decode() for each in (raw, iv)]
+    encrypted, initial = (base64.b64encode(each).decode() for each in (raw, iv))
 
     with pytest.raises(SessionKeyStale) as failure:
-        number_in(*texts, made_by_wechat=lambda text: text == RIGHT)
+        number_in(encrypted, initial, made_by_wechat=lambda text: text == RIGHT)
 
     assert failure.value.facts == {}
     assert failure.value.__cause__ is None

@@ -23,7 +23,7 @@ def invoked():
         raise ValueError
 
     sys.modules["stand_in_tick"] = module = ModuleType("stand_in_tick")
-    module.handler = handler
+    vars(module)["handler"] = handler
 
     def start(seconds):
         schedule = Schedule("Tick", seconds, None)

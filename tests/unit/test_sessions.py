@@ -1,5 +1,7 @@
 """Sessions: opaque, checked on every read, slid at most once a day, revoked for good."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -213,7 +215,8 @@ class NoTable:
     )
 )
 def test_what_is_not_of_a_sessions_shape_costs_no_read(text):
-    sessions = Sessions(NoTable(), appid=APPID, days=30)
+    no_table: Any = NoTable()
+    sessions = Sessions(no_table, appid=APPID, days=30)
     owner, _, secret = text.rpartition(".")
     shaped = len(secret) == 43 and 0 < len(owner) <= 128
 

@@ -1229,8 +1229,16 @@ EVENT_TOKEN = "AAAAA"
 EVENT_AES_KEY = "A" * 43
 
 
-class PushReceiver(BaseHTTPRequestHandler):
+class PushReceiver(HTTPServer):
     """An API that keeps what it is sent and says success."""
+
+    def __init__(self):
+        self.received: list[tuple[str, bytes]] = []
+        super().__init__(("127.0.0.1", 0), PushHandler)
+
+
+class PushHandler(BaseHTTPRequestHandler):
+    server: PushReceiver
 
     def do_GET(self):
         self.server.received.append((self.path, b""))
@@ -1253,8 +1261,7 @@ class PushReceiver(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def api():
-    receiver = HTTPServer(("127.0.0.1", 0), PushReceiver)
-    receiver.received = []
+    receiver = PushReceiver()
     thread = threading.Thread(target=receiver.serve_forever, args=(0.05,))
     thread.start()
     yield receiver

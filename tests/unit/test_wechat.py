@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import traceback
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -433,7 +434,7 @@ def test_no_phone_code_is_spent_without_time_to_store_the_number(upstream):
 
 
 def test_each_try_is_observed_without_its_secrets(upstream):
-    observed = []
+    observed: list[tuple[Any, ...]] = []
     client = client_of(upstream.url, observed)
     upstream.say({"errcode": -1}, {"errcode": 40029})
 
