@@ -160,4 +160,4 @@ def _compile(folder: Path) -> None:
 
 
 def _run(*command: str, folder: Path) -> None:
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)  # noqa: S603 - our own words
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)

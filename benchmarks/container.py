@@ -135,7 +135,7 @@ class Container:
             *("--runtime-interface-emulator-address", f"{HOST}:{self._port}"),
             *("--runtime-api-address", f"{HOST}:{_new_port()}"),
         )
-        process = subprocess.Popen(  # noqa: S603 - our own words, no shell
+        process = subprocess.Popen(
             [str(_emulator()), *addresses, *self._command.arguments],
             cwd=self._command.folder,
             env=_environment(self._command),
@@ -151,7 +151,7 @@ class Container:
         return process
 
     def _read(self) -> None:
-        output: IO[str] = self._process.stdout  # type: ignore[assignment]
+        output: IO[str] = self._process.stdout  # type: ignore[assignment]  # Popen was given a pipe
         with output:
             for line in output:
                 if found := _INIT.search(line):

@@ -55,5 +55,5 @@ def _fields(path: str) -> list[tuple[str, str]]:
 
 
 def _said(*command: str) -> str:
-    run = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
     return run.stdout.strip()

@@ -101,7 +101,7 @@ class _Connection(BaseHTTPRequestHandler):
 
     do_GET = do_POST  # noqa: N815 - http.server's names.
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Print nothing."""
 
     def _send(self, answered: Answered) -> None:

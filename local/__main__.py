@@ -14,9 +14,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         # Not at the top: where the dependencies are missing, one line has to say so.
-        from local.errors import CannotRun  # noqa: PLC0415
-        from local.run import run  # noqa: PLC0415
-        from stack.errors import StackError  # noqa: PLC0415
+        from local.errors import CannotRun  # noqa: PLC0415 - a failed import gets its message above
+        from local.run import run  # noqa: PLC0415 - a failed import gets its message above
+        from stack.errors import StackError  # noqa: PLC0415 - a failed import gets its message above
 
         try:
             run()

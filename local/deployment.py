@@ -177,7 +177,7 @@ def _make_table(dynamodb: "DynamoDBClient", table: Table) -> None:
 
 def _make_parameters(ssm: "SSMClient", app_secret: str) -> dict[str, str]:
     """Put what is missing of the secrets that the functions name, and return what is there."""
-    from wechat_login.settings import PARAMETERS  # noqa: PLC0415  See _fresh_wiring.
+    from wechat_login.settings import PARAMETERS  # noqa: PLC0415 - see _fresh_wiring
 
     names = {
         ours: os.environ[variable]
@@ -197,7 +197,7 @@ def _make_parameters(ssm: "SSMClient", app_secret: str) -> dict[str, str]:
 
 
 def _new_secrets(app_secret: str, missing: Sequence[str]) -> dict[str, str]:
-    from wechat_login.storage.sealing import new_keyring  # noqa: PLC0415
+    from wechat_login.storage.sealing import new_keyring  # noqa: PLC0415 - see _fresh_wiring
 
     made: dict[str, str] = {}
     if "app-secret" in missing:
@@ -217,7 +217,7 @@ def _new_secrets(app_secret: str, missing: Sequence[str]) -> dict[str, str]:
 @cache
 def _signing_keys() -> tuple[str, str]:
     # One pair for all deployments of a test run: to make one takes up to seconds.
-    from wechat_login.tokens.signing_keys import new_signing_keys  # noqa: PLC0415
+    from wechat_login.tokens.signing_keys import new_signing_keys  # noqa: PLC0415 - see _fresh_wiring
 
     return new_signing_keys(time.time())
 

@@ -88,7 +88,7 @@ def _install(environment: Path, python: Path) -> None:
         [str(python), "-m", "pip", "install", *options, "-r", str(REQUIREMENTS)],
     ):
         try:
-            subprocess.run(  # noqa: S603  Our own words, no shell.
+            subprocess.run(
                 command, check=True, capture_output=True, text=True, timeout=_INSTALL_SECONDS
             )
         except subprocess.CalledProcessError as fault:
@@ -119,7 +119,7 @@ def _start(python: Path, state_dir: Path | None, output: IO[bytes]) -> subproces
         if not name.startswith(("AWS_", "PYTHON", "MINISTACK"))
         and name not in ("STATE_DIR", "USE_SSL")
     }
-    return subprocess.Popen(  # noqa: S603
+    return subprocess.Popen(
         [python, "-m", "local.emulator_process"],
         cwd=ROOT,
         env=inherited | settings,

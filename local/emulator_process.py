@@ -42,9 +42,9 @@ def _listen_and_serve() -> None:
 
 def _serve(listener: socket.socket) -> None:
     # Here and not above: ministack reads its settings from the environment when it is imported.
-    from hypercorn.asyncio import serve  # type: ignore[import-not-found]  # noqa: PLC0415
-    from hypercorn.config import Config  # type: ignore[import-not-found]  # noqa: PLC0415
-    from ministack.app import app  # type: ignore[import-not-found]  # noqa: PLC0415
+    from hypercorn.asyncio import serve  # type: ignore[import-not-found]  # noqa: PLC0415 - only in the environment of ministack
+    from hypercorn.config import Config  # type: ignore[import-not-found]  # noqa: PLC0415 - only in the environment of ministack
+    from ministack.app import app  # type: ignore[import-not-found]  # noqa: PLC0415 - only in the environment of ministack
 
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]

@@ -78,7 +78,7 @@ class Gateway:
         except Refused as refused:
             return refused.response
         except (FunctionError, MalformedAnswer) as fault:
-            log.error("%s failed: %s", route.key, fault)  # noqa: TRY400  The log has the traceback.
+            log.error("%s failed: %s", route.key, fault)  # noqa: TRY400 - the log has the traceback
             return FAILED
 
     def _preflight(self, request: Request) -> Response | None:

@@ -133,7 +133,7 @@ class _Connection(BaseHTTPRequestHandler):
         if self.server.report:
             self.server.report(request, response, time.perf_counter() - began)
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET  # noqa: N815
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET  # noqa: N815 - http.server's names
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Refuse in API Gateway's form what is not even HTTP."""
@@ -141,7 +141,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.close_connection = True
         self._send(gateway_says(code, HTTPStatus(code).phrase))
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Print nothing: an address may carry what has no business in a log."""
 
     def _body(self) -> bytes:

@@ -44,7 +44,7 @@ class Schedules:
             try:
                 self._functions.invoke(function.logical_id, event_of(schedule))
             except FunctionError as error:
-                log.error("on a schedule, %s", error)  # noqa: TRY400  The log has the traceback.
+                log.error("on a schedule, %s", error)  # noqa: TRY400 - the log has the traceback
             self._stopped.wait(schedule.seconds)
 
 

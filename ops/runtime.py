@@ -34,7 +34,7 @@ def _version_of(python: Path) -> tuple[int, ...] | None:
     if not python.is_file():
         return None
     try:
-        ran = subprocess.run(  # noqa: S603
+        ran = subprocess.run(
             [python, "-c", SAYS_VERSION],
             capture_output=True,
             text=True,

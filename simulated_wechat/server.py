@@ -26,7 +26,7 @@ CONTROL = "/simulated"
 _LOCAL_PAGE = re.compile(r"http://(127\.0\.0\.1|localhost)(:[0-9]+)?")
 
 
-def serve(  # noqa: PLR0917  One argument for each thing a server is told when it starts.
+def serve(  # noqa: PLR0917 - one argument for each thing a server is told when it starts
     wechat: SimulatedWeChat,
     port: int = 0,
     host: str = "127.0.0.1",
@@ -92,8 +92,8 @@ class SimulatedWeChatServer(ThreadingHTTPServer):
         with self._connections_lock:
             self._connections.discard(connection)
 
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
-        log.exception("the simulated WeChat failed")  # noqa: LOG004  Called while handling it.
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - socketserver's signature
+        log.exception("the simulated WeChat failed")  # noqa: LOG004 - called while handling it
 
 
 class _Connection(BaseHTTPRequestHandler):
@@ -127,7 +127,7 @@ class _Connection(BaseHTTPRequestHandler):
         else:
             self._answer_as_wechat(address.path, address.query, body)
 
-    do_POST = do_PUT = do_DELETE = do_PATCH = do_GET  # noqa: N815  http.server's names.
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_GET  # noqa: N815 - http.server's names
 
     def do_OPTIONS(self) -> None:
         self._send(HTTPStatus.NO_CONTENT, "", b"", self._cors_headers())
@@ -180,5 +180,5 @@ class _Connection(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Print nothing: the addresses carry the AppSecret and access tokens."""

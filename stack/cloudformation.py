@@ -77,7 +77,7 @@ def _short_form(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str,
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
     else:
-        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]  # a mapping node, as its tag says
     return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
 
 
@@ -86,7 +86,7 @@ _Loader.add_multi_constructor("!", _short_form)
 
 def load_template(template: Path) -> dict[str, Any]:
     try:
-        document = yaml.load(template.read_text("utf-8"), _Loader)  # noqa: S506  A SafeLoader.
+        document = yaml.load(template.read_text("utf-8"), _Loader)  # noqa: S506 - it extends SafeLoader
     except OSError as fault:
         raise BrokenTemplate(f"{template}: {fault.strerror}") from fault
     except (yaml.YAMLError, UnicodeDecodeError) as fault:

@@ -46,7 +46,7 @@ def run_tests(folder, test, *options):
         str(folder),
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(  # noqa: S603  Our own interpreter, our own lines.
+    return subprocess.run(
         command,
         cwd=folder,
         env=environment,

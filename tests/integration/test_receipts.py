@@ -150,14 +150,14 @@ class Paid:
             keyring=lambda: Keyring.from_json(self.keyring),
             conflict=self.conflict,
             attempts=Attempts(self.table),
-            screen=lambda user, client_ip: None,  # noqa: ARG005
+            screen=lambda user, client_ip: None,  # noqa: ARG005 - the signature that it stands for
             exchange=self.exchange,
             legacy=None,
             time_left=lambda: 0.0,
             now=lambda: self.now,
         )
 
-    def exchange(self, code, openid):  # noqa: ARG002
+    def exchange(self, code, openid):  # noqa: ARG002 - the signature that it stands for
         self.exchanges += 1
         return PhoneNumber("86", "13800138000")
 

@@ -177,7 +177,7 @@ class Container:
             appid=wechat.appid,
             app_secret=lambda: self.parameters.get("app-secret"),
             renewed_app_secret=lambda: self.parameters.renewed("app-secret"),
-            with_access_token=lambda call: self.tokens.call(call),  # noqa: PLW0108  Made below.
+            with_access_token=lambda call: self.tokens.call(call),  # noqa: PLW0108 - made below
             connect_timeout=2,
             read_timeout=5,
             time_left=time_left,

@@ -37,11 +37,11 @@ class StandardParameters:
         self.acts = False  # whether such a put is carried out though its answer is lost
         self.largest = 0
 
-    def get_parameters(self, *, Names, WithDecryption):  # noqa: N803  boto3's names.
+    def get_parameters(self, *, Names, WithDecryption):  # noqa: N803 - boto3's names
         assert WithDecryption
         return {"Parameters": [{"Name": name, "Value": self.values[name]} for name in Names]}
 
-    def put_parameter(self, *, Name, Value, Type, Overwrite):  # noqa: N803
+    def put_parameter(self, *, Name, Value, Type, Overwrite):  # noqa: N803 - boto3's names
         assert (Type, Overwrite) == ("SecureString", True)
         if len(Value) > STANDARD_PARAMETER:
             raise ClientError({"Error": {"Code": "ValidationException"}}, "PutParameter")
@@ -280,7 +280,7 @@ def test_keys_that_never_signed_are_forgotten_and_never_fill_the_parameter(world
 
 
 def test_three_years_of_outages_break_no_token_and_outgrow_no_parameter(old_keys):
-    chance = random.Random(2026)  # noqa: S311
+    chance = random.Random(2026)  # noqa: S311 - the same examples each time
     world = World(old_keys, days=120)
 
     for _ in range(3 * 365):

@@ -47,7 +47,7 @@ def push(backend, wechat):
     """Push a message made by hand: `push(event, openid, …)` gives the API's answer."""
     parameters = backend.deployment.parameters
 
-    def send(  # noqa: PLR0917
+    def send(  # noqa: PLR0917 - each is a parameter of the test
         event, openid="", at=None, as_xml=False, message=None, appid=None, **how
     ):
         now = int(time.time())

@@ -276,17 +276,17 @@ class Calls:
             "name": context.function_name,
         }
 
-    def fail(self, event: dict, context: Context) -> object:  # noqa: ARG002
+    def fail(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the signature that it stands for
         raise ValueError("secret")
 
-    def strange(self, event: dict, context: Context) -> object:  # noqa: ARG002
+    def strange(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the signature that it stands for
         return {"statusCode": 200, "body": {1, 2}}
 
-    def guard(self, event: dict, context: Context) -> object:  # noqa: ARG002
+    def guard(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the signature that it stands for
         self.events.append(event)
         return self.allowed
 
-    def share(self, event: dict, context: Context) -> object:  # noqa: ARG002
+    def share(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the signature that it stands for
         """Answer as a function does that knows CORS by itself."""
         headers = {"Access-Control-Allow-Origin": "https://own.example", "X-Own": "1"}
         return {"statusCode": 200, "headers": headers}

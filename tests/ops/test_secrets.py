@@ -238,7 +238,7 @@ def test_a_terminal_does_not_show_the_app_secret(team, stored):
 def type_into(command, environment, lines):
     """Run a command at a terminal, and give everything that its screen showed."""
     main, side = pty.openpty()
-    process = subprocess.Popen(  # noqa: S603 - the tests' own command
+    process = subprocess.Popen(
         command,
         stdin=side,
         stdout=side,

@@ -79,7 +79,7 @@ def account():
         "PYTHONPATH": os.pathsep.join([str(packages), str(BEYOND)]),
     }
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(  # noqa: S603 - our own words, no shell
+        process = subprocess.Popen(
             [ROOT / ".venv-sam" / "bin" / "python", "-m", "local.emulator_process"],
             cwd=ROOT,
             env=inherited | settings,

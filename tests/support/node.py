@@ -5,7 +5,7 @@ import subprocess
 
 
 def run(node, file, **addresses):
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [node, "--test", file],
         env={"PATH": os.environ["PATH"], **addresses},
         capture_output=True,

@@ -16,7 +16,7 @@ def invoked():
     """Give what starts a schedule, and the events that its function then gets."""
     events, third = [], threading.Event()
 
-    def handler(event, context):  # noqa: ARG001
+    def handler(event, context):  # noqa: ARG001 - the signature that it stands for
         events.append(event)
         if len(events) == 3:
             third.set()

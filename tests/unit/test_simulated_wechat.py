@@ -625,7 +625,7 @@ class TestEncryptedPhoneData:
     def test_another_users_session_key_does_not_open_it(self, wechat, backend):
         key = backend.login(wechat.login_code("bob"))["session_key"]
 
-        with pytest.raises(ValueError):  # noqa: PT011  Padding, UTF-8 or JSON: chance decides.
+        with pytest.raises(ValueError):  # noqa: PT011 - padding, UTF-8 or JSON: chance decides
             decrypted_phone(wechat.phone_code("alice"), key)
 
     def test_wechat_remembers_what_it_encrypted_for_three_days(self, wechat, backend, clock):
