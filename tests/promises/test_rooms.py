@@ -31,7 +31,12 @@ def test_a_module_of_tests_takes_from_no_other(path):
 def test_a_conftest_holds_fixtures_alone(path):
     body = ast.parse(path.read_text("utf-8")).body
     functions = [node for node in body if isinstance(node, ast.FunctionDef)]
-    public = [node for node in functions if not node.name.startswith("_")]
+    fixtures = [
+        node
+        for node in functions
+        if any("fixture" in ast.unparse(each) for each in node.decorator_list)
+    ]
+    helpers = [node.name for node in functions if node not in fixtures]
 
     assert not [node for node in body if isinstance(node, ast.ClassDef)]
-    assert [node.name for node in public if "fixture" not in ast.unparse(node.decorator_list)] == []
+    assert [name for name in helpers if not name.startswith("_")] == []

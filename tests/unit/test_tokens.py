@@ -264,7 +264,7 @@ def test_any_text_is_refused(text):
         [],
         None,
     ],
-    ids=str,
+    ids=lambda header: str(header).replace(KID, "ours"),  # the same in each worker
 )
 def test_a_strange_header_is_refused(header):
     text = f"{b64(header)}.{b64(CLAIMS)}"
