@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run check unit test browser invoke lint build bench secrets deploy doctor format lock clean
+.PHONY: help run check unit test browser docs invoke lint build bench secrets deploy doctor format lock clean
 
 # Any Python from 3.11 on: make run PYTHON=python3.13
 PYTHON ?= python3
@@ -55,6 +55,9 @@ browser: ## Install Chromium for the browser's tests, where this is Debian and y
 	  { command -v apt-get >/dev/null && test "$$(id -u)" = 0 && export DEBIAN_FRONTEND=noninteractive && \
 	    apt-get -q update && apt-get -q install -y --no-install-recommends $(CHROMIUM); } || \
 	  echo "No Chromium, so the browser's tests are skipped; on Debian: apt-get install $(CHROMIUM)" >&2
+
+docs: $(VENV)/.local ## Write the tables that documents share with the code
+	@$(BIN)/python -m ops.docs
 
 invoke: $(VENV)/.local ## Invoke one function without Docker: FUNCTION=login EVENT=events/login.json
 	@$(BIN)/python -m local.invoke '$(FUNCTION)' '$(EVENT)'
