@@ -26,6 +26,7 @@ TO_WRITE = "…"
 Rows = list[tuple[str, ...]]
 
 _TABLE = re.compile(r"<!-- make docs: (\w+) -->\n(\|.*\n\|[ -|]*\n)((?:\|.*\n)*)")
+_ENUM = re.compile(r"(    ErrorCode:\n(?:.*\n){2}      enum:\n)(?:        - .*\n)+")
 _REQUEST_ID = "UGkQ4h5nSQ0EJkA="
 # Its message says what exactly is wrong, so the example's is written by hand.
 _BY_HAND = errors.BadRequest.code
@@ -33,8 +34,11 @@ _BY_HAND = errors.BadRequest.code
 
 def error_classes() -> Mapping[str, type[errors.LoginError]]:
     """Return each error that a caller can see, by its code."""
-    classes = [each for each in vars(errors).values() if inspect.isclass(each)]
-    return {each.code: each for each in classes if "code" in vars(each)}
+    return {
+        each.code: each
+        for each in vars(errors).values()
+        if isinstance(each, type) and issubclass(each, errors.LoginError) and "code" in vars(each)
+    }
 
 
 def error_rows() -> Rows:
@@ -92,10 +96,9 @@ def markdown(text: str) -> str:
 
 def openapi(text: str) -> str:
     """Return the OpenAPI file with the code and the example of each error."""
-    codes = "".join(f"        - {code}\n" for code in _in_order(_enum(text), list(error_classes())))
-    text = re.sub(
-        r"(    ErrorCode:\n(?:.*\n){2}      enum:\n)(?:        - .*\n)+", rf"\1{codes}", text
-    )
+    codes = _in_order(_enum(text), list(error_classes()))
+    lines = "".join(f"        - {code}\n" for code in codes)
+    text = _ENUM.sub(rf"\g<1>{lines}", text)
     previous = _BY_HAND
     for code, error in error_classes().items():
         found = _example(code).search(text)
@@ -135,7 +138,7 @@ def _table(found: re.Match[str]) -> str:
 
 
 def _in_order(written: list[str], wanted: list[str]) -> list[str]:
-    """Return what is wanted in the order in which it is written; each new one after its forerunner."""
+    """Return what is wanted, in the order of what is written; a new key follows its forerunner."""
     order = [each for each in written if each in wanted]
     for at, each in enumerate(wanted):
         if each not in order:
@@ -153,11 +156,11 @@ def _code(text: str) -> str:
 
 def _environment(template: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield each variable that the template sets to something other than a constant."""
-    resources: Mapping[str, dict[str, object]] = template["Resources"]  # type: ignore[assignment]  # JSON
-    places: list[object] = [template["Globals"]["Function"]]  # type: ignore[index]  # JSON
+    resources: Mapping[str, dict[str, object]] = template["Resources"]  # type: ignore[assignment]  # read from YAML
+    places: list[object] = [template["Globals"]["Function"]]  # type: ignore[index]  # read from YAML
     places += [each["Properties"] for each in resources.values() if each["Type"] == FUNCTION]
     for place in places:
-        variables = place.get("Environment", {}).get("Variables", {})  # type: ignore[attr-defined]  # JSON
+        variables = place.get("Environment", {}).get("Variables", {})  # type: ignore[attr-defined]  # read from YAML
         yield from ((name, value) for name, value in variables.items() if isinstance(value, dict))
 
 
