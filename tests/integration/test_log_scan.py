@@ -45,7 +45,7 @@ def run_tests(folder, test, *options):
         os.devnull,
         str(folder),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(
         command,
         cwd=folder,
@@ -97,7 +97,7 @@ def test_without_a_leak_the_run_succeeds(tmp_path):
 )
 def test_a_secret_of_one_worker_in_the_output_of_another_fails_the_run(tmp_path, line):
     apart = KEEP + LEAK + f"    {line}\n"
-    run = run_tests(tmp_path, apart, "-n2", "-v")
+    run = run_tests(tmp_path, apart, "-p", "xdist", "-n2", "-v")
 
     assert run.returncode == pytest.ExitCode.TESTS_FAILED
     assert "2 passed" in run.stdout

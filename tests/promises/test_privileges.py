@@ -55,7 +55,7 @@ def test_a_function_uses_all_that_it_is_granted_and_nothing_else():
     assert differences(privileges.used, translated()) == []
 
 
-@pytest.mark.parametrize("options", [[], ["-n2"]], ids=["alone", "with workers"])
+@pytest.mark.parametrize("options", [[], ["-p", "xdist", "-n2"]], ids=["alone", "with workers"])
 def test_a_run_in_which_a_function_does_what_it_may_not_fails(tmp_path, options):
     scan = ("dynamodb:Scan", "a table")
     (tmp_path / "test_privileges.py").write_text(
@@ -67,7 +67,7 @@ def test_a_run_in_which_a_function_does_what_it_may_not_fails(tmp_path, options)
     ran = run(
         [sys.executable, "-m", "pytest", "-c", os.devnull, *plugins, *options, tmp_path],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )
 
     assert ran.returncode == pytest.ExitCode.TESTS_FAILED
