@@ -47,7 +47,7 @@ check: $(VENV)/.dev ## Check format, style, types and import contracts, in secon
 unit: $(VENV)/.dev $(MINISTACK) ## Run the unit tests of the layer, or others: T=tests/unit/test_phones.py K=transfer
 	$(PYTEST) -q $(or $(T),tests/unit) $(if $(K),-k '$(K)')
 
-test: lint build browser $(MINISTACK) $(VERIFIERS) $(WHEELS) $(BEYOND) ## Check everything: style, types, template, build, and every test
+test: lint $(WHEELS) build browser $(MINISTACK) $(VERIFIERS) $(BEYOND) ## Check everything: style, types, template, build, and every test
 	$(PYTEST) -n $(WORKERS)
 
 browser: ## Install Chromium for the browser's tests, where this is Debian and you are root
@@ -71,7 +71,9 @@ build: $(VENV)/.local $(SAM_VENV)/.sam ## Build what is deployed, into .aws-sam/
 	  wanted="$$(echo "$$architecture $$runtime"; find $(BUILT_FROM) -name __pycache__ -prune -o -type f -exec cksum {} + | sort)" && \
 	  if [ -f .aws-sam/build/template.yaml ] && [ "$$(cat .aws-sam/built-from 2>/dev/null)" = "$$wanted" ]; then \
 	    echo "Built already, from the same sources."; \
-	  else rm -f .aws-sam/built-from; PYTHON='$(abspath $(BIN)/python)' RUNTIME_PYTHON="$$runtime" ARCHITECTURE="$$architecture" \
+	  else rm -f .aws-sam/built-from; \
+	    if [ $(WHEELS) -nt layers/requirements.txt ]; then export PIP_NO_INDEX=1 PIP_FIND_LINKS='$(CURDIR)/.local/wheels'; fi; \
+	    PYTHON='$(abspath $(BIN)/python)' RUNTIME_PYTHON="$$runtime" ARCHITECTURE="$$architecture" \
 	    $(SAM) build --region us-east-1 && echo "$$wanted" > .aws-sam/built-from; fi
 
 secrets: $(VENV)/.local ## Put what a deployment needs into SSM, asking for it: STAGE=prod, ROTATE=name
