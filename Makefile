@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test invoke lint build bench secrets deploy rollback doctor format lock clean
+.PHONY: help run check unit test browser docs invoke lint build bench secrets deploy rollback doctor format lock clean
 
 # Any Python from 3.11 on: make run PYTHON=python3.13
 PYTHON ?= python3
@@ -17,7 +17,21 @@ NO_DJANGO := $(addprefix --no-emit-package ,django asgiref sqlparse tzdata)
 # Makes the project importable in a virtual environment, for editors and scripts too.
 SEARCH_PATH = printf '%s\n' '$(CURDIR)' '$(CURDIR)/functions' '$(CURDIR)/layers' > \
   "$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/wechat_login.pth"
+# What `sam build` reads.
+BUILT_FROM := template.yaml monitoring.yaml functions layers requirements/sam.txt
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r
+
+# What the tests need beside the two environments; no test installs anything.
+MINISTACK := .local/ministack-venv/installed
+VERIFIERS := .local/verifiers/.installed tests/verifiers/node_modules/.package-lock.json
+WHEELS := .local/wheels/.downloaded
+BEYOND := .local/deployed/.installed
+CLIENT := tests/client/node_modules/.made
+CHROMIUM := chromium chromium-driver fonts-noto-cjk
+# One more than there are processors, as tests wait more than they compute.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# The tests of the client run in the Node that came with the development packages.
+PYTEST = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -25,24 +39,43 @@ help: ## Show what can be made
 run: $(VENV)/.local ## Run the whole login on this machine; options: PARAMETERS="…" PORT= WECHAT_PORT=
 	@PARAMETERS='$(PARAMETERS)' $(BIN)/python -m local
 
-test: lint build tests/client/node_modules/.made ## Check everything: style, types, layering, template, build, and every test
-	@# The client's tests run in the Node that came with the development packages.
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
-
-invoke: $(VENV)/.local ## Invoke one function without Docker: FUNCTION=login EVENT=events/login.json
-	@$(BIN)/python -m local.invoke '$(FUNCTION)' '$(EVENT)'
-
-lint: $(VENV)/.dev $(SAM_VENV)/.sam ## Check style, types, layering and the template
+check: $(VENV)/.dev ## Check format, style, types and import contracts, in seconds
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev $(MINISTACK) ## Run the unit tests of the layer, or others: T=tests/unit/test_phones.py K=transfer
+	$(PYTEST) -q $(or $(T),tests/unit) $(if $(K),-k '$(K)')
+
+test: lint $(WHEELS) build browser $(MINISTACK) $(VERIFIERS) $(BEYOND) $(CLIENT) ## Check everything: style, types, template, build, and every test
+	$(PYTEST) -n $(WORKERS)
+
+browser: ## Install Chromium for the browser's tests, where this is Debian and you are root
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+	  { command -v apt-get >/dev/null && test "$$(id -u)" = 0 && export DEBIAN_FRONTEND=noninteractive && \
+	    apt-get -q update && apt-get -q install -y --no-install-recommends $(CHROMIUM); } || \
+	  echo "No Chromium, so the browser's tests are skipped; on Debian: apt-get install $(CHROMIUM)" >&2
+
+docs: $(VENV)/.local ## Write the tables that documents share with the code
+	@$(BIN)/python -m ops.docs
+
+invoke: $(VENV)/.local ## Invoke one function without Docker: FUNCTION=login EVENT=events/login.json
+	@$(BIN)/python -m local.invoke '$(FUNCTION)' '$(EVENT)'
+
+lint: check $(SAM_VENV)/.sam ## Check the same, and the template
 	$(SAM) validate --lint --region us-east-1
 
 build: $(VENV)/.local $(SAM_VENV)/.sam ## Build what is deployed, into .aws-sam/build
 	@architecture="$$(PARAMETERS='$(PARAMETERS)' $(BIN)/python -m ops.parameters Architecture $(STAGE))" && \
-	  PYTHON='$(abspath $(BIN)/python)' RUNTIME_PYTHON="$$($(BIN)/python -m ops.runtime --install)" \
-	  ARCHITECTURE="$$architecture" $(SAM) build --region us-east-1
+	  runtime="$$($(BIN)/python -m ops.runtime --install)" && \
+	  wanted="$$(echo "$$architecture $$runtime"; find $(BUILT_FROM) -name __pycache__ -prune -o -type f -exec cksum {} + | sort)" && \
+	  if [ -f .aws-sam/build/template.yaml ] && [ "$$(cat .aws-sam/built-from 2>/dev/null)" = "$$wanted" ]; then \
+	    echo "Built already, from the same sources."; \
+	  else rm -f .aws-sam/built-from; \
+	    if [ $(WHEELS) -nt layers/requirements.txt ]; then export PIP_NO_INDEX=1 PIP_FIND_LINKS='$(CURDIR)/.local/wheels'; fi; \
+	    PYTHON='$(abspath $(BIN)/python)' RUNTIME_PYTHON="$$runtime" ARCHITECTURE="$$architecture" \
+	    $(SAM) build --region us-east-1 && echo "$$wanted" > .aws-sam/built-from; fi
 
 secrets: $(VENV)/.local ## Put what a deployment needs into SSM, asking for it: STAGE=prod, ROTATE=name
 	@$(BIN)/python -m ops.secrets '$(STAGE)' $(if $(ROTATE),--rotate '$(ROTATE)')
@@ -100,6 +133,36 @@ $(SAM_VENV)/.sam: requirements/sam.txt | $(VENV)/.made
 	@echo "Installing SAM CLI into $(SAM_VENV) …"
 	@$(BIN)/python -m venv $(SAM_VENV)
 	@$(SAM_VENV)/bin/python $(PIP_INSTALL) requirements/sam.txt
+	@touch $@
+
+$(MINISTACK): requirements/ministack.txt | $(VENV)/.local
+	@$(BIN)/python -c 'from local.emulator import installed; installed()'
+	@touch $@
+
+# Services of other teams, which verify our tokens with libraries of their own.
+.local/verifiers/.installed: tests/verifiers/requirements.txt | $(VENV)/.made
+	@echo "Installing what services that verify tokens use into .local/verifiers …"
+	@$(BIN)/python -m venv --clear .local/verifiers
+	@.local/verifiers/bin/python $(PIP_INSTALL) tests/verifiers/requirements.txt
+	@touch $@
+
+tests/verifiers/node_modules/.package-lock.json: tests/verifiers/package.json tests/verifiers/package-lock.json | $(VENV)/.dev
+	@cd tests/verifiers && PATH="$(abspath $(BIN)):$$PATH" npm ci --silent --no-audit --no-fund --ignore-scripts --fetch-retries=5
+	@touch $@
+
+# The wheels of the layer for both processors: tests build it from these.
+.local/wheels/.downloaded: layers/requirements.txt | $(VENV)/.made
+	@echo "Downloading the libraries of the layer into .local/wheels …"
+	@rm -rf .local/wheels
+	@for processor in x86_64 aarch64; do $(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes \
+	  --only-binary=:all: --implementation cp --python-version 3.13 --platform manylinux2014_$$processor \
+	  --dest .local/wheels -r layers/requirements.txt || exit 1; done
+	@touch $@
+
+# What a whole AWS account in ministack needs and neither environment has.
+.local/deployed/.installed: tests/deployed/requirements.txt | $(VENV)/.made
+	@rm -rf .local/deployed
+	@$(BIN)/python $(PIP_INSTALL) tests/deployed/requirements.txt --target .local/deployed
 	@touch $@
 
 # On Lambda's own version of Python, where there is one.

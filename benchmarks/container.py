@@ -109,7 +109,7 @@ class Container:
     def _start(self) -> None:
         self._started = time.perf_counter()
         address = {"AWS_LAMBDA_RUNTIME_API": f"{HOST}:{self._api.server_port}"}
-        self._process = subprocess.Popen(  # noqa: S603 - our own words, no shell
+        self._process = subprocess.Popen(
             self._command,
             cwd=self._folder,
             env={**OF_LAMBDA, **self._environment, **address},

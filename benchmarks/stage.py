@@ -117,7 +117,7 @@ def _access_token(wechat: SimulatedWeChat) -> str:
 def _certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
     """Make a certificate for 127.0.0.1, so that a cold start pays for TLS as it does in AWS."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
-    subprocess.run(  # noqa: S603 - our own words, no shell
+    subprocess.run(
         [
             *("/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "1"),
             *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=benchmark"),

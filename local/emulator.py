@@ -94,7 +94,7 @@ def _install(environment: Path, python: Path) -> None:
         [str(python), "-m", "pip", "install", *options, "-r", str(REQUIREMENTS)],
     ):
         try:
-            subprocess.run(  # noqa: S603 - our own words, no shell
+            subprocess.run(
                 command, check=True, capture_output=True, text=True, timeout=_INSTALL_SECONDS
             )
         except subprocess.CalledProcessError as fault:
@@ -130,7 +130,7 @@ def _start(
         if not name.startswith(("AWS_", "PYTHON", "MINISTACK"))
         and name not in ("STATE_DIR", "USE_SSL", "EMULATOR_ACCESS_KEY")
     }
-    return subprocess.Popen(  # noqa: S603 - our own words, no shell
+    return subprocess.Popen(
         [python, "-m", "local.emulator_process"],
         cwd=ROOT,
         env=inherited | settings,

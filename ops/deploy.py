@@ -95,7 +95,7 @@ def _run_sam(stage: Stage, *, confirmed: bool) -> int:
         "AWS_DEFAULT_REGION": region,
         "SAM_CLI_TELEMETRY": "0",
     }
-    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - no shell
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def main() -> int:

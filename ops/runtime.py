@@ -32,7 +32,7 @@ def find() -> Path | None:
 def install(uv: Path = UV, folder: Path = INSTALLED) -> None:
     """Let uv install an interpreter of the runtime's version, if it can."""
     try:
-        ran = subprocess.run(  # noqa: S603 - our own words, no shell
+        ran = subprocess.run(
             [uv, "python", "install", NAME.removeprefix("python"), "--no-bin", "-i", folder],
             capture_output=True,
             text=True,
@@ -63,7 +63,7 @@ def _version_of(python: Path) -> tuple[int, ...] | None:
     if not python.is_file():
         return None
     try:
-        ran = subprocess.run(  # noqa: S603 - our own words, no shell
+        ran = subprocess.run(
             [python, "-c", SAYS_VERSION],
             capture_output=True,
             text=True,

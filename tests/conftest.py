@@ -3,13 +3,13 @@
 import contextlib
 import functools
 import itertools
-import json
-import logging
-import secrets
+import os
 import shutil
+import subprocess
 import tempfile
 import time
 from dataclasses import replace
+from typing import Any
 
 import boto3
 import hypothesis
@@ -20,34 +20,17 @@ from botocore.loaders import create_loader
 
 from local.deployment import deployed
 from local.emulator import emulator
-from simulated_wechat import SimulatedWeChat, serve
-from simulated_wechat.wechat import BUILT_IN
+from simulated_wechat import serve
 from stack.cloudformation import REGION
 from stack.template import read_stack
-from tests import stored
-from tests.callers import Client, Person
-from tests.privileges import Privileges
-from tests.secrecy import TELLING, Overhearing, Secrecy, private_parts
-from wechat_login import wiring
+from tests.support.backend import ISSUER, Backend
+from tests.support.observed_wechat import ObservedWeChat
 from wechat_login.api import Reply, endpoint
-from wechat_login.invocation import SERVICE
 
-ISSUER = "https://login.example"
+OLDEST_NODE = 20
 _accounts = itertools.count(100_000_000_000)
 # No deadline, as a busy machine stalls, and the same examples each time.
 hypothesis.settings.load_profile("ci")
-
-
-def pytest_configure(config):
-    secrecy = Secrecy()
-    config.pluginmanager.register(secrecy, "secrecy")
-    config.pluginmanager.register(Privileges(), "privileges")
-    # Lambda's own root level. At DEBUG urllib3 would log addresses, which the layer must prevent.
-    logging.getLogger().setLevel(logging.INFO)
-    logging.getLogger("urllib3").setLevel(logging.DEBUG)
-    # Powertools keeps what its own logger has said from the root's handlers.
-    for name in (None, SERVICE):
-        logging.getLogger(name).addHandler(Overhearing(secrecy))
 
 
 @pytest.fixture(scope="session")
@@ -84,73 +67,6 @@ def _aws_models_read_once():
         yield
 
 
-class ObservedWeChat(SimulatedWeChat):
-    """The simulated WeChat, which tells what was asked and keeps note of each secret."""
-
-    def __init__(self, secrecy):
-        self._secrecy = secrecy
-        fresh = {appid: secrets.token_hex(16) for appid in BUILT_IN}
-        (appid, app_secret), *further = fresh.items()
-        super().__init__(appid, app_secret, further=dict(further))
-
-    def reset(self):
-        super().reset()
-        self.orders = 0  # faults, and ends of faults
-        self.token_requests = []  # the force_refresh of each stable_token call
-
-    def rotate_app_secret(self, new, appid=None):
-        self._secrecy.keep("AppSecret", new)
-        super().rotate_app_secret(new, appid)
-
-    def add_mini_program(self, appid, app_secret):
-        self._secrecy.keep("AppSecret", app_secret)
-        super().add_mini_program(appid, app_secret)
-
-    def person(self, user, appid=None):
-        person = super().person(user, appid)
-        forms = (person.phone.e164, person.phone.e164[1:], person.phone.national)
-        self._secrecy.keep("phone number", *(form for form in forms if len(form) >= TELLING))
-        self._secrecy.keep_out_of_the_log("openid", person.openid)
-        return person
-
-    def login_code(self, user, appid=None):
-        code = super().login_code(user, appid)
-        self._secrecy.keep("login code", code)
-        return code
-
-    def phone_code(self, user, appid=None, *, allow=True):
-        grant = super().phone_code(user, appid, allow=allow)
-        if "code" in grant:
-            self._secrecy.keep("phone code", grant["code"])
-            self._secrecy.keep("encryptedData", grant["encryptedData"])
-        return grant
-
-    def realtime_phone_code(self, user, appid=None, *, allow=True):
-        grant = super().realtime_phone_code(user, appid, allow=allow)
-        if "code" in grant:
-            self._secrecy.keep("phone code", grant["code"])
-        return grant
-
-    def receive(self, request):
-        answer = super().receive(request)
-        with contextlib.suppress(ValueError):
-            given = json.loads(answer.body)
-            for kind in ("session_key", "access_token"):
-                if kind in given:
-                    self._secrecy.keep(kind, given[kind])
-        if request.path == "/cgi-bin/stable_token":
-            self.token_requests.append(json.loads(request.body).get("force_refresh"))
-        return answer
-
-    def fault(self, *how, **more):
-        super().fault(*how, **more)
-        self.orders += 1
-
-    def asked(self, path, appid=None):
-        """Tell how many calls of a path have come in."""
-        return self.calls(appid)["paths"][path]["count"]
-
-
 @pytest.fixture(scope="session")
 def _wechat_server(secrecy):
     wechat = ObservedWeChat(secrecy)
@@ -177,75 +93,6 @@ def wechat(_wechat_server):
 def ministack():
     with emulator() as running:
         yield running
-
-
-class Backend(Client):
-    """One deployment: its HTTP API, its people, and a look into what it has stored."""
-
-    def __init__(self, deployment, wechat, secrecy):
-        routes = {}
-        for route in deployment.stack.routes:
-            module = deployment.stack.functions[route.function].handler.partition(".")[0]
-            routes.setdefault(module, (route.method, route.path))
-        super().__init__(deployment.url, routes, secrecy)
-        self.url = deployment.url
-        self.deployment = deployment
-        self.wechat = wechat
-        self.dynamodb, self.ssm = deployment.dynamodb, deployment.ssm
-        self.table = deployment.stack.tables[0].name
-        for value in deployment.parameters.values():
-            secrecy.keep("parameter", *private_parts(value))
-
-    def person(self, name):
-        return Person(name, self.wechat, self.call)
-
-    def items(self):
-        """Give the whole table by key."""
-        return stored.read_all(self.dynamodb, self.table)
-
-    def change(self, key, expression, **values):
-        """Change an item behind the back of the deployment."""
-        self.dynamodb.update_item(
-            TableName=self.table,
-            Key={"pk": {"S": key[0]}, "sk": {"S": key[1]}},
-            UpdateExpression=expression,
-            ExpressionAttributeValues={
-                f":{name}": {"N": str(each)} for name, each in values.items()
-            },
-        )
-
-    def change_session(self, session, **times):
-        """Change the times of a session, `(pk, sid)`, behind the back of the deployment."""
-        pk, sid = session
-        self.dynamodb.update_item(
-            TableName=self.table,
-            Key={"pk": {"S": pk}, "sk": {"S": "PROFILE"}},
-            UpdateExpression="SET "
-            + ", ".join(f"sessions.#sid.{each} = :{each}" for each in times),
-            ExpressionAttributeNames={"#sid": sid},
-            ExpressionAttributeValues={f":{name}": {"N": str(at)} for name, at in times.items()},
-        )
-
-    def parameter_name(self, name):
-        return f"/wechat-login/{self.deployment.stack.parameters['Stage']}/{name}"
-
-    def parameter(self, name):
-        answer = self.ssm.get_parameters(Names=[self.parameter_name(name)], WithDecryption=True)
-        return answer["Parameters"][0]["Value"] if answer["Parameters"] else None
-
-    def set_parameter(self, name, value):
-        name = self.parameter_name(name)
-        self.ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
-
-    def public_keys(self):
-        """Give the public half of the signing keys as a JWK Set."""
-        keys = json.loads(self.parameter("signing-keys"))["keys"]
-        public = ("kty", "kid", "use", "alg", "n", "e")
-        return {"keys": [{name: key[name] for name in public} for key in keys]}
-
-    def cold_start(self):
-        """Let the next invocation find nothing in memory, as in a new container."""
-        wiring.reset()
 
 
 @functools.cache
@@ -318,7 +165,7 @@ def items(backend):
 @pytest.fixture(params=["moto", "ministack"])
 def aws(request):
     """boto3 clients, by name, of an empty account: in moto and in ministack."""
-    keys = {"aws_secret_access_key": "local", "region_name": REGION}
+    keys: Any = {"aws_secret_access_key": "local", "region_name": REGION}
     if request.param == "ministack":
         url, account = request.getfixturevalue("ministack").url, str(next(_accounts))
         yield lambda name: boto3.client(name, endpoint_url=url, aws_access_key_id=account, **keys)
@@ -342,3 +189,15 @@ def table_name():
 
 def _table_definition():
     return _stack(Stage="test", WeChatAppId="wx1234567890abcdef").tables[0].definition
+
+
+@pytest.fixture(scope="session")
+def node():
+    found = shutil.which("node")
+    version = subprocess.check_output([found, "--version"], text=True) if found else "v0"
+    if int(version[1:].partition(".")[0]) >= OLDEST_NODE:
+        return found
+    reason = f"Node {OLDEST_NODE} or later, which runs a mini program's code, is not installed"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -362,7 +362,7 @@ def _aws() -> Any:
     from botocore.session import get_session
 
     class Two(Loader):
-        def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
+        def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore's signature
             """Name the services used here: to look for all of AWS takes as long."""
             return ["dynamodb", "ssm"]
 

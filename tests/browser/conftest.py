@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,8 @@ from demo import PAGES
 from local import api_docs
 from local.deployment import deployed
 from stack.template import ROOT, read_stack
-from tests.browser.demo import Demo
+from tests.support.demo_page import Demo
 
-PACKAGES = ["chromium", "chromium-driver", "fonts-noto-cjk"]
 ARGUMENTS = [
     "headless=new",
     "no-sandbox",
@@ -27,11 +25,9 @@ ARGUMENTS = [
 
 @pytest.fixture(scope="session")
 def browser():
-    """Chromium, installed where this is Debian and we may."""
-    if not _installed():
-        _install()
-    if not _installed():
-        missing = f"no Chromium; on Debian: apt-get install {' '.join(PACKAGES)}"
+    """Chromium, which `make browser` installs."""
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        missing = "Chromium is not installed: make browser"
         # Where tests decide about a change, a skipped one would be a silent yes.
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     options = webdriver.ChromeOptions()
@@ -44,18 +40,6 @@ def browser():
     driver = webdriver.Chrome(options, service)
     yield driver
     driver.quit()
-
-
-def _installed():
-    return shutil.which("chromium") and shutil.which("chromedriver")
-
-
-def _install():
-    if not shutil.which("apt-get") or os.geteuid() != 0:
-        return
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
-        subprocess.run(["apt-get", "-q", *command], env=environment, check=False)  # noqa: S603, S607
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import pytest
 import requests
 from selenium.webdriver.common.by import By
 
-from tests.promises.written import operations
+from tests.support.written import operations
 
 ROUTES = """
 return [...document.querySelectorAll('.opblock-summary')].map((row) => [

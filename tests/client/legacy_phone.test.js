@@ -1,5 +1,5 @@
 // Clients that have encryptedData only, against a local stack with LegacyPhone=true. pytest runs
-// this with the addresses of one: tests/integration/test_mini_program.py.
+// this with the addresses of one: tests/client/test_mini_program.py.
 
 const test = require('node:test');
 const assert = require('node:assert/strict');

@@ -1,5 +1,5 @@
 // The example's client against the real handlers and the simulated WeChat, over HTTP. pytest runs
-// this with the addresses of a stack: tests/integration/test_mini_program.py.
+// this with the addresses of a stack: tests/client/test_mini_program.py.
 
 const test = require('node:test');
 const assert = require('node:assert/strict');

@@ -5,13 +5,11 @@ from pathlib import Path
 import pytest
 
 from local.http_server import HttpServer, Response
-from tests.fault_proxy import FaultProxy
-from tests.integration import test_mini_program as mini_program
+from tests.support.fault_proxy import FaultProxy
+from tests.support.node import run
 
 RECEIPT = Path(__file__).with_name("receipt.js")
 PHONE = "/wxa/business/getuserphonenumber"
-
-node = mini_program.node
 
 
 @pytest.fixture
@@ -39,7 +37,7 @@ def test_the_client_turns_a_receipt_in(node, ministack, backend, wechat):
     try:
         wechat_url = backend.deployment.stack.parameters["WeChatUrl"]
         addresses = {"API_URL": backend.url, "WECHAT_URL": wechat_url, "MEND_URL": server.url}
-        mini_program.run(node, RECEIPT, **addresses)
+        run(node, RECEIPT, **addresses)
     finally:
         server.stop()
 

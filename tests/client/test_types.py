@@ -76,7 +76,7 @@ def compiled(command="tsc", project="tsconfig.json", folder=TESTS / "types"):
 
 
 def run(command, *arguments, check=True):
-    done = subprocess.run(  # noqa: S603 - the compilers that make has installed
+    done = subprocess.run(
         [BIN / command, *arguments], capture_output=True, text=True, timeout=180, check=check
     )
     return done.stdout

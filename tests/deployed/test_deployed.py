@@ -28,10 +28,10 @@ import requests
 
 from simulated_wechat import SimulatedWeChat, serve
 from stack.template import ROOT, read_stack
-from tests import alarms
-from tests.deployed.aws import account
-from tests.promises.translated import resolver, translated
-from tests.promises.written import APPID, run
+from tests.support import alarms
+from tests.support.aws_account import account
+from tests.support.translated import resolver, translated
+from tests.support.written import APPID, run
 
 pytestmark = pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"),
@@ -49,7 +49,8 @@ class Deployed:
 
     def __init__(self, aws, wechat, wechat_url):
         self.aws, self.wechat, self.wechat_url = aws, wechat, wechat_url
-        self.url = ""
+        self.url = self.first = ""
+        self.before: list[str] = []
 
     def make(self, target, *variables, stdin=""):
         return run(
@@ -79,9 +80,12 @@ class Deployed:
 
     def call(self, method, path, credential=None, **body):
         headers = {"Authorization": f"Bearer {credential}"} if credential else {}
-        sent = {"json": body} if method != "GET" else {}
         answer = requests.request(
-            method, self.url + path, headers=headers, timeout=PATIENCE, **sent
+            method,
+            self.url + path,
+            headers=headers,
+            timeout=PATIENCE,
+            json=body if method != "GET" else None,
         )
         return answer.status_code, answer.json()
 

@@ -14,9 +14,9 @@ from ops.secrets import Store
 from ops.stage import AWS_KEY, Stage, keys_of
 from stack.cloudformation import REGION
 from stack.template import ROOT
-from tests.deployed.aws import KEY, account
-from tests.promises.translated import translated
-from tests.promises.written import APPID, run
+from tests.support.aws_account import KEY, account
+from tests.support.translated import translated
+from tests.support.written import APPID, run
 
 STAGE = "dev"
 STACK = "wechat-login-dev"

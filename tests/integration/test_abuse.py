@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from simulated_wechat import serve
-from tests.callers import at_once
+from tests.support.callers import at_once
 
 pytestmark = pytest.mark.usefixtures("one_window")
 PHONE = "/wxa/business/getuserphonenumber"

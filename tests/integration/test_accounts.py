@@ -2,17 +2,18 @@
 
 import json
 import threading
+from typing import Any
 
 import pytest
 
 from simulated_wechat import phone_data
-from tests import stored
-from tests.callers import at_once
-from tests.fault_proxy import FaultProxy
+from tests.support import stored
+from tests.support.callers import at_once
+from tests.support.fault_proxy import FaultProxy
 
 PHONE = "/wxa/business/getuserphonenumber"
 AVATAR = "https://images.example/alice.png"
-REFUSED = [
+REFUSED: list[dict[str, Any]] = [
     {"nickname": ""},
     {"nickname": " \t "},
     {"nickname": "\u3000"},

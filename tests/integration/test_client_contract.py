@@ -8,7 +8,7 @@ import pytest
 class Page:
     """The page's `$http`: one wrapper around wx.request, which keeps `res.data.session`."""
 
-    routes = {"getOpenId": "/login", "getAccessToken": "/token", "registerPhone": "/phone"}  # noqa: RUF012
+    routes = {"getOpenId": "/login", "getAccessToken": "/token", "registerPhone": "/phone"}  # noqa: RUF012 - no test changes it
 
     def __init__(self, backend):
         self._backend = backend

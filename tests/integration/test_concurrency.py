@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from tests import stored
-from tests.callers import at_once
+from tests.support import stored
+from tests.support.callers import at_once
 
 pytestmark = pytest.mark.usefixtures("one_window")
 PHONE = "/wxa/business/getuserphonenumber"
@@ -166,7 +166,7 @@ def test_people_who_change_numbers_among_themselves_leave_no_contradiction(
     for each in people:
         each.log_in()
 
-    seen = Counter()
+    seen: Counter[str] = Counter()
     for turn in range(3):
         for number, each in enumerate(people):
             wechat.set_phone(each.name, numbers[(number + turn) % 4])

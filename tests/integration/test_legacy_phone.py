@@ -7,7 +7,7 @@ import time
 import pytest
 
 from simulated_wechat import phone_data
-from tests import stored
+from tests.support import stored
 
 pytestmark = pytest.mark.usefixtures("one_window")
 PHONE = "/wxa/business/getuserphonenumber"
@@ -166,7 +166,7 @@ def test_where_a_code_comes_along_the_code_is_used(deployed_with, wechat, legacy
         pytest.param({"kind": "errcode", "errcode": 40097}, 500, "misconfigured", id="our bug"),
     ],
 )
-def test_what_wechat_does_not_vouch_for_is_not_bound(backend, person, wechat, fault, status, code):  # noqa: PLR0917
+def test_what_wechat_does_not_vouch_for_is_not_bound(backend, person, wechat, fault, status, code):  # noqa: PLR0917 - each is a parameter of the test
     alice = person("alice")
     alice.log_in()
     wechat.fault(CHECK, **fault)

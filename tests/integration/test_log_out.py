@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import stored
+from tests.support import stored
 
 
 def test_a_session_that_was_logged_out_is_refused_at_once(person, items):

@@ -1,4 +1,4 @@
-"""No secret comes out: tests.secrecy checks that at the end of each run, and these check it."""
+"""No secret comes out: tests.support.secrecy scans each run, and these tests check the scan."""
 
 import logging
 import os
@@ -9,42 +9,44 @@ import traceback
 import pytest
 
 from stack.template import ROOT
-from tests.secrecy import Secrecy
+from tests.support.secrecy import Secrecy
 from wechat_login import wiring
 from wechat_login.errors import CodeRejected
 
-CONFTEST = """
-from tests.secrecy import Secrecy
-
-def pytest_configure(config):
-    config.pluginmanager.register(Secrecy(), "secrecy")
+IMPORTS = """
+import logging, os, sys, traceback
+import pytest
 """
 KEEP = """
-import logging, sys, traceback
-
 def test_it(pytestconfig):
     secrecy = pytestconfig.pluginmanager.get_plugin("secrecy")
     secrecy.keep("session", "Zm9yZ290dGVuLXNlY3JldC1vZi1hbGljZQ")
 """
+LEAK = """
+def test_it_as_another(pytestconfig):
+    secrecy = pytestconfig.pluginmanager.get_plugin("secrecy")
+"""
 SECRET = '"Zm9yZ290dGVuLXNlY3JldC1vZi1hbGljZQ"'
 
 
-def run_tests(folder, line):
-    """Run a suite of one test that does this, under the scan; give its process."""
-    (folder / "conftest.py").write_text(CONFTEST)
-    (folder / "test_it.py").write_text(f"{KEEP}    {line}\n")
+def run_tests(folder, test, *options):
+    """Run a suite of these tests under the scan; give its process."""
+    (folder / "test_it.py").write_text(IMPORTS + test)
     command = [
         sys.executable,
         "-m",
         "pytest",
         "-p",
         "no:cacheprovider",
+        "-p",
+        "tests.support.secrecy",
+        *options,
         "-c",
         os.devnull,
         str(folder),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(  # noqa: S603  Our own interpreter, our own lines.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(
         command,
         cwd=folder,
         env=environment,
@@ -70,7 +72,7 @@ def run_tests(folder, line):
     ],
 )
 def test_a_planted_secret_fails_the_run_and_is_not_repeated(tmp_path, line):
-    run = run_tests(tmp_path, line)
+    run = run_tests(tmp_path, f"{KEEP}    {line}\n")
 
     assert run.returncode == pytest.ExitCode.TESTS_FAILED
     assert "1 passed" in run.stdout
@@ -79,10 +81,28 @@ def test_a_planted_secret_fails_the_run_and_is_not_repeated(tmp_path, line):
 
 
 def test_without_a_leak_the_run_succeeds(tmp_path):
-    run = run_tests(tmp_path, "print('Zm9yZ290dG')")
+    run = run_tests(tmp_path, f"{KEEP}    print('Zm9yZ290dG')\n")
 
     assert run.returncode == pytest.ExitCode.OK
     assert "a session in" not in run.stdout
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(f"print({SECRET})", id="printed"),
+        pytest.param(f"logging.getLogger('x').warning({SECRET})", id="logged"),
+        pytest.param(f"secrecy.overhear('an answer', {SECRET}, is_log=False)", id="answered"),
+    ],
+)
+def test_a_secret_of_one_worker_in_the_output_of_another_fails_the_run(tmp_path, line):
+    apart = KEEP + LEAK + f"    {line}\n"
+    run = run_tests(tmp_path, apart, "-p", "xdist", "-n2", "-v")
+
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "2 passed" in run.stdout
+    assert all(f"[{worker}] " in run.stdout for worker in ("gw0", "gw1"))
+    assert "a session in " in run.stdout
 
 
 def test_a_number_that_could_be_anything_is_no_secret():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests import stored
+from tests.support import stored
 
 EXCHANGE = "/sns/jscode2session"
 JSON = ("Content-Type", "application/json")

@@ -6,8 +6,8 @@ import time
 import jwt
 import pytest
 
-from tests import stored
-from tests.conftest import ISSUER
+from tests.support import stored
+from tests.support.backend import ISSUER
 
 DAY = 86_400
 

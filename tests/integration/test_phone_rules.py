@@ -3,8 +3,8 @@
 import jwt
 import pytest
 
-from tests import stored
-from tests.callers import at_once
+from tests.support import stored
+from tests.support.callers import at_once
 
 PHONE = "/wxa/business/getuserphonenumber"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests import stored
-from tests.fault_proxy import FaultProxy
+from tests.support import stored
+from tests.support.fault_proxy import FaultProxy
 from wechat_login.budget import AWS_TRIES as TRIES
 
 PHONE = "/wxa/business/getuserphonenumber"

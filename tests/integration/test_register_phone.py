@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import stored
+from tests.support import stored
 
 PHONE = "/wxa/business/getuserphonenumber"
 

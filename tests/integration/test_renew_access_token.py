@@ -10,7 +10,7 @@ from botocore.config import Config
 
 from simulated_wechat.rules import Request
 from stack.cloudformation import REGION
-from tests.callers import at_once
+from tests.support.callers import at_once
 from wechat_login import budget
 from wechat_login.errors import AccessTokenRejected, WeChatUnavailable
 from wechat_login.storage.lock import Lock

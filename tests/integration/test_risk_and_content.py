@@ -1,8 +1,10 @@
 """WeChat's optional opinions: the risk of who registers, and the texts that others will see."""
 
+from typing import Any
+
 import pytest
 
-from tests import stored
+from tests.support import stored
 
 pytestmark = pytest.mark.usefixtures("one_window")
 PHONE = "/wxa/business/getuserphonenumber"
@@ -108,7 +110,7 @@ def test_what_is_no_registration_is_not_ranked(deployed_with, wechat):
     backend = deployed_with(RiskLimit="4")
     alice = backend.person("alice")
     alice.log_in()
-    wrong = [{}, {"code": ""}, {"code": 7}, {"code": "x" * 129}]
+    wrong: list[dict[str, Any]] = [{}, {"code": ""}, {"code": 7}, {"code": "x" * 129}]
 
     answers = [
         backend.call("register_phone", session=alice.session, openid=alice.openid, **each)

@@ -5,13 +5,14 @@ import json
 import random
 import threading
 import time
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests import stored
-from tests.callers import at_once
-from tests.fault_proxy import FaultProxy
+from tests.support import stored
+from tests.support.callers import at_once
+from tests.support.fault_proxy import FaultProxy
 from wechat_login.errors import LoginError
 from wechat_login.storage.lock import Lock
 from wechat_login.storage.parameters import Parameters
@@ -36,11 +37,11 @@ class StandardParameters:
         self.acts = False  # whether such a put is carried out though its answer is lost
         self.largest = 0
 
-    def get_parameters(self, *, Names, WithDecryption):  # noqa: N803  boto3's names.
+    def get_parameters(self, *, Names, WithDecryption):  # noqa: N803 - boto3's names
         assert WithDecryption
         return {"Parameters": [{"Name": name, "Value": self.values[name]} for name in Names]}
 
-    def put_parameter(self, *, Name, Value, Type, Overwrite):  # noqa: N803
+    def put_parameter(self, *, Name, Value, Type, Overwrite):  # noqa: N803 - boto3's names
         assert (Type, Overwrite) == ("SecureString", True)
         if len(Value) > STANDARD_PARAMETER:
             raise ClientError({"Error": {"Code": "ValidationException"}}, "PutParameter")
@@ -68,10 +69,9 @@ class World:
         self.now = START
         self.ssm = StandardParameters(*keys)
         self.token_seconds = token_seconds
-        parameters = Parameters(self.ssm, {name: name for name in self.ssm.values})
-        self._rotation = Rotation(
-            parameters, OneAfterAnother(), days, token_seconds, lambda: self.now
-        )
+        ssm, lock = cast("Any", self.ssm), cast("Any", OneAfterAnother())
+        parameters = Parameters(ssm, {name: name for name in self.ssm.values})
+        self._rotation = Rotation(parameters, lock, days, token_seconds, lambda: self.now)
         self.published_at = dict.fromkeys(self.public(), 0)
         self.last_signed_at = {}
         self.wrong = []
@@ -280,7 +280,7 @@ def test_keys_that_never_signed_are_forgotten_and_never_fill_the_parameter(world
 
 
 def test_three_years_of_outages_break_no_token_and_outgrow_no_parameter(old_keys):
-    chance = random.Random(2026)  # noqa: S311
+    chance = random.Random(2026)  # noqa: S311 - the same examples each time
     world = World(old_keys, days=120)
 
     for _ in range(3 * 365):

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests import stored
+from tests.support import stored
 
 
 def listed(call, session):

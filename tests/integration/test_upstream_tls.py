@@ -32,8 +32,11 @@ def impostor(tmp_path):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    server.handle_error = lambda *_: None
+    class Quiet(ThreadingHTTPServer):
+        def handle_error(self, *_):
+            pass
+
+    server = Quiet(("127.0.0.1", 0), Answers)
     server.socket = own_certificate(tmp_path / "own.pem").wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False
     )

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from typing import Any
 
 import jwt
 import pytest
@@ -21,14 +22,16 @@ from local.backend import backend as local_stack
 from local.emulator import LOCAL_FOLDER
 from stack.cloudformation import load_template
 from stack.template import ROOT, TEMPLATE
-from tests import stored
-from tests.fault_proxy import FaultProxy
+from tests.support import stored
+from tests.support.fault_proxy import FaultProxy
 from wechat_login.storage.lock import Lock
 from wechat_login.storage.parameters import Parameters
 from wechat_login.storage.table import Table
 from wechat_login.tokens.signing_keys import Rotation, new_key, new_signing_keys
 
-CLIENTS = ROOT / "tests" / "clients"
+# Services that are not ours, with libraries that `make test` installs.
+VERIFIERS = ROOT / "tests" / "verifiers"
+PYTHON_OF_OTHERS = LOCAL_FOLDER / "verifiers" / "bin" / "python"
 DOCUMENT = (ROOT / "docs" / "verify-tokens.md").read_text("utf-8")
 DAY = 86_400
 # What a snippet is called with: a token a line in, the claims or the refusal's name out.
@@ -75,9 +78,9 @@ class Verifier:
 
     def __init__(self, command, issuer, audience):
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             command,
-            cwd=CLIENTS,
+            cwd=VERIFIERS,
             env={**inherited, "ISSUER": issuer, "AUDIENCE": audience},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -95,54 +98,26 @@ class Verifier:
 
 def python_verifier(issuer, audience):
     program = snippets("python")[0] + PYTHON_LOOP
-    return Verifier([_python_of_others(), "-c", program], issuer, audience)
+    return Verifier([PYTHON_OF_OTHERS, "-c", program], issuer, audience)
 
 
 def fastapi_service(issuer, audience):
     verify, fastapi, _ = snippets("python")
-    return Verifier([_python_of_others(), "-c", verify + fastapi + FASTAPI_LOOP], issuer, audience)
+    return Verifier([PYTHON_OF_OTHERS, "-c", verify + fastapi + FASTAPI_LOOP], issuer, audience)
 
 
 def flask_service(issuer, audience):
     verify, _, flask = snippets("python")
-    return Verifier([_python_of_others(), "-c", verify + flask + FLASK_LOOP], issuer, audience)
-
-
-def _python_of_others():
-    """Give the interpreter of a service that is not ours, made on first use or when it changed."""
-    requirements, folder = CLIENTS / "requirements.txt", LOCAL_FOLDER / "clients-venv"
-    python, mark = folder / "bin" / "python", folder / "installed"
-    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
-    if not mark.is_file() or mark.read_text("utf-8") != wanted:
-        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-        for command in (
-            [sys.executable, "-m", "venv", "--clear", folder],
-            [python, "-m", "pip", "install", *options, "-r", requirements],
-        ):
-            subprocess.run(command, check=True, capture_output=True, timeout=300)  # noqa: S603
-        mark.write_text(wanted, "utf-8")
-    return str(python)
+    return Verifier([PYTHON_OF_OTHERS, "-c", verify + flask + FLASK_LOOP], issuer, audience)
 
 
 def node_verifier(issuer, audience):
     if shutil.which("node") is None and "CI" not in os.environ:
         pytest.skip("Node is not installed")
-    _install_jose()
     (snippet,) = snippets("js")
     # Standard input is for the tokens, and a module named on the command line may import.
     command = ["node", "--input-type=module", "--eval", snippet + NODE_LOOP]
     return Verifier(command, issuer, audience)
-
-
-def _install_jose():
-    wanted = json.loads((CLIENTS / "package-lock.json").read_text("utf-8"))["packages"]
-    installed = CLIENTS / "node_modules" / "jose" / "package.json"
-    if installed.is_file():
-        version = json.loads(installed.read_text("utf-8"))["version"]
-        if version == wanted["node_modules/jose"]["version"]:
-            return
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=5"]
-    subprocess.run(command, cwd=CLIENTS, check=True, capture_output=True, timeout=600)  # noqa: S603
 
 
 def bearer(token):
@@ -299,7 +274,7 @@ class Forger:
         self.header = jwt.get_unverified_header(token)
         (key,) = [each for each in keys if each["kid"] == self.header["kid"]]
         self.jwk = {name: key[name] for name in ("kid", "kty", "use", "alg", "n", "e")}
-        self._key = RSAAlgorithm.from_jwk({name: key[name] for name in ("kty", "n", "e", "d")})
+        self._key: Any = RSAAlgorithm.from_jwk({name: key[name] for name in ("kty", "n", "e", "d")})
 
     def public_pem(self):
         return self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -315,7 +290,7 @@ class Forger:
 
     def signed_by_another(self, *, embedded=False):
         other = new_key(0)
-        key = RSAAlgorithm.from_jwk({name: other[name] for name in ("kty", "n", "e", "d")})
+        key: Any = RSAAlgorithm.from_jwk({name: other[name] for name in ("kty", "n", "e", "d")})
         own = {name: other[name] for name in ("kty", "n", "e")}
         header = {"jwk": own, "kid": other["kid"]} if embedded else {}
         return jwt.encode(self.claims, key, "RS256", {**self.header, **header})
@@ -605,7 +580,7 @@ def test_keys_are_answered_in_far_less_than_api_gateway_waits():
     path = os.pathsep.join(str(ROOT / each) for each in ("functions", "layers"))
 
     def cold_start():
-        ended = subprocess.run(  # noqa: S603
+        ended = subprocess.run(
             [sys.executable, "-c", program],
             env={**os.environ, "PYTHONPATH": path},
             capture_output=True,

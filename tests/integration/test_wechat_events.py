@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -9,9 +10,9 @@ import requests
 
 from simulated_wechat import serve
 from simulated_wechat.message_push import as_text, encrypt, signature
-from tests import stored
-from tests.callers import at_once
-from tests.fault_proxy import FaultProxy
+from tests.support import stored
+from tests.support.callers import at_once
+from tests.support.fault_proxy import FaultProxy
 
 EVENTS = "/wechat/events"
 NONCE = "1514711492"
@@ -46,7 +47,7 @@ def push(backend, wechat):
     """Push a message made by hand: `push(event, openid, …)` gives the API's answer."""
     parameters = backend.deployment.parameters
 
-    def send(  # noqa: PLR0917
+    def send(  # noqa: PLR0917 - each is a parameter of the test
         event, openid="", at=None, as_xml=False, message=None, appid=None, **how
     ):
         now = int(time.time())
@@ -273,7 +274,12 @@ def record(push, backend, *event, **how):
     """Push, and give what was sent."""
     sent = []
     send = backend.send
-    backend.send = lambda *request: sent.append(request) or send(*request)
+
+    def observed(*request):
+        sent.append(request)
+        return send(*request)
+
+    backend.send = observed
     try:
         assert push(*event, **how).status == 200
     finally:
@@ -349,7 +355,7 @@ def test_a_new_nickname_does_not_keep_the_avatar_that_was_revoked_before(backend
     assert held(backend, alice) == ["phone", "nickname"]
 
 
-STRANGERS = {
+STRANGERS: dict[str, dict[str, Any]] = {
     "signature": {"query": {"msg_signature": "0" * 40}},
     "no signature": {"query": {"msg_signature": None}},
     "another token": {"token": "another token of somebody"},

@@ -26,7 +26,7 @@ READ_SECRET = (
         "Content-Type": "application/x-amz-json-1.1",
     },
 )
-WIPE = ("POST", "/_ministack/reset", "", {})
+WIPE: tuple[str, str, str, dict[str, str]] = ("POST", "/_ministack/reset", "", {})
 
 
 @pytest.fixture(scope="module")

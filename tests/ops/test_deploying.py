@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from local.deployment import aws_environment
-from local.payload import Response
+from local.http_server import Response
 from ops import releases
 from ops.gradual import WATCHED, gradual
 from ops.parameters import changes
@@ -26,11 +26,11 @@ from ops.releases import BUILT, Live
 from ops.stage import SAMCONFIG, Stage, parsed
 from stack.cloudformation import REGION, load_template
 from stack.template import ROOT, TEMPLATE
-from tests.deployed.aws import KEY, account
-from tests.fault_proxy import FaultProxy
-from tests.promises.test_build import not_built
-from tests.promises.translated import MONITORING, SAM_BIN, lint, translated
-from tests.promises.written import run, stack, template
+from tests.support.aws_account import KEY, account
+from tests.support.built import not_built
+from tests.support.fault_proxy import FaultProxy
+from tests.support.translated import MONITORING, SAM_BIN, lint, translated
+from tests.support.written import run, stack, template
 
 APPID = "wx1234567890abcdef"
 CONFIG = tomllib.loads(SAMCONFIG.read_text("utf-8"))
@@ -498,7 +498,7 @@ def test_a_protected_stage_is_not_deployed_uncompiled_unless_somebody_accepts_it
 def at_a_terminal(command, environment, question, answer, seconds=240):
     """Run a command at a terminal, answer its question, and give its exit code and the screen."""
     main, side = pty.openpty()
-    process = subprocess.Popen(  # noqa: S603 - the tests' own command
+    process = subprocess.Popen(
         command,
         stdin=side,
         stdout=side,

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,8 @@ from ops.doctor import Deployment, Doctor
 from ops.stage import Stage, find
 from stack.cloudformation import REGION
 from stack.template import ROOT
-from tests.promises.written import run
+from tests.support.stubbed_aws import Session
+from tests.support.written import run
 from wechat_login.tokens.signing_keys import new_signing_keys
 
 HOUR = 3600
@@ -280,37 +282,6 @@ def test_a_local_run_that_is_not_there(tmp_path):
     assert ran.stderr == "make doctor: no local run was found: start it with make run\n"
 
 
-class Session:
-    """An AWS session of which each call is answered by what a test has laid down."""
-
-    region_name = "cn-north-1"
-
-    def __init__(self, answers):
-        self._answers = answers
-
-    def client(self, service, **_):
-        answers = self._answers
-
-        class Pages:
-            def __init__(self, answer):
-                self._answer = answer
-
-            def paginate(self, **_):
-                return self
-
-            def build_full_result(self):
-                return self._answer
-
-        class Client:
-            def get_paginator(self, operation):
-                return Pages(answers[service, operation])
-
-            def __getattr__(self, operation):
-                return lambda **_: answers[service, operation]
-
-        return Client()
-
-
 @pytest.mark.parametrize(
     ("name", "grade", "said"),
     [
@@ -324,7 +295,7 @@ def test_the_domain(name, grade, said):
         "Parameters": [{"ParameterKey": "DomainName", "ParameterValue": name}],
         "Outputs": [{"OutputKey": "DomainTarget", "OutputValue": "d-1.example"}],
     }
-    session = Session({("cloudformation", "describe_stacks"): {"Stacks": [stack]}})
+    session: Any = Session({("cloudformation", "describe_stacks"): {"Stacks": [stack]}})
     examined = Doctor(Deployment(Stage("prod", "wechat-login-prod", {}, session)))
 
     (finding,) = examined.domain()
@@ -363,7 +334,7 @@ def test_the_stacks_status(status, grade, said):
 @pytest.mark.parametrize(("setting", "grade"), [("true", "ok"), ("false", "note")])
 def test_ssms_throughput(setting, grade):
     answer = {"ServiceSetting": {"SettingValue": setting}}
-    session = Session({("ssm", "get_service_setting"): answer})
+    session: Any = Session({("ssm", "get_service_setting"): answer})
 
     (finding,) = Doctor(Deployment(Stage("prod", "s", {}, session))).throughput()
 

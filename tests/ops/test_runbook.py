@@ -15,8 +15,8 @@ from botocore.session import get_session
 
 from ops.doctor import Deployment, Doctor
 from ops.stage import Stage
-from tests.ops.test_doctor import Session
-from tests.promises.written import DOCUMENTS, fenced, prose, spans
+from tests.support.stubbed_aws import Session
+from tests.support.written import DOCUMENTS, fenced, prose, spans
 
 BOTOCORE = get_session()
 OF_THE_CLI = {"region", "profile", "query", "output", "cli-binary-format"}
@@ -70,7 +70,8 @@ def check(command):
 
 
 def options(words):
-    given, operands, name = {}, [], None
+    given: dict[str, list[str]] = {}
+    operands, name = [], None
     for word in words:
         if word.startswith("--"):
             name = word[2:]

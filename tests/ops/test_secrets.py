@@ -14,7 +14,7 @@ import pytest
 from ops import secrets
 from stack.cloudformation import REGION
 from stack.template import ROOT
-from tests.promises.written import run
+from tests.support.written import run
 from wechat_login.storage.sealing import Keyring
 
 APPID = "wx1234567890abcdef"
@@ -238,7 +238,7 @@ def test_a_terminal_does_not_show_the_app_secret(team, stored):
 def type_into(command, environment, lines):
     """Run a command at a terminal, and give everything that its screen showed."""
     main, side = pty.openpty()
-    process = subprocess.Popen(  # noqa: S603 - the tests' own command
+    process = subprocess.Popen(
         command,
         stdin=side,
         stdout=side,

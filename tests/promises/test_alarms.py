@@ -11,12 +11,13 @@ import time
 
 import pytest
 
+from local.functions import FunctionError
 from stack.cloudformation import Values
 from stack.template import ROOT
-from tests import alarms
-from tests.fault_proxy import FaultProxy
-from tests.promises.translated import STAGE, monitoring
-from tests.promises.written import prose, spans, template
+from tests.support import alarms
+from tests.support.fault_proxy import FaultProxy
+from tests.support.translated import STAGE, monitoring
+from tests.support.written import prose, spans, template
 from wechat_login import wiring
 
 PHONE = "/wxa/business/getuserphonenumber"
@@ -84,7 +85,7 @@ def test_misconfigured_by_what_wechat_says(backend, written, errcode):
 
 def test_misconfigured_on_a_schedule(backend, written):
     backend.wechat.fault(STABLE, "errcode", errcode=40164)
-    with pytest.raises(Exception, match="Misconfigured"):
+    with pytest.raises(FunctionError, match="Misconfigured"):
         backend.deployment.invoke("renew_access_token", {})
 
     assert is_on("Misconfigured", written())
@@ -111,7 +112,7 @@ def test_bugs_in_a_function_without_a_route(backend, written):
     break_the_profile(backend)
     openid = backend.wechat.openid("alice")
 
-    with pytest.raises(Exception, match="LoginError"):
+    with pytest.raises(FunctionError, match="LoginError"):
         backend.deployment.invoke("find_user", {"openid": openid})
 
     assert is_on("Bugs", written())
@@ -174,7 +175,7 @@ def test_access_token_stale(backend, written):
     backend.deployment.invoke("renew_access_token", {})
     fresh = written()
     backend.wechat.fault(STABLE, "errcode", times=100, errcode=-1)
-    with pytest.raises(Exception, match="WeChatUnavailable"):
+    with pytest.raises(FunctionError, match="WeChatUnavailable"):
         backend.deployment.invoke("renew_access_token", {})
     failed = written()
 

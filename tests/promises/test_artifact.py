@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from local.emulator import LOCAL_FOLDER
 from ops import runtime
 from stack.template import ROOT
-from tests.promises.translated import SAM_BIN
-from tests.promises.written import module_of, run, stack
+from tests.support.translated import SAM_BIN
+from tests.support.written import module_of, run, stack
 
 # Lambda's own libraries, which the artefact does not ship.
 OF_LAMBDA = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six")
@@ -53,6 +54,9 @@ def build(folder, runtime_python, architecture="x86_64"):
             "RUNTIME_PYTHON": str(runtime_python or "no-such-python"),
             "ARCHITECTURE": architecture,
             "SAM_CLI_TELEMETRY": "0",
+            # From the wheels that `make test` downloaded.
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(LOCAL_FOLDER / "wheels"),
         },
     )
     assert ran.returncode == 0, ran.stderr

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import prices
 from benchmarks.tables import DOCUMENTS, MARKED
-from tests.promises.written import table
+from tests.support.written import table
 
 BENCHMARKS, RUNBOOK = DOCUMENTS
 

@@ -1,66 +1,15 @@
 """What `make build` has built can be imported and run with nothing but what Lambda has."""
 
-import filecmp
 import json
-import os
-import sys
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
 from stack.template import ROOT
-from tests.promises.written import FUNCTIONS, LAYER, module_of, run, stack
+from tests.support.built import OF_LAMBDA, SHARED, run_built
+from tests.support.written import module_of, stack
 
-BUILD = ROOT / ".aws-sam" / "build"
-SHARED = BUILD / "Layer" / "python"
-# Lambda's own; the layer does not ship them.
-OF_LAMBDA = ("boto3", "botocore", "s3transfer", "dateutil", "six")
-
+pytestmark = pytest.mark.usefixtures("built")
 each_function = pytest.mark.parametrize("function", stack().functions)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _built():
-    reason = not_built()
-    if reason and os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
-
-
-def not_built():
-    if not (BUILD / "template.yaml").is_file():
-        return "not built: make build"
-    for built, source in [(SHARED / "wechat_login", LAYER)] + [
-        (BUILD / function, FUNCTIONS) for function in stack().functions
-    ]:
-        names = [path.name for path in source.glob("*.py")]
-        if not built.is_dir() or filecmp.cmpfiles(built, source, names, shallow=False)[0] != names:
-            return f"{built.name} was built from other sources: make build"
-    return None
-
-
-@pytest.fixture(scope="module")
-def lambdas_own(tmp_path_factory):
-    """Give a folder with what Lambda's runtime brings, and nothing else of this environment."""
-    folder = tmp_path_factory.mktemp("lambda")
-    for name in OF_LAMBDA:
-        found = Path(find_spec(name).origin)
-        found = found.parent if found.name == "__init__.py" else found
-        (folder / found.name).symlink_to(found)
-    return folder
-
-
-def run_built(function, lambdas_own, script, **environment):
-    paths = [str(BUILD / function), str(SHARED), str(lambdas_own)]
-    least = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
-    return run(
-        # Without this environment's site-packages and without the working directory.
-        [sys.executable, "-I", "-S", "-B", "-c", f"import sys; sys.path[:0] = {paths!r}\n{script}"],
-        env={**least, **environment},
-        cwd=lambdas_own,
-    )
 
 
 @each_function

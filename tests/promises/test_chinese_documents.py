@@ -6,7 +6,7 @@ import re
 import pytest
 
 from stack.template import ROOT
-from tests.promises.written import fenced, headings, name_of, openapi, spans, tables
+from tests.support.written import fenced, headings, name_of, openapi, spans, tables
 
 TRANSLATIONS = sorted((ROOT / "docs" / "zh").glob("*.md"))
 TEXTS = ROOT / "docs" / "zh" / "openapi.json"

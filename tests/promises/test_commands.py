@@ -13,7 +13,7 @@ import yaml
 from local.http_server import free_port
 from stack.parameters import parse_parameters
 from stack.template import ROOT, read_stack
-from tests.promises.written import (
+from tests.support.written import (
     APPID,
     DOCUMENTS,
     READMES,

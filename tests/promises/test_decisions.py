@@ -5,7 +5,7 @@ import re
 import pytest
 
 from stack.template import ROOT
-from tests.promises.written import headings, name_of
+from tests.support.written import headings, name_of
 
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 PARTS = ["Choice", "What else was possible", "What would change it"]

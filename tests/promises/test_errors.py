@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from stack.template import ROOT
-from tests.promises.written import openapi, operations, referred, routes, span, spans, table
+from tests.support.written import openapi, operations, referred, routes, span, spans, table
 from wechat_login import errors
 from wechat_login.errors import BadRequest, LoginError, Misconfigured
 from wechat_login.wechat import authorized_client, client
@@ -40,7 +40,8 @@ def test_an_error_sets_status_code_and_message_or_none_of_them():
 
 
 def test_the_tree_is_drawn_as_it_is():
-    drawn, parents = {}, []
+    drawn: dict[str, tuple[str, int, str]] = {}
+    parents: list[str] = []
     for found in DRAWN.finditer(errors.__doc__):
         depth = len(found["branch"]) // 4
         parents[depth:] = [found["name"]]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stack.template import ROOT
-from tests.promises.written import FUNCTIONS, LAYER, run, sources, stack
+from tests.support.written import FUNCTIONS, LAYER, run, sources, stack
 
 HANDLERS = sources(FUNCTIONS)
 MODULES = sources(LAYER)

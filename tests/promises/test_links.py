@@ -5,7 +5,7 @@ import re
 import pytest
 
 from stack.template import ROOT
-from tests.promises.written import DOCUMENTS, headings, name_of, prose, spans
+from tests.support.written import DOCUMENTS, headings, name_of, prose, spans
 
 FOLDERS = (
     "functions",

@@ -6,7 +6,7 @@ import re
 import sys
 
 from stack.template import ROOT
-from tests.promises.written import FUNCTIONS, LAYER, run, sources, span, spans, table
+from tests.support.written import FUNCTIONS, LAYER, run, sources, span, spans, table
 
 OPERATE = ROOT / "docs" / "operate.md"
 FIELDS = {name for row in table(OPERATE, "field", "meaning") for name in spans(row[0])}

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from stack.template import ROOT
-from tests.promises.translated import MONITORING, lint, monitoring, resolver, translated
-from tests.promises.written import stack, template
+from tests.support.translated import MONITORING, lint, monitoring, resolver, translated
+from tests.support.written import stack, template
 
 REGIONS = ["us-east-1", "ap-east-1", "cn-north-1", "cn-northwest-1"]
 # Everything that can be switched on, so that nothing stays unlinted behind a condition.

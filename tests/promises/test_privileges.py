@@ -2,18 +2,21 @@
 
 import contextlib
 import copy
-import itertools
 import json
 import os
+import sys
 import time
 
 import pytest
 import requests
 
 from simulated_wechat.message_push import MessagePush
-from tests import privileges, stored
-from tests.promises.translated import STAGE, resolver, translated
-from tests.promises.written import stack
+from stack.cloudformation import ACCOUNT, REGION
+from stack.template import ROOT
+from tests.support import privileges, stored
+from tests.support.policies import FUNCTIONS, differences, granted, statements
+from tests.support.translated import resolver, translated
+from tests.support.written import run, stack
 
 # What SAM gives every role on its own, all of it on every resource; the boundary cuts it down.
 OF_LOGS = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
@@ -32,32 +35,8 @@ MANAGED = {
 # Lambda itself makes these calls, with the function's role: no client of ours can show them.
 BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
 DAY = 86_400
-FUNCTIONS = sorted(stack().functions)
 
 each_function = pytest.mark.parametrize("function", FUNCTIONS)
-
-
-def statements(policy, resolve):
-    """Give each (action, resource) that a policy allows; anything but a plain Allow is refused."""
-    for statement in resolve(policy)["Statement"]:
-        assert set(statement) <= {"Effect", "Action", "Resource", "Condition"}, statement
-        assert statement["Effect"] == "Allow"
-        actions, resources = statement["Action"], statement["Resource"]
-        yield from itertools.product(
-            actions if isinstance(actions, list) else [actions],
-            resources if isinstance(resources, list) else [resources],
-        )
-
-
-def granted(function, document):
-    """Give what a function's own policies allow it."""
-    resolve = resolver(document)
-    role = document["Resources"][f"{function}Role"]["Properties"]
-    return {
-        pair
-        for policy in role.get("Policies", [])
-        for pair in statements(policy["PolicyDocument"], resolve)
-    }
 
 
 def bounded(document, **parameters):
@@ -66,21 +45,31 @@ def bounded(document, **parameters):
     return set(statements(boundary, resolve))
 
 
-def differences(used, document):
-    """Tell what a function has used and may not, and what it may and has not used."""
-    found = []
-    for function in FUNCTIONS:
-        did, may = used.get(function, set()), granted(function, document)
-        found += [f"{function} used {each} and may not" for each in sorted(did - may)]
-        found += [f"{function} may {each} and never did" for each in sorted(may - did)]
-    return found
-
-
 @pytest.mark.usefixtures("exercised")
 def test_a_function_uses_all_that_it_is_granted_and_nothing_else():
-    # Sorted to the very end: by now every integration test has added what it made functions do.
+    # tests.support.privileges compares again at the end, with what all other tests have used.
     assert set(privileges.used) == set(FUNCTIONS)
     assert differences(privileges.used, translated()) == []
+
+
+@pytest.mark.parametrize("options", [[], ["-p", "xdist", "-n2"]], ids=["alone", "with workers"])
+def test_a_run_in_which_a_function_does_what_it_may_not_fails(tmp_path, options):
+    scan = ("dynamodb:Scan", "a table")
+    (tmp_path / "test_privileges.py").write_text(
+        f"from tests.support import privileges\n"
+        f"def test_it(): privileges.used['Login'] = {{{scan}}}\n"
+    )
+    plugins = ["-p", "tests.support.privileges", "-p", "no:cacheprovider"]
+
+    ran = run(
+        [sys.executable, "-m", "pytest", "-c", os.devnull, *plugins, *options, tmp_path],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+    )
+
+    assert ran.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "1 passed" in ran.stdout
+    assert f"Login used {scan} and may not" in ran.stdout
 
 
 @each_function
@@ -416,14 +405,15 @@ class Exercise:
 
 
 def test_the_recorder_knows_what_iam_asks_for_a_transaction():
-    write = {"TableName": "users", "Key": {}}
-    params = {"TransactItems": [{"Put": write}, {"Update": write}, {"Delete": write}]}
+    users, locks = ({"TableName": f"wechat-login-demo-{name}"} for name in ("users", "locks"))
+    writes = [{"Put": users}, {"Update": users}, {"Delete": locks}, {"ConditionCheck": locks}]
 
-    assert {
-        action for action, _ in privileges.needed("dynamodb", "TransactWriteItems", params)
-    } == {
-        "dynamodb:PutItem",
-        "dynamodb:UpdateItem",
-        "dynamodb:DeleteItem",
+    asked = privileges.needed("dynamodb", "TransactWriteItems", {"TransactItems": writes})
+
+    table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/wechat-login-test"
+    assert asked == {
+        ("dynamodb:PutItem", f"{table}-users"),
+        ("dynamodb:UpdateItem", f"{table}-users"),
+        ("dynamodb:DeleteItem", f"{table}-locks"),
+        ("dynamodb:ConditionCheckItem", f"{table}-locks"),
     }
-    assert STAGE == "test"

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.promises.written import READMES, fenced, headings, prose, spans, tables
+from tests.support.written import READMES, fenced, headings, prose, spans, tables
 
 ENGLISH, CHINESE = READMES
 IN_ENGLISH = "（英文）"  # noqa: RUF001 - Chinese brackets

@@ -7,7 +7,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from stack.template import ROOT
-from tests.promises.written import (
+from tests.support.written import (
     FUNCTIONS,
     READMES,
     module_of,

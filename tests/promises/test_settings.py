@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 
 from stack.template import ROOT
-from tests.promises.written import module_of, span, spans, stack, table, template
+from tests.support.written import module_of, span, spans, stack, table, template
 from wechat_login.settings import PARAMETERS, Settings
 from wechat_login.wechat.transport import ACCESS_POINT
 
@@ -41,7 +41,7 @@ class Watched(Mapping):
 
 def environment():
     """Unite what the template gives the functions."""
-    union = {}
+    union: dict[str, str] = {}
     for function in stack().functions.values():
         union |= function.environment
     return union

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from stack.template import ROOT
-from tests.integration import test_mini_program as mini_program
-from tests.promises.translated import lint, translated
-from tests.promises.written import fenced, spans, table
+from tests.support.node import run_with
+from tests.support.translated import lint, translated
+from tests.support.written import fenced, spans, table
 
 SNIPPETS = ROOT / "tests" / "client" / "snippets.js"
 GUIDE = ROOT / "docs" / "client.md"
@@ -37,11 +37,9 @@ FUNCTION = {
 # Nothing that a mini program gets: a push is WeChat's, and `authorize` tells nobody.
 NOT_A_CLIENTS = {"push_rejected", "token_invalid"}
 
-node = mini_program.node
-
 
 def test_every_snippet_runs_against_the_local_stack(node, backend):
-    mini_program.run_with(backend, node, SNIPPETS)
+    run_with(backend, node, SNIPPETS)
 
 
 def test_the_guide_names_every_error_of_the_client():

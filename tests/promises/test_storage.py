@@ -3,7 +3,7 @@
 import re
 
 from stack.template import ROOT
-from tests.promises.written import span, spans, table
+from tests.support.written import span, spans, table
 
 DRAWN = table(ROOT / "docs" / "how-login-works.md", "pk", "sk", "attributes")
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from stack.template import TEMPLATE
-from tests.promises.written import function_resources, resolved, routes_of, stack, template
+from tests.support.written import function_resources, resolved, routes_of, stack, template
 from wechat_login import budget
 
 TEXT = TEMPLATE.read_text("utf-8")

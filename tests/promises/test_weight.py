@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from tests.promises.test_build import lambdas_own, not_built, run_built  # noqa: F401 - a fixture
-from tests.promises.written import module_of, stack
+from tests.support.built import run_built
+from tests.support.written import module_of, stack
 
 # What says that Lambda is starting a container; the address is one where nobody answers.
 STARTING = {
@@ -26,7 +26,8 @@ before = set(sys.modules)
 import {module}
 new = set(sys.modules) - before - {{"{module}"}}
 packages = {{name.partition(".")[0] for name in new}} - sys.stdlib_module_names
-ours = {{name.partition(".")[2] for name in new if name.startswith("wechat_login.")}}
+modules = {{name for name in new if name.startswith("wechat_login.")}}
+ours = {{name.rpartition(".")[2] for name in modules if not hasattr(sys.modules[name], "__path__")}}
 print(json.dumps([sorted(packages - {{"wechat_login"}}), sorted(ours)]))
 """
 
@@ -37,24 +38,24 @@ TOKENS = {"Crypto", "jwt"}
 
 OUR_EDGE = {"api", "errors", "settings", "wiring"}
 USERS = {"aws", "sessions", "table", "users"}
-WECHAT = {"phone_number", "wechat"}
+WECHAT = {"client", "phone_number"}
 PHONES = {"attempts", "phones", "screening"}
 
 # Beyond the edge: the packages of others, and the modules of the layer.
 PREPARED = {
-    "Login": (CLIENTS | HTTP | TOKENS, USERS | WECHAT | {"parameters", "tokens"}),
-    "LookUpToken": (CLIENTS | TOKENS, USERS | {"parameters", "tokens"}),
+    "Login": (CLIENTS | HTTP | TOKENS, USERS | WECHAT | {"parameters", "app_tokens"}),
+    "LookUpToken": (CLIENTS | TOKENS, USERS | {"parameters", "app_tokens"}),
     "RegisterPhone": (
         CLIENTS | HTTP | TOKENS,
-        USERS | WECHAT | PHONES | {"access_token", "lock", "parameters", "tokens"},
+        USERS | WECHAT | PHONES | {"access_token", "lock", "parameters", "app_tokens"},
     ),
     "LogOut": (CLIENTS, USERS),
     "ShowAccount": (CLIENTS | HTTP, USERS | WECHAT | PHONES | {"parameters"}),
     "UpdateAccount": (CLIENTS | HTTP, USERS | WECHAT | PHONES | {"parameters"}),
     "EraseAccount": (CLIENTS, USERS),
     "ListSessions": (CLIENTS, USERS),
-    "PublishKeys": (CLIENTS | TOKENS, {"aws", "parameters", "tokens"}),
-    "Authorize": (CLIENTS | TOKENS, USERS | {"parameters", "tokens"}),
+    "PublishKeys": (CLIENTS | TOKENS, {"aws", "parameters", "app_tokens"}),
+    "Authorize": (CLIENTS | TOKENS, USERS | {"parameters", "app_tokens"}),
     "ShowUserinfo": (CLIENTS, USERS),
     "ReceiveEvent": (
         CLIENTS | HTTP | {"Crypto"},
@@ -68,16 +69,11 @@ PREPARED = {
     "EraseUser": (set(), set()),
 }
 
+pytestmark = pytest.mark.usefixtures("built")
 each_function = pytest.mark.parametrize("function", stack().functions)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _built():
-    if reason := not_built():
-        pytest.skip(reason)
-
-
-def loaded(function, lambdas_own, **environment):  # noqa: F811
+def loaded(function, lambdas_own, **environment):
     """Give the packages and our modules that are there once Lambda has imported a function."""
     ran = run_built(function, lambdas_own, LOAD.format(module=module_of(function)), **environment)
     assert ran.returncode == 0, ran.stderr
@@ -86,12 +82,12 @@ def loaded(function, lambdas_own, **environment):  # noqa: F811
 
 
 @each_function
-def test_a_function_loads_the_edge_alone_when_it_is_imported(function, lambdas_own):  # noqa: F811
+def test_a_function_loads_the_edge_alone_when_it_is_imported(function, lambdas_own):
     assert loaded(function, lambdas_own) == (EDGE, OUR_EDGE)
 
 
 @each_function
-def test_a_function_prepares_what_it_needs_and_no_more(function, lambdas_own):  # noqa: F811
+def test_a_function_prepares_what_it_needs_and_no_more(function, lambdas_own):
     environment = {**stack().functions[function].environment, **STARTING}
 
     packages, ours = loaded(function, lambdas_own, **environment)
@@ -102,7 +98,7 @@ def test_a_function_prepares_what_it_needs_and_no_more(function, lambdas_own):  
 
 
 @each_function
-def test_sam_local_prepares_nothing_and_so_asks_nobody(function, lambdas_own):  # noqa: F811
+def test_sam_local_prepares_nothing_and_so_asks_nobody(function, lambdas_own):
     """SAM CLI says that Lambda is starting, and passes the shell's own credentials."""
     environment = {**stack().functions[function].environment, **STARTING, "AWS_SAM_LOCAL": "true"}
 

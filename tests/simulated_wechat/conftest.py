@@ -3,8 +3,8 @@
 import pytest
 
 from simulated_wechat import SimulatedWeChat, serve
-from tests.clock import Clock
 from tests.simulated_wechat.asking import Asking
+from tests.support.clock import Clock
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class Alone:
         (site / "Crypto").symlink_to(Path(Crypto.__file__).parent)
         self.url = f"http://127.0.0.1:{free_port()}"
         port = self.url.rpartition(":")[2]
-        self.process = subprocess.Popen(  # noqa: S603 - our own words, no shell
+        self.process = subprocess.Popen(
             # -S: without site-packages.
             [sys.executable, "-S", "-m", "simulated_wechat", "--port", port, *arguments],
             cwd=ROOT,
@@ -135,7 +135,7 @@ def test_it_ends_at_once_and_says_so(alone, how):
     ],
 )
 def test_what_is_wrong_with_the_command_is_said(arguments, said):
-    ended = subprocess.run(  # noqa: S603 - our own words, no shell
+    ended = subprocess.run(
         [sys.executable, "-m", "simulated_wechat", *arguments],
         cwd=ROOT,
         capture_output=True,
@@ -172,7 +172,7 @@ print(json.dumps([session, phone, used]))
 """
 
     # By itself: it warns of what this Python no longer likes.
-    said = subprocess.run(  # noqa: S603 - our own words, no shell
+    said = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script],
         capture_output=True,
         text=True,

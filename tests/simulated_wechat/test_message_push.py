@@ -6,6 +6,7 @@ import re
 import struct
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -21,6 +22,8 @@ EVENT_AES_KEY = "A" * 43
 
 class PushReceiver(BaseHTTPRequestHandler):
     """An API that keeps what it is sent and says success."""
+
+    server: Any
 
     def do_GET(self):
         self.server.received.append((self.path, b""))
@@ -43,7 +46,7 @@ class PushReceiver(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def api():
-    receiver = HTTPServer(("127.0.0.1", 0), PushReceiver)
+    receiver: Any = HTTPServer(("127.0.0.1", 0), PushReceiver)
     receiver.received = []
     thread = threading.Thread(target=receiver.serve_forever, args=(0.05,))
     thread.start()

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from tests.clock import Clock
+from tests.support.clock import Clock
 from wechat_login.invocation import SERVICE
 from wechat_login.storage.table import Table
 

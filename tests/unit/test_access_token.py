@@ -1,6 +1,7 @@
 """Which access token is used, when WeChat is asked for one, and how often it may be forced."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -281,7 +282,7 @@ def test_a_forced_refresh_without_an_answer_stays_counted(tokens, forced, clock)
 
 
 def test_a_token_that_cannot_be_shared_is_used_all_the_same(table, fetch, clock):
-    class Full:
+    class Empty:
         def get_parameters(self, **_):
             return {"Parameters": []}
 
@@ -289,8 +290,9 @@ def test_a_token_that_cannot_be_shared_is_used_all_the_same(table, fetch, clock)
         def put(self, *_):
             raise StorageUnavailable(operation="put_parameter")
 
+    client: Any = Empty()
     tokens = AccessTokens(
-        parameters=Unwritable(Full(), {"access-token": NAME}, clock),
+        parameters=Unwritable(client, {"access-token": NAME}, clock),
         lock=Lock(table, "access-token", seconds=15, now=clock),
         forced=ForcedRefreshes(table, appid=APPID, now=clock),
         fetch=fetch,

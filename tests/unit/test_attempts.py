@@ -1,9 +1,11 @@
 """Attempts: so many codes in ten minutes, and one request at a time for each code."""
 
+from typing import Any
+
 import pytest
 
-from tests.callers import at_once
-from tests.world import World
+from tests.support.callers import at_once
+from tests.support.world import World
 from wechat_login.accounts.attempts import BUSY_RETRY_SECONDS, BUSY_SECONDS, Attempts
 from wechat_login.errors import CodeRejected, StorageUnavailable, TooManyAttempts
 from wechat_login.storage.sealing import Keyring, new_keyring
@@ -129,7 +131,8 @@ def test_ending_an_attempt_while_storage_fails_is_no_error(attempts, alice):
         def write(self, *writes):
             raise StorageUnavailable(writes=len(writes))
 
-    Attempts(Unreachable(), keyring=lambda: RING).end(alice, "a")
+    unreachable: Any = Unreachable()
+    Attempts(unreachable, keyring=lambda: RING).end(alice, "a")
 
     with pytest.raises(TooManyAttempts):
         attempts.begin(alice, "a")

@@ -205,7 +205,11 @@ def results():
     return Results(
         "A machine.",
         [ColdStart(each, flow, 100, 20, 60) for each in contestants for flow in FLOWS],
-        [Block(case, far, [9.0, 8.0], [7.0, 6.0], 4, 1000) for case in TIMED for far in (0, 1)],
+        [
+            Block(case, far, [9.0, 8.0], [7.0, 6.0], 4, 1000)
+            for case in TIMED
+            for far in (False, True)
+        ],
         [Weight(case, {"wechat": 1, "dynamodb": 2}, 1, 4) for case in WEIGHED],
         [Crowd("ours", 10, 1, 21, 10, 2.0)],
         dict.fromkeys(contestants, 18.0),

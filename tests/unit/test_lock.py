@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.callers import at_once
+from tests.support.callers import at_once
 from wechat_login.storage.lock import Lock
 
 

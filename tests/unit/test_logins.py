@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests import stored
-from tests.callers import at_once
-from tests.world import World
+from tests.support import stored
+from tests.support.callers import at_once
+from tests.support.world import World
 from wechat_login.accounts.logins import MOST_SESSIONS, SESSIONS_LEFT
 from wechat_login.errors import SessionInvalid, StorageUnavailable
 from wechat_login.storage.table import Put, Table, Update

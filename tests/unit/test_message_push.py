@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -51,10 +52,11 @@ class Nothing:
         assert key[0].startswith("PUSH#")
 
 
-def push(now=SENT_AT, table=None, **how):
+def push(now=SENT_AT, table: Any = None, **how):
+    nothing: Any = Nothing()
     secrets = {"token": TOKEN, "aes_key": AES_KEY, **how}
     return MessagePush(
-        table or Nothing(),
+        table or nothing,
         appid=APPID,
         token=lambda: secrets["token"],
         aes_key=lambda: secrets["aes_key"],

@@ -1,6 +1,7 @@
 """SSM parameters: read together, kept for minutes, served on while SSM fails."""
 
 import threading
+from typing import Any
 
 import boto3
 import pytest
@@ -8,7 +9,7 @@ from botocore.exceptions import EndpointConnectionError
 from botocore.stub import ANY, Stubber
 
 from stack.cloudformation import REGION
-from tests.callers import at_once
+from tests.support.callers import at_once
 from wechat_login.errors import Misconfigured, StorageUnavailable
 from wechat_login.storage.parameters import Parameters
 
@@ -185,8 +186,9 @@ def test_without_a_network_storage_is_unavailable(clock):
         def get_parameters(self, **_):
             raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
 
+    client: Any = Unplugged()
     with pytest.raises(StorageUnavailable):
-        Parameters(Unplugged(), NAMES, clock).get("app-secret")
+        Parameters(client, NAMES, clock).get("app-secret")
 
 
 def test_fifty_threads_that_want_a_value_at_once_read_once(clock):
@@ -199,7 +201,7 @@ def test_fifty_threads_that_want_a_value_at_once_read_once(clock):
                 self.calls += 1
             return answer(app_secret="s")
 
-    client = Counting()
+    client: Any = Counting()
     parameters = Parameters(client, NAMES, clock)
 
     values = at_once([lambda: parameters.get("app-secret")] * 50)

@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
-from tests import stored
-from tests.callers import at_once
-from tests.world import APPID, World
+from tests.support import stored
+from tests.support.callers import at_once
+from tests.support.world import APPID, World
 from wechat_login.accounts.users import phone_key
 from wechat_login.errors import CodeRejected, PhoneTaken, SessionInvalid
 from wechat_login.storage.table import Delete, Table

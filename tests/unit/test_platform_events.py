@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.world import APPID
-from tests.world import World as Parts
+from tests.support.world import APPID
+from tests.support.world import World as Parts
 from wechat_login.errors import CodeRejected, PushRejected
 
 OPENID = "o-alice"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests import stored
-from tests.callers import at_once
-from tests.world import HERE, World
+from tests.support import stored
+from tests.support.callers import at_once
+from tests.support.world import HERE, World
 from wechat_login.errors import (
     CodeRejected,
     PhoneTaken,

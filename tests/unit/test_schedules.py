@@ -16,14 +16,14 @@ def invoked():
     """Give what starts a schedule, and the events that its function then gets."""
     events, third = [], threading.Event()
 
-    def handler(event, context):  # noqa: ARG001
+    def handler(event, context):  # noqa: ARG001 - the signature that it stands for
         events.append(event)
         if len(events) == 3:
             third.set()
         raise ValueError
 
     sys.modules["stand_in_tick"] = module = ModuleType("stand_in_tick")
-    module.handler = handler
+    vars(module)["handler"] = handler
 
     def start(seconds):
         schedule = Schedule("Tick", seconds, None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.world import a_user
+from tests.support.world import a_user
 from wechat_login.accounts.screening import Screening
 from wechat_login.errors import (
     CheckUnavailable,

@@ -1,11 +1,13 @@
 """Sessions: opaque, checked on every read, extended at most once a day, revoked for good."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tests import stored
-from tests.world import World
+from tests.support import stored
+from tests.support.world import World
 from wechat_login.accounts.sessions import Credential, Sessions
 from wechat_login.accounts.users import Users
 from wechat_login.errors import SessionInvalid, SessionMismatch
@@ -215,7 +217,8 @@ class NoTable:
     )
 )
 def test_what_is_not_of_a_sessions_shape_costs_no_read(text):
-    sessions = Sessions(NoTable(), Users(NoTable(), appid="wx1234567890abcdef"), days=30)
+    table: Any = NoTable()
+    sessions = Sessions(table, Users(table, appid="wx1234567890abcdef"), days=30)
     owner, _, secret = text.rpartition(".")
     shaped = len(secret) == 43 and 0 < len(owner) <= 128
 

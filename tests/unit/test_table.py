@@ -209,7 +209,7 @@ def test_conflicts_without_end_are_told_before_the_time_is_over(stubbed):
 
     assert failure.value.retry_after
     assert time.left > 0
-    stubber._queue.clear()  # noqa: SLF001  Only as many were used as there was time for.
+    stubber._queue.clear()  # noqa: SLF001 - only as many were used as there was time for
 
 
 def test_what_no_second_try_would_mend_is_told_at_once(stubbed):
@@ -235,7 +235,7 @@ def test_a_throttled_transaction_is_tried_again_and_named(stubbed):
 
     assert failure.value.facts["aws"] == ["ThrottlingError", "None"]
     assert len(time.slept) > 2
-    stubber._queue.clear()  # noqa: SLF001  Only as many were used as there was time for.
+    stubber._queue.clear()  # noqa: SLF001 - only as many were used as there was time for
 
 
 OPERATIONS = [

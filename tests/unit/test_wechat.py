@@ -9,12 +9,13 @@ import threading
 import time
 import traceback
 import tracemalloc
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from tests.clock import Clock
+from tests.support.clock import Clock
 from wechat_login import budget, errors
 from wechat_login.errors import LoginError, Misconfigured, WeChatUnavailable
 from wechat_login.wechat.authorized_client import AuthorizedClient
@@ -121,9 +122,10 @@ class Granted:
 
 
 def authorized_of(client):
+    granted: Any = Granted()
     return AuthorizedClient(
         client,
-        Granted(),
+        granted,
         appid=APPID,
         phone_reserve=budget.AFTER_PHONE_NUMBER,
         risk_reserve=budget.AFTER_RISK_RANK,
@@ -469,7 +471,7 @@ def test_no_phone_code_is_spent_without_time_to_store_the_number(upstream):
 
 
 def test_each_try_is_observed_without_its_secrets(upstream):
-    observed = []
+    observed: list[tuple[Any, ...]] = []
     client = client_of(upstream.url, observed)
     upstream.say({"errcode": -1}, {"errcode": 40029})
 

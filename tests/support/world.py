@@ -1,7 +1,7 @@
 """The accounts of one mini program, wired by hand on a clock that the test moves."""
 
-from tests import stored
-from tests.clock import Clock
+from tests.support import stored
+from tests.support.clock import Clock
 from wechat_login.accounts.attempts import Attempts
 from wechat_login.accounts.claims import PhoneClaims
 from wechat_login.accounts.erasure import Erasure

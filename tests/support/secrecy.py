@@ -3,6 +3,8 @@
 Secrets are kept while the tests run; what the code prints, logs and answers is overheard. At the
 end of the run the two are compared, and the run fails where they meet. What is reported is the
 place and the kind of a secret, never the secret.
+
+With pytest-xdist each worker hands what it kept and overheard to the controller, which compares.
 """
 
 import logging
@@ -11,16 +13,31 @@ from urllib.parse import quote
 
 import pytest
 
+from wechat_login.invocation import SERVICE
+
 # So much of a secret, from its beginning, is a leak: a mainland number has no more.
 TELLING = 11
 
 
+def pytest_configure(config):
+    # The controller hears the reports of all workers.
+    secrecy = Secrecy(reports=not hasattr(config, "workerinput"))
+    config.pluginmanager.register(secrecy, "secrecy")
+    # Lambda's own root level. At DEBUG urllib3 would log addresses, which the layer must prevent.
+    logging.getLogger().setLevel(logging.INFO)
+    logging.getLogger("urllib3").setLevel(logging.DEBUG)
+    # Powertools' logger does not pass its records on to the handlers of the root.
+    for name in (None, SERVICE):
+        logging.getLogger(name).addHandler(Overhearing(secrecy))
+
+
 class Secrecy:
-    def __init__(self):
-        self._kinds: dict[str, str] = {}
+    def __init__(self, *, reports=True):
+        self._hears_reports = reports
         self._beginnings: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._overheard: list[tuple[str, str, bool]] = []
+        self.found: list[str] = []
 
     def keep(self, kind, *secrets):
         """From now on none of these may be in a log line or in an answer."""
@@ -54,12 +71,24 @@ class Secrecy:
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report):
         # The teardown's report has what was captured in all three phases.
-        if report.when == "teardown":
+        if self._hears_reports and report.when == "teardown":
             for title, text in report.sections:
                 self.overhear(f"{report.nodeid}, {title}", text, is_log=True)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node):
+        """Merge what a worker kept and overheard; a worker that crashed fails the run anyway."""
+        kinds, names, overheard = getattr(node, "workeroutput", {}).get("secrecy", ({}, {}, []))
+        self._beginnings |= kinds
+        self._names |= names
+        self._overheard += overheard
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session):
+        if hasattr(session.config, "workeroutput"):
+            kept = (self._beginnings, self._names, self._overheard)
+            session.config.workeroutput["secrecy"] = kept
+            return
         self.found = self.leaks()
         if self.found and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

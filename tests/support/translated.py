@@ -6,10 +6,10 @@ from pathlib import Path
 
 from stack.cloudformation import Values, load_template, parameter_values
 from stack.template import ROOT, TEMPLATE
-from tests.promises.written import APPID, run
+from tests.support.written import APPID, run
 
 SAM_BIN = ROOT / ".venv-sam" / "bin"
-TRANSLATE = ROOT / "tests" / "sam" / "translate.py"
+TRANSLATE = Path(__file__).with_name("sam_translate.py")
 MONITORING = ROOT / "monitoring.yaml"
 STAGE = "test"
 

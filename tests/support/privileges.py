@@ -5,6 +5,10 @@ hands it every client that is made: so nothing is patched, whoever makes the cli
 operations by other names than the API does: a transaction is its writes, each with its own
 permission.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+
+If a run includes tests/promises/test_privileges.py, which makes each function do all that it does,
+the run fails if any test made a function do more than its policies allow. With pytest-xdist the
+controller compares what all workers recorded.
 """
 
 import os
@@ -16,8 +20,10 @@ import pytest
 from local.functions import running
 from stack.cloudformation import ACCOUNT, REGION
 from stack.template import read_stack
+from tests.support.policies import granted
+from tests.support.translated import translated
 
-LAST = "test_a_function_uses_all_that_it_is_granted_and_nothing_else"
+PROMISE = "test_privileges.py"
 TRANSACTION = {
     "Put": "dynamodb:PutItem",
     "Update": "dynamodb:UpdateItem",
@@ -41,14 +47,48 @@ def _note(params, model, **_):
         used.setdefault(function, set()).update(asked - _of_others(function))
 
 
+def pytest_configure(config):
+    config.pluginmanager.register(Privileges(), "privileges")
+
+
 class Privileges:
     def __init__(self):
         os.environ["BOTOCORE_EXPERIMENTAL__PLUGINS"] = f"privileges={__name__}"
+        self.compares = False
+        self.beyond = []
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items):
-        # What has been used is known when everything else has run.
-        items.sort(key=lambda item: getattr(item, "originalname", "") == LAST)
+        self.compares = any(item.path.name == PROMISE for item in items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node):
+        compares, recorded = getattr(node, "workeroutput", {}).get("privileges", (False, {}))
+        self.compares |= compares
+        for function, pairs in recorded.items():
+            used.setdefault(function, set()).update(pairs)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session):
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["privileges"] = (self.compares, used)
+            return
+        if self.compares:
+            document = translated()
+            self.beyond = sorted(
+                f"{function} used {each} and may not"
+                for function, pairs in used.items()
+                for each in pairs - granted(function, document)
+            )
+        if self.beyond and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl
+    def pytest_terminal_summary(self, terminalreporter):
+        if self.beyond:
+            terminalreporter.section("functions used what they may not", red=True)
+            for line in self.beyond:
+                terminalreporter.line(line)
 
 
 def needed(service, operation, params):

@@ -8,9 +8,10 @@ import json
 import math
 import operator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from stack.cloudformation import Values
-from tests.promises.translated import STAGE, monitoring
+from tests.support.translated import STAGE, monitoring
 
 GIVEN = {
     "Stage": STAGE,
@@ -98,5 +99,9 @@ def _statistic(properties, values):
     if "ExtendedStatistic" in properties:
         share = float(properties["ExtendedStatistic"].removeprefix("p")) / 100
         return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]
-    known = {"Sum": sum, "Maximum": max, "SampleCount": len}
+    known: dict[str, Any] = {
+        "Sum": sum,
+        "Maximum": max,
+        "SampleCount": len,
+    }
     return known[properties["Statistic"]](values)

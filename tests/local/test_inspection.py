@@ -1,6 +1,7 @@
 """The demo may look into the local run and let time pass in it, and sees no secret."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,8 @@ def inspected(dynamodb, tmp_path):
     stack = read_stack({"Stage": "test", "WeChatAppId": "wx1234567890abcdef"})
     page = tmp_path / "index.html"
     page.write_text("你好", "utf-8")
-    return Inspected(Gateway(), stack, dynamodb, {"/": page})
+    gateway: Any = Gateway()
+    return Inspected(gateway, stack, dynamodb, {"/": page})
 
 
 def test_the_demo_learns_where_wechat_is(inspected):

@@ -1,7 +1,7 @@
 """Turns template.yaml into the CloudFormation that AWS would make of it, for any region, offline.
 
 Run with the interpreter of .venv-sam, where SAM's translator lives:
-`translate.py TEMPLATE REGION [NAME=VALUE …]` prints the result as JSON.
+`sam_translate.py TEMPLATE REGION [NAME=VALUE …]` prints the result as JSON.
 """
 
 import json

@@ -7,10 +7,8 @@ starts under Lambda's version is shown by tests/promises/test_artifact.py.
 """
 
 import contextlib
-import hashlib
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,7 +23,8 @@ from stack.template import ROOT
 
 KEY = "test"  # ministack's root user
 READY_SECONDS = 180
-REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+# The libraries that neither of the two environments has; `make test` installs them.
+BEYOND = LOCAL_FOLDER / "deployed"
 
 
 class Account:
@@ -77,10 +76,10 @@ def account():
         "PERSIST_STATE": "0",
         "STATE_DIR": str(Path(tempfile.gettempdir(), "ministack-state")),
         "AWS_EC2_METADATA_DISABLED": "true",
-        "PYTHONPATH": os.pathsep.join([str(packages), str(_beyond())]),
+        "PYTHONPATH": os.pathsep.join([str(packages), str(BEYOND)]),
     }
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(  # noqa: S603 - our own words, no shell
+        process = subprocess.Popen(
             [ROOT / ".venv-sam" / "bin" / "python", "-m", "tests.deployed.emulator_process"],
             cwd=ROOT,
             env=inherited | settings,
@@ -98,19 +97,6 @@ def account():
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()
-
-
-def _beyond():
-    """Give a folder with the libraries that neither of the two environments has."""
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
-    folder = LOCAL_FOLDER / f"deployed-{wanted}"
-    if not folder.is_dir():
-        options = ["--quiet", "--no-deps", "--require-hashes", "--disable-pip-version-check"]
-        with tempfile.TemporaryDirectory(dir=LOCAL_FOLDER) as made:
-            command = [sys.executable, "-m", "pip", "install", *options, "--target", f"{made}/in"]
-            subprocess.run([*command, "-r", REQUIREMENTS], check=True)  # noqa: S603
-            Path(made, "in").rename(folder)
-    return folder
 
 
 def _url_when_ready(process, said):

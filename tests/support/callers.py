@@ -127,7 +127,7 @@ class Person:
         return self._call("log_out", session=self.session, **how)
 
 
-def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+def at_once(calls: Sequence[Callable[..., Any]]) -> list[Any]:
     """Start all calls at the same moment, each in a thread, and give their results in order."""
     barrier = threading.Barrier(len(calls))
 

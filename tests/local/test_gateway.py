@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -234,7 +235,8 @@ def test_the_most_specific_route_is_taken(method, path, route, parameters):
         "ANY /pets/{any+}", "$default", "GET /pets/{name}", "GET /pets/dog", "ANY /both",
         "DELETE /things/a.b", "ANY /things/{a}/parts/{b}", "GET /both",
     ]  # fmt: skip
-    routes = [Route(*(key.split() if " " in key else ("ANY", key)), "Echo") for key in keys]
+    pairs = [key.split() if " " in key else ["ANY", key] for key in keys]
+    routes = [Route(method, path, "Echo") for method, path in pairs]
 
     found = Routes(tuple(routes)).find(method, path)
 
@@ -274,17 +276,17 @@ class Calls:
             "name": context.function_name,
         }
 
-    def fail(self, event: dict, context: Context) -> object:  # noqa: ARG002
+    def fail(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the signature that it stands for
         raise ValueError("secret")
 
-    def strange(self, event: dict, context: Context) -> object:  # noqa: ARG002
+    def strange(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the signature that it stands for
         return {"statusCode": 200, "body": {1, 2}}
 
-    def guard(self, event: dict, context: Context) -> object:  # noqa: ARG002
+    def guard(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the signature that it stands for
         self.events.append(event)
         return self.allowed
 
-    def share(self, event: dict, context: Context) -> object:  # noqa: ARG002
+    def share(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the signature that it stands for
         """Answer as a function does that knows CORS by itself."""
         headers = {"Access-Control-Allow-Origin": "https://own.example", "X-Own": "1"}
         return {"statusCode": 200, "headers": headers}
@@ -318,7 +320,7 @@ def gateway(
     return Gateway(stack, Functions(functions.values()))
 
 
-def said(response) -> tuple[int, object]:
+def said(response) -> tuple[int, Any]:
     return response.status, json.loads(response.body)
 
 

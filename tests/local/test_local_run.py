@@ -44,7 +44,7 @@ class Run:
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.ports = free_port(), free_port()
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(
             [sys.executable, "-m", "local", *arguments],
             cwd=ROOT,
             env=environment(folder, *self.ports),
@@ -89,7 +89,7 @@ def environment(folder: Path, port: int, wechat_port: int) -> dict[str, str]:
 
 
 def children_of(pid: int) -> list[int]:
-    listed = subprocess.run(["ps", "-Ao", "pid=,ppid="], capture_output=True, check=True)  # noqa: S607
+    listed = subprocess.run(["ps", "-Ao", "pid=,ppid="], capture_output=True, check=True)
     pairs = (map(int, line.split()) for line in listed.stdout.splitlines())
     return [child for child, parent in pairs if parent == pid]
 
@@ -123,7 +123,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
 
 def failed(folder: Path, *arguments: str, ports: tuple[int, int] | None = None) -> str:
-    ended = subprocess.run(  # noqa: S603
+    ended = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
         env=environment(folder, *(ports or (free_port(), free_port()))),
@@ -141,7 +141,7 @@ def failed(folder: Path, *arguments: str, ports: tuple[int, int] | None = None) 
 def test_the_session_of_the_banner_can_be_pasted_into_a_shell(run):
     session = run.banner[run.banner.index("API=") :]
 
-    pasted = subprocess.run(["bash"], input=session, capture_output=True, text=True, check=True)  # noqa: S607
+    pasted = subprocess.run(["bash"], input=session, capture_output=True, text=True, check=True)
 
     answers = [json.loads(line) for line in pasted.stdout.splitlines() if line]
     assert all(answer["success"] for answer in answers)
@@ -274,7 +274,7 @@ def test_with_an_appid_of_ones_own_it_asks_the_real_wechat(tmp_path):
         return answer.status_code, answer.json().get("error", {}).get("code")
 
     assert login() == (500, "misconfigured")
-    told = subprocess.run(  # noqa: S603
+    told = subprocess.run(
         [sys.executable, "-m", "ops.secrets", "local", "--rotate", name],
         cwd=ROOT,
         env=environment(tmp_path, *run.ports),

@@ -1,0 +1,42 @@
+"""A test stands by itself: what two modules need lies in tests/support, or is a fixture."""
+
+import ast
+
+import pytest
+
+from stack.template import ROOT
+from tests.support.written import name_of
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+CONFTESTS = [path for path in TESTS if path.name == "conftest.py"]
+
+
+def imported(path):
+    """Return the name of each module that a module imports, and of each thing it takes from one."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{each.name}" for each in node.names)
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_a_module_of_tests_takes_from_no_other(path):
+    others = [name for name in imported(path) if name.startswith("tests.")]
+
+    assert [name for name in others if not name.startswith("tests.support")] == []
+
+
+@pytest.mark.parametrize("path", CONFTESTS, ids=name_of)
+def test_a_conftest_holds_fixtures_alone(path):
+    body = ast.parse(path.read_text("utf-8")).body
+    functions = [node for node in body if isinstance(node, ast.FunctionDef)]
+    fixtures = [
+        node
+        for node in functions
+        if any("fixture" in ast.unparse(each) for each in node.decorator_list)
+    ]
+    helpers = [node.name for node in functions if node not in fixtures]
+
+    assert not [node for node in body if isinstance(node, ast.ClassDef)]
+    assert [name for name in helpers if not name.startswith("_")] == []

@@ -1,0 +1,31 @@
+"""Distributes the tests among the workers of pytest-xdist: a pytest plugin.
+
+A module with a fixture of module scope goes to one worker as a whole, because such a fixture is
+slow: it deploys or builds. Each other test goes to the next worker that is free. xdist's own groups
+do nothing with this pytest: https://github.com/pytest-dev/pytest-xdist/issues/1386
+"""
+
+from functools import cache
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from stack.template import ROOT
+
+
+@pytest.hookimpl
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log)
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Hands out whole modules first, and then single tests."""
+
+    def _split_scope(self, nodeid):
+        module = nodeid.partition("::")[0]
+        return module if has_module_fixture(module) else nodeid
+
+
+@cache
+def has_module_fixture(module):
+    return 'scope="module"' in (ROOT / module).read_text("utf-8")
