@@ -88,7 +88,7 @@ deploy: build ## Deploy samconfig.toml's environment STAGE=prod; options: PARAME
 doctor: $(VENV)/.local ## Check a deployment, one line each, with the remedy: STAGE=prod, or STAGE=local
 	@$(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)')
 
-bench: build $(BENCH_VENV)/.bench ## Measure speed and cost beside others, ten minutes, into docs/benchmarks.md; QUICK=true: a trial
+bench: build $(BENCH_VENV)/.bench ## Measure speed and cost beside others, ten minutes, into the tables of docs/; QUICK=true: a trial
 	$(BENCH_VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)
 
 format: $(VENV)/.dev ## Format the code

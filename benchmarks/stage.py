@@ -1,34 +1,27 @@
 """Sets the stage: ministack, the simulated WeChat, a deployed stack, and bundles to run on it."""
 
-import base64
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import boto3
 from Crypto.PublicKey import RSA
 
-from benchmarks.bundles import Bundle, make_bundles
-from benchmarks.certificate import make_certificate, public_part
+from benchmarks.bundles import FLOOR, OURS, Bundle
 from benchmarks.container import Container
-from benchmarks.cpu_share import Group, Groups, Share
-from benchmarks.places import WORK
 from benchmarks.upstream import AsAWS, Call, Upstream, as_wechat
-from local.deployment import deployed
-from local.emulator import emulator
+from local.deployment import aws_environment, deployed
 from simulated_wechat import SimulatedWeChat
-from stack.cloudformation import REGION
+from simulated_wechat.rules import Request
 from stack.template import Stack, read_stack
 
-STAGE = "bench"
-ISSUER = "https://login.example"
-PREFIX = f"/wechat-login/{STAGE}"
-CREDENTIALS = {
-    "aws_access_key_id": "local",
-    "aws_secret_access_key": "local",
-    "region_name": REGION,
+# SSM parameters of the other contestants, and the variables that name them.
+OTHERS = {
+    name: f"/benchmark/{name}" for name in ("PLAIN_SECRET", "PLAIN_TOKEN", "PLAIN_PRIVATE_KEY")
 }
 # The function of ours that does a flow.
 FLOWS = {"login": "Login", "look-up": "LookUpToken", "phone": "RegisterPhone"}
@@ -40,19 +33,11 @@ class Stage:
 
     stack: Stack
     bundles: Mapping[str, Bundle]
-    groups: Groups
     wechat: SimulatedWeChat
     wechat_server: Upstream
     aws: AsAWS
     aws_server: Upstream
-    parameters: Mapping[str, str]  # "signing-keys" -> its value in SSM
-    dynamodb: Any
     ssm: Any
-
-    @property
-    def table(self) -> str:
-        """Return the name of the one table."""
-        return self.stack.tables[0].name
 
     def far(self, seconds: float) -> None:
         """Put that much time before each answer of WeChat and of AWS."""
@@ -65,107 +50,82 @@ class Stage:
         self.aws_server.calls.clear()
         return calls
 
-    def container(
-        self,
-        bundle: str,
-        function: str,
-        *,
-        memory_mb: int = 512,
-        group: Group | None = None,
-        share: Share = Share.WHOLE,
-        more: Mapping[str, str] | None = None,
-        handler: str | None = None,
-        timeout: int = 20,
-    ) -> Container:
-        """Start a function (by its logical id) out of a bundle, or the bundle's like of it."""
+    def container(self, bundle: str, function: str, *, niceness: int = 0) -> Container:
+        """Return a container of a function (by its logical id), or of the bundle's equivalent."""
         environment = {
             **self.stack.functions[function].environment,
-            **_aws_environment(self.aws_server.url),
-            "PRIVATE_KEY_PARAMETER": f"{PREFIX}/private-key",
-            **(more or {}),
+            **aws_environment(self.aws_server.url, "local"),
+            **OTHERS,
+            "AWS_SESSION_TOKEN": "local",
         }
-        command = self.bundles[bundle].command(
-            handler or self.handler(bundle, function), environment, memory_mb, timeout
-        )
-        return Container(command, group=group, share=share)
-
-    def handler(self, bundle: str, function: str) -> str:
-        """Return the name of the handler that a bundle has for a function of ours."""
-        ours = self.stack.functions[function].handler
-        return f"app.{ours.partition('.')[0]}" if bundle == "floor" else ours
+        handler = self.stack.functions[function].handler
+        if bundle == FLOOR:
+            handler = f"app.{handler.partition('.')[0]}"
+        return self.bundles[bundle].container(handler, environment, niceness=niceness)
 
     def forget_access_token(self) -> None:
-        """Leave no access token in SSM, as if this were the first day."""
+        """Leave no access token of ours in SSM, as on the first day."""
+        name = self.stack.functions["RegisterPhone"].environment["ACCESS_TOKEN_PARAMETER"]
         with contextlib.suppress(self.ssm.exceptions.ParameterNotFound):
-            self.ssm.delete_parameter(Name=f"{PREFIX}/access-token")
+            self.ssm.delete_parameter(Name=name)
 
     def share_access_token(self) -> None:
-        """Leave a good access token in SSM, as the schedule does."""
-        with self.container("ours", "RenewAccessToken") as renewal:
+        """Leave a good access token of ours in SSM, as the schedule does."""
+        with self.container(OURS, "RenewAccessToken") as renewal:
             renewal.invoke({})
 
 
 @contextlib.contextmanager
-def stage() -> Iterator[Stage]:
-    """Run everything until the end of the block, on free ports and from nothing."""
-    WORK.mkdir(parents=True, exist_ok=True)
-    context = make_certificate(WORK / "certificate.pem")
-    bundles = make_bundles(public_part(WORK / "certificate.pem"))
+def stage(
+    url: str, folder: Path, bundles_of: Callable[[str], Mapping[str, Bundle]]
+) -> Iterator[Stage]:
+    """Run everything until the end of the block, on free ports, with the ministack at `url`.
+
+    `bundles_of` makes the bundles, which must trust the certificate that it is given.
+    """
+    context, certificate = _certificate(folder)
+    bundles = bundles_of(certificate)
     wechat = SimulatedWeChat()
     wechat.quotas, wechat.phone_balance = {}, 10**9
     with contextlib.ExitStack() as running:
-        groups = Groups()
-        running.callback(groups.close)
-        aws_emulator = running.enter_context(emulator(folder=WORK))
-        aws = AsAWS(aws_emulator.url)
-        servers = [Upstream(context, as_wechat(wechat)), Upstream(context, aws)]
-        for server in servers:
-            running.callback(server.stop)
-        stack = read_stack(
-            {
-                "Stage": STAGE,
-                "WeChatAppId": wechat.appid,
-                "WeChatUrl": servers[0].url,
-                "Issuer": ISSUER,
-            }
-        )
-        clients = [aws_client(name, aws_emulator.url) for name in ("dynamodb", "ssm")]
-        with deployed(stack, aws_emulator.url, wechat.app_secret) as deployment:
-            # What is made for a deployment stays after it.
-            parameters = dict(deployment.parameters)
-        clients[1].put_parameter(
-            Name=f"{PREFIX}/private-key",
-            Value=_pem(parameters["signing-keys"]),
-            Type="SecureString",
-        )
-        yield Stage(
-            stack, bundles, groups, wechat, servers[0], aws, servers[1], parameters, *clients
-        )
+        wechat_server = Upstream(context, as_wechat(wechat))
+        running.callback(wechat_server.stop)
+        where = {"WeChatUrl": wechat_server.url, "Issuer": "https://login.example"}
+        stack = read_stack({"Stage": "bench", "WeChatAppId": wechat.appid, **where})
+        with deployed(stack, url, wechat.app_secret) as deployment:
+            # They go on, and so do the table and the parameters.
+            dynamodb, ssm = deployment.dynamodb, deployment.ssm
+        aws = AsAWS(url, dynamodb)
+        aws_server = Upstream(context, aws)
+        running.callback(aws_server.stop)
+        values = {
+            "PLAIN_SECRET": wechat.app_secret,
+            "PLAIN_TOKEN": _access_token(wechat),
+            "PLAIN_PRIVATE_KEY": RSA.generate(2048).export_key().decode(),
+        }
+        for name, value in values.items():
+            ssm.put_parameter(Name=OTHERS[name], Value=value, Type="SecureString", Overwrite=True)
+        yield Stage(stack, bundles, wechat, wechat_server, aws, aws_server, ssm)
 
 
-def aws_client(service: str, url: str, **options: Any) -> Any:
-    """Return boto3's client of a service, as the benchmarks themselves use it."""
-    make: Any = boto3.client
-    return make(service, endpoint_url=url, **CREDENTIALS, **options)
+def _access_token(wechat: SimulatedWeChat) -> str:
+    wanted = {"grant_type": "client_credential", "appid": wechat.appid, "secret": wechat.app_secret}
+    request = Request("POST", "/cgi-bin/stable_token", {}, json.dumps(wanted).encode())
+    return str(json.loads(wechat.receive(request).body)["access_token"])
 
 
-def _aws_environment(url: str) -> dict[str, str]:
-    return {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
-        "AWS_SESSION_TOKEN": "local",
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
-    }
-
-
-def _pem(signing_keys: str) -> str:
-    jwk = json.loads(signing_keys)["keys"][0]
-    key = RSA.construct([_integer(jwk[name]) for name in ("n", "e", "d", "p", "q")])
-    return key.export_key().decode()
-
-
-def _integer(text: str) -> int:
-    return int.from_bytes(base64.urlsafe_b64decode(text + "=="), "big")
+def _certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
+    """Make a certificate for 127.0.0.1, so that a cold start pays for TLS as it does in AWS."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        [
+            *("/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "1"),
+            *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=benchmark"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context, certificate.read_text("ascii")

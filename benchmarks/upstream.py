@@ -1,202 +1,141 @@
-"""What the functions call: WeChat and AWS behind TLS, at a chosen distance, each call counted."""
+"""Stands for WeChat and AWS, behind TLS, at a chosen distance, and counts each call."""
 
-import http.client
 import json
-import math
 import ssl
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import urllib3
+
+from benchmarks.capacity import item_bytes, read_units, write_units
+from benchmarks.server import Headers, Server
 from local.http_server import HOST
 from simulated_wechat import SimulatedWeChat
 from simulated_wechat.rules import Request
 
 # TCP's and TLS 1.3's handshakes: a round trip each before the first request can be sent.
 HANDSHAKES = 2
-READS = frozenset({"GetItem", "BatchGetItem", "Query"})
-# https://docs.aws.amazon.com/general/latest/gr/ssm.html
-SSM_CALLS_A_SECOND = 40
+LEFT_OUT = {"host", "content-length", "connection", "expect"}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as it was answered; `ms` from its first line read to its answer made."""
+    """One call as it was answered; `ms` from its arrival to its answer."""
 
     service: str  # wechat, dynamodb or ssm
     operation: str  # "/sns/jscode2session" or "GetItem"
     status: int
-    units: float = 0.0  # DynamoDB's capacity units
+    reads: float = 0.0  # DynamoDB's capacity units, if they are weighed
+    writes: float = 0.0
     ms: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    call: Call
+# A call by its method, target, headers and body: content type and body of the answer, and a note.
+Noted = tuple[str, bytes, Call]
+Upper = Callable[[str, str, Headers, bytes], Noted]
 
 
-Answer = Callable[[str, str, Mapping[str, str], bytes], Answered]
+class Upstream:
+    """One service; `latency` seconds pass before each answer, and twice for a new connection."""
 
-
-class Upstream(ThreadingHTTPServer):
-    """One server; `latency` seconds pass before each answer, and twice for a new connection."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 1024
-
-    def __init__(self, context: ssl.SSLContext, answer: Answer) -> None:
-        super().__init__((HOST, 0), _Connection)
-        self.context = context
-        self.answer = answer
+    def __init__(self, context: ssl.SSLContext, answer: Upper) -> None:
         self.latency = 0.0
+        self._answer = answer
+        self._server = Server(self._answered, context)
+        self._server.connecting = lambda: time.sleep(HANDSHAKES * self.latency)
+        self.url = f"https://{HOST}:{self._server.server_port}"
+        self.stop = self._server.stop
         self.calls: list[Call] = []
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
-    @property
-    def url(self) -> str:
-        return f"https://{HOST}:{self.server_port}"
-
-    def stop(self) -> None:
-        self.shutdown()
-        self.server_close()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of a client that has gone: containers are ended at any moment."""
+    def _answered(
+        self, method: str, target: str, headers: Headers, body: bytes
+    ) -> tuple[int, Headers, bytes]:
+        began = time.perf_counter()
+        kind, answer, call = self._answer(method, target, headers, body)
+        time.sleep(self.latency)
+        self.calls.append(replace(call, ms=(time.perf_counter() - began) * 1000))
+        return call.status, {"Content-Type": kind}, answer
 
 
-class _Connection(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Upstream
-    disable_nagle_algorithm = True
-
-    def setup(self) -> None:
-        time.sleep(HANDSHAKES * self.server.latency)
-        self.request = self.server.context.wrap_socket(self.request, server_side=True)
-        super().setup()
-
-    def finish(self) -> None:
-        super().finish()
-        self.connection.close()
-
-    def parse_request(self) -> bool:
-        self.began = time.perf_counter()
-        return super().parse_request()
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        answered = self.server.answer(self.command, self.path, headers, body)
-        time.sleep(self.server.latency)
-        took = (time.perf_counter() - self.began) * 1000
-        # Before it is sent: who gets the answer may look at once.
-        self.server.calls.append(replace(answered.call, ms=took))
-        self._send(answered)
-
-    do_GET = do_POST  # noqa: N815 - http.server's names.
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Print nothing."""
-
-    def _send(self, answered: Answered) -> None:
-        headers = {**answered.headers, "Content-Length": str(len(answered.body))}
-        lines = [f"HTTP/1.1 {answered.status} OK", *(f"{k}: {v}" for k, v in headers.items())]
-        self.wfile.write("\r\n".join([*lines, "", ""]).encode() + answered.body)
-
-
-def as_wechat(wechat: SimulatedWeChat) -> Answer:
+def as_wechat(wechat: SimulatedWeChat) -> Upper:
     """Answer as the simulated WeChat does."""
 
-    def answer(method: str, target: str, _: Mapping[str, str], body: bytes) -> Answered:
+    def answer(method: str, target: str, _: Headers, body: bytes) -> Noted:
         address = urlsplit(target)
         query = dict(parse_qsl(address.query, keep_blank_values=True))
         said = wechat.receive(Request(method, address.path, query, body))
-        headers = {"Content-Type": said.content_type}
-        return Answered(said.status, headers, said.body, Call("wechat", address.path, said.status))
+        return said.content_type, said.body, Call("wechat", address.path, said.status)
 
     return answer
 
 
 class AsAWS:
-    """Answers as ministack does; with `throttled`, SSM keeps to AWS's default quota."""
+    """Answers as ministack does.
 
-    def __init__(self, url: str) -> None:
-        address = urlsplit(url)
-        self._host, self._port = str(address.hostname), address.port
-        self._own = threading.local()
-        self._quota = _Quota()
-        self.throttled = False
+    While `weighs` is true, it looks at the items that a call reads or writes, before and after, and
+    counts the capacity units; this takes time, so no time is measured meanwhile.
+    """
 
-    def __call__(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes
-    ) -> Answered:
+    def __init__(self, url: str, dynamodb: Any) -> None:
+        self._emulator = urllib3.connection_from_url(url, maxsize=64)
+        self._dynamodb = dynamodb
+        self.weighs = False
+
+    def __call__(self, method: str, target: str, headers: Headers, body: bytes) -> Noted:
         service, _, operation = headers["x-amz-target"].partition(".")
         service = "ssm" if service == "AmazonSSM" else "dynamodb"
-        if service == "ssm" and self.throttled and not self._quota.take():
-            refusal = b'{"__type": "ThrottlingException", "message": "Rate exceeded"}'
-            return Answered(400, {}, refusal, Call(service, operation, 400))
-        if service == "dynamodb":
-            body = json.dumps({**json.loads(body), "ReturnConsumedCapacity": "TOTAL"}).encode()
-        status, answer = self._forward(method, target, headers, body)
-        units = _units(answer) or _units_of_a_batch(operation, body)
-        call = Call(service, operation, status, units=units)
-        return Answered(status, {"Content-Type": "application/x-amz-json-1.0"}, answer, call)
+        weighs = self.weighs and service == "dynamodb"
+        touched = _touched(operation, json.loads(body)) if weighs else []
+        before = [self._size(each) for each in touched]
+        kept = {name: value for name, value in headers.items() if name not in LEFT_OUT}
+        answer = self._emulator.urlopen(method, target, body, kept, retries=False)
+        reads = writes = 0.0
+        for each, size in zip(touched, before, strict=True):
+            if each.reads:
+                reads += read_units(size, consistent=each.reads == "consistently")
+            else:
+                after = self._size(each)
+                writes += write_units(size, after, in_transaction=each.in_transaction)
+        call = Call(service, operation, answer.status, reads, writes)
+        return "application/x-amz-json-1.0", answer.data, call
 
-    def _forward(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, bytes]:
-        connection: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = http.client.HTTPConnection(self._host, self._port)
-            self._own.connection = connection
-        kept = {
-            name: value
-            for name, value in headers.items()
-            if name not in {"host", "content-length", "connection", "expect"}
-        }
-        connection.request(method, target, body, kept)
-        response = connection.getresponse()
-        return response.status, response.read()
+    def _size(self, touched: "Touched") -> int:
+        found = self._dynamodb.get_item(
+            TableName=touched.table, Key=touched.key, ConsistentRead=True
+        )
+        return item_bytes(found.get("Item", {}))
 
 
-class _Quota:
-    """A bucket that holds one second's calls, as AWS's own limiter is said to."""
-
-    def __init__(self) -> None:
-        self._left, self._at = float(SSM_CALLS_A_SECOND), time.monotonic()
-        self._lock = threading.Lock()
-
-    def take(self) -> bool:
-        with self._lock:
-            now = time.monotonic()
-            gained = (now - self._at) * SSM_CALLS_A_SECOND
-            self._left, self._at = min(SSM_CALLS_A_SECOND, self._left + gained), now
-            if self._left < 1:
-                return False
-            self._left -= 1
-            return True
+@dataclass(frozen=True, slots=True)
+class Touched:
+    table: str
+    key: Mapping[str, Any]
+    reads: str = ""  # consistently or eventually; empty: it is written
+    in_transaction: bool = False
 
 
-def _units(answer: bytes) -> float:
-    """Return the capacity units that DynamoDB says an answer took."""
-    if b'"ConsumedCapacity"' not in answer:
-        return 0.0
-    consumed = json.loads(answer)["ConsumedCapacity"]
-    tables = consumed if isinstance(consumed, list) else [consumed]
-    return math.fsum(each["CapacityUnits"] for each in tables)
+def _touched(operation: str, request: Any) -> list[Touched]:
+    """Return the items of a request; raise `ValueError` for an operation that is not weighed."""
+    match operation:
+        case "GetItem":
+            return [Touched(request["TableName"], request["Key"], _how(request))]
+        case "BatchGetItem":
+            tables = request["RequestItems"].items()
+            return [Touched(name, key, _how(of)) for name, of in tables for key in of["Keys"]]
+        case "PutItem" | "UpdateItem" | "DeleteItem":
+            return [Touched(request["TableName"], _key(request))]
+        case "TransactWriteItems":
+            parts = [part for each in request["TransactItems"] for part in each.values()]
+            return [Touched(part["TableName"], _key(part), in_transaction=True) for part in parts]
+    raise ValueError(f"{operation} is not weighed")
 
 
-def _units_of_a_batch(operation: str, body: bytes) -> float:
-    """Return what ministack does not say of BatchGetItem: ours are small items, a unit each."""
-    if operation != "BatchGetItem":
-        return 0.0
-    requests = json.loads(body)["RequestItems"].values()
-    return math.fsum(
-        len(each["Keys"]) * (1.0 if each.get("ConsistentRead") else 0.5) for each in requests
-    )
+def _how(read: Any) -> str:
+    return "consistently" if read.get("ConsistentRead") else "eventually"
+
+
+def _key(write: Any) -> Mapping[str, Any]:
+    return write.get("Key") or {name: write["Item"][name] for name in ("pk", "sk")}

@@ -3,13 +3,13 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint, note
 
-wiring.prepare(wiring.sessions, wiring.users)
+wiring.prepare(wiring.sessions, wiring.erasure)
 
 
 @endpoint
 def handler(request: Request) -> Reply:
     session = wiring.sessions().authenticate(request.bearer())
-    wiring.users().erase(session.user.openid, unless_newer_than=session.user.created_at)
+    wiring.erasure().erase_account(session.user)
 
     note(user_id=session.user.user_id)
     return Reply(None)

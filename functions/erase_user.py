@@ -8,9 +8,9 @@ from wechat_login.api import Event, note, task
 
 @task
 def handler(event: Event) -> Mapping[str, object]:
-    users = wiring.phones().named(event)
+    users = wiring.look_ups().users(event)
     for user in users:
-        wiring.users().erase(user.openid, unless_newer_than=user.created_at)
+        wiring.erasure().erase_found(user)
 
     note(found=len(users))
     return {"erased": len(users)}

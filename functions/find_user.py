@@ -8,7 +8,7 @@ from wechat_login.api import Event, note, task
 
 @task
 def handler(event: Event) -> Mapping[str, object]:
-    users = wiring.phones().named(event)
+    users = wiring.look_ups().users(event)
 
     note(found=len(users))
-    return {"users": [wiring.phones().record(user) for user in users]}
+    return {"users": [wiring.look_ups().record(user) for user in users]}

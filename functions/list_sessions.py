@@ -9,7 +9,7 @@ wiring.prepare(wiring.sessions)
 @endpoint
 def handler(request: Request) -> Reply:
     session = wiring.sessions().authenticate(request.bearer())
-    held = wiring.sessions().of(session)
+    valid = wiring.sessions().of_account(session)
 
-    note(openid=session.user.openid, sessions=len(held))
-    return Reply(held)
+    note(openid=session.user.openid, sessions=len(valid))
+    return Reply([each.shown(session) for each in valid])

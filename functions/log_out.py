@@ -12,9 +12,9 @@ def handler(request: Request) -> Reply:
 
     session = wiring.sessions().authenticate(credential)
     if everywhere:
-        wiring.sessions().revoke_all(session.user)
+        wiring.sessions().end_all(session.user)
     else:
-        wiring.sessions().revoke(session)
+        wiring.sessions().end(session)
 
     note(openid=session.user.openid, everywhere=everywhere)
     return Reply(None)

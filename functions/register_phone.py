@@ -3,20 +3,20 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, count, endpoint, note
 
-wiring.prepare(wiring.sessions, wiring.phones, wiring.access_tokens, wiring.tokens)
+wiring.prepare(wiring.sessions, wiring.registration, wiring.access_tokens, wiring.tokens)
 
 
 @endpoint
 def handler(request: Request) -> Reply:
     session = wiring.sessions().authenticate(request.bearer(), request.text("openid"))
-    phones, client_ip = wiring.phones(), request.source_ip
+    registration, client_ip = wiring.registration(), request.source_ip
     if request.has("receipt"):
-        user = phones.redeem(session.user, request.text("receipt", longest=1024))
+        user = registration.redeem(session, request.text("receipt", longest=1024))
     elif request.has("encryptedData") and not request.has("code"):
         data, iv = request.text("encryptedData", longest=4096), request.text("iv")
-        user = phones.register_legacy(session.user, data, iv, client_ip)
+        user = registration.register_legacy(session, data, iv, client_ip)
     else:
-        user = phones.register(session.user, request.code(), client_ip)
+        user = registration.register(session, request.code(), client_ip)
     token = wiring.tokens().sign_for(user, sid=session.sid, domain=request.domain)
 
     note(openid=user.openid, user_id=user.user_id)

@@ -3,13 +3,12 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint, note
 
-wiring.prepare(wiring.sessions, wiring.phones)
+wiring.prepare(wiring.sessions, wiring.look_ups)
 
 
 @endpoint
 def handler(request: Request) -> Reply:
     session = wiring.sessions().authenticate(request.bearer())
-    number = wiring.phones().number(session.user)
 
     note(openid=session.user.openid, user_id=session.user.user_id)
-    return Reply(session.user.shown(number.masked if number else None))
+    return Reply(wiring.look_ups().account(session.user))

@@ -3,15 +3,14 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint, note
 
-wiring.prepare(wiring.sessions, wiring.users, wiring.phones)
+wiring.prepare(wiring.sessions, wiring.profiles, wiring.look_ups)
 
 
 @endpoint
 def handler(request: Request) -> Reply:
     session = wiring.sessions().authenticate(request.bearer())
     changes = request.texts(nickname=32, avatarUrl=1024)
-    user = wiring.users().update_profile(session.user, changes, wiring.screening().text)
-    number = wiring.phones().number(user)
+    user = wiring.profiles().update(session, changes, wiring.screening().text)
 
     note(openid=user.openid, user_id=user.user_id, changed=sorted(changes))
-    return Reply(user.shown(number.masked if number else None))
+    return Reply(wiring.look_ups().account(user))

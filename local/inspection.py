@@ -1,7 +1,6 @@
 """What the browser demo may see of the backend and do to it; none of this is ever deployed."""
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,11 +19,13 @@ Item = dict[str, Any]
 
 # What may be seen of an item, besides its times; the rest is secret until it is named here.
 OPEN_ATTRIBUTES = frozenset(
-    {"userId", "unionid", "nickname", "avatarUrl", "logins", "attempts", "attemptsWindow"}
+    {"userId", "unionid", "nickname", "avatarUrl", "linked", "revision", "since"}
 )
 TIMES = ("At", "Until")
-# In these keys the last part stands for a secret: a session's hash, a phone number's blind index.
-SECRET_KEYS = ("SESSION#", "PHONE#")
+# In these keys the last part stands for a secret: an openid's keyed hash, a number's blind index.
+SECRET_KEYS = ("ATTEMPTS#", "PHONE#")
+# Maps whose keys are hashes of secrets: of sessions, and of phone codes.
+SECRET_MAPS = ("sessions", "proofs")
 SHOWN = 6
 
 
@@ -76,22 +77,18 @@ def masked_items(dynamodb: "DynamoDBClient", table: str) -> list[Item]:
 
 
 def expire_sessions(dynamodb: "DynamoDBClient", table: str) -> int:
-    """Set the end of every session to a second ago, and tell how many there are."""
-    ended = {":end": {"N": str(int(time.time()) - 1)}}
-    keys = [
-        {name: {"S": item[name]} for name in ("pk", "sk")}
-        for item in _items(dynamodb, table)
-        if item["sk"].startswith("SESSION#")
-    ]
-    for key in keys:
+    """Set the last use of every session to 1970, and return how many there are."""
+    found = [(item, sid) for item in _items(dynamodb, table) for sid in item.get("sessions", {})]
+    for item, sid in found:
         dynamodb.update_item(
             TableName=table,
-            Key=key,
-            UpdateExpression="SET expiresAt = :end",
-            ConditionExpression="attribute_exists(pk)",
-            ExpressionAttributeValues=ended,
+            Key={name: {"S": item[name]} for name in ("pk", "sk")},
+            UpdateExpression="SET sessions.#sid.usedAt = :never",
+            ConditionExpression="attribute_exists(sessions.#sid)",
+            ExpressionAttributeNames={"#sid": sid},
+            ExpressionAttributeValues={":never": {"N": "0"}},
         )
-    return len(keys)
+    return len(found)
 
 
 def _items(dynamodb: "DynamoDBClient", table: str) -> Iterator[Item]:
@@ -119,8 +116,16 @@ def _masked_key(key: str) -> str:
 def _masked_value(name: str, value: Any) -> object:
     if name == "owners":
         return sorted(value)
+    if name in SECRET_MAPS:
+        return {_cut(key): _plain(each) for key, each in value.items()}
     if name not in OPEN_ATTRIBUTES and not name.endswith(TIMES):
         return _cut(str(value))
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
     return int(value) if isinstance(value, Decimal) else value
 
 

@@ -24,6 +24,7 @@ from ops.stage import APPID, CannotGoOn, Stage, aws, find
 from wechat_login.errors import CodeRejected, LoginError
 from wechat_login.settings import PARAMETERS
 from wechat_login.storage.sealing import Keyring
+from wechat_login.tokens.signing_keys import KEY_DAYS
 from wechat_login.wechat.client import WeChatClient
 
 PATIENCE = 15.0
@@ -259,11 +260,9 @@ class Doctor:
         if not active:
             return Finding(FAIL, what, "none is active yet", RESTORE_KEYS)
         age = (time.time() - max(key["activeFrom"] for key in signing)) / DAY
-        with contextlib.suppress(CannotGoOn):
-            days = int(self.deployment.setting("SigningKeyDays"))
-            if age > days + 2:
-                told = f"the newest is {age:.0f} days old, and {days} were wanted"
-                return Finding(FAIL, what, told, "Invoke RotateSigningKeys, and read its log")
+        if age > KEY_DAYS + 2:
+            told = f"the newest is {age:.0f} days old, and {KEY_DAYS} were wanted"
+            return Finding(FAIL, what, told, "Invoke RotateSigningKeys, and read its log")
         return Finding(OK, what, f"{len(signing)} signing, {len(published)} published")
 
     def wechat(self) -> Iterator[Finding]:
@@ -343,9 +342,6 @@ class Doctor:
         return told, "Read the log of RenewAccessToken; can it reach WeChat's address, WeChatUrl?"
 
     def _client(self) -> WeChatClient:
-        def no_access_token(_: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
-            raise CannotGoOn("no check needs an access token")
-
         setting, found = self.deployment.setting, self.deployment.parameters
         until = time.monotonic() + PATIENCE
         return WeChatClient(
@@ -353,9 +349,9 @@ class Doctor:
             appid=setting("WeChatAppId"),
             app_secret=lambda: found["app-secret"],
             renewed_app_secret=lambda: found["app-secret"],
-            with_access_token=no_access_token,
             connect_timeout=2,
             read_timeout=5,
+            reserve=0,
             time_left=lambda: until - time.monotonic(),
             observe=lambda *_: None,
         )

@@ -104,19 +104,26 @@ def _stack(**parameters):
 def deployed_with(ministack, wechat_url, wechat, secrecy):
     """Deploy with other template parameters: `deployed_with(PhoneRequired="false")`.
 
-    With `seconds` the functions have more time than the template gives them.
+    With `seconds` the functions have more time than the template gives them; the timeouts are
+    those of calls to WeChat.
     """
     defaults = {"Stage": "test", "WeChatAppId": wechat.appid, "WeChatUrl": wechat_url}
     # Nothing of an earlier test.
     requests.post(f"{ministack.url}/_ministack/reset", timeout=60).raise_for_status()
     with contextlib.ExitStack() as running:
 
-        def deploy(*, seconds=None, **parameters):
+        def deploy(*, seconds=None, connect_timeout=2, read_timeout=5, **parameters):
             stack = _stack(**{**defaults, "Issuer": ISSUER, **parameters})
-            if seconds:
-                functions = stack.functions.items()
-                longer = {name: replace(each, timeout=seconds) for name, each in functions}
-                stack = replace(stack, functions=longer)
+            waiting = {"CONNECT_TIMEOUT": f"{connect_timeout}", "READ_TIMEOUT": f"{read_timeout}"}
+            functions = {
+                name: replace(
+                    each,
+                    timeout=seconds or each.timeout,
+                    environment={**each.environment, **waiting},
+                )
+                for name, each in stack.functions.items()
+            }
+            stack = replace(stack, functions=functions)
             deployment = running.enter_context(deployed(stack, ministack.url, wechat.app_secret))
             return Backend(deployment, wechat, secrecy)
 

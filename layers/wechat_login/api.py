@@ -1,4 +1,4 @@
-"""API Gateway's edge: what comes in is checked here, what goes out is made here, and logged.
+"""API Gateway's edge: what comes in is checked here, what goes out is made here.
 
 An endpoint gets a `Request` and returns a `Reply`; whatever it raises becomes a response here and
 nowhere else. Payload format 2.0:
@@ -8,41 +8,38 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-in
 import base64
 import json
 import re
-import time
-import traceback
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cache, wraps
-from typing import Any, Self
-
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from functools import wraps
+from typing import Any
 
 from wechat_login.errors import BadRequest, LoginError, PayloadTooLarge, SessionRequired
+from wechat_login.invocation import SERVER_ERROR, Event, Invocation, count, note, task
 
-Event = Mapping[str, Any]
+# What a function imports, besides `wiring` and `errors`.
+__all__ = [
+    "Document",
+    "Event",
+    "Reply",
+    "Request",
+    "Text",
+    "authorizer",
+    "count",
+    "endpoint",
+    "note",
+    "task",
+]
+
 Answer = dict[str, Any]
 
-# Also the name of the logger that every module's own logger is a child of.
-SERVICE = "wechat_login"
-NAMESPACE = "WeChatLogin"
 # The largest body is legacy phone data, under 1 KB; API Gateway itself would let 10 MB through.
 LARGEST_BODY = 16 * 1024
-# Where nothing said how much time is left: a unit test, a script.
-NO_DEADLINE = 10.0
-SERVER_ERROR = 500
-# A shorter openid would be shown nearly whole by its first and last four characters.
-SHORTEST_MASKED = 12
 HEADERS = {"content-type": "application/json; charset=utf-8", "cache-control": "no-store"}
 
 # Their form is observed, not promised, so this is lenient.
 CODE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # What the developer tools hand out instead of a code where no real AppID is set.
 MOCK_CODE = "the code is a mock one"
-
-_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
-_line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +77,10 @@ class Request:
     def query(self) -> Mapping[str, str]:
         """Return the query's parameters."""
         return self.event.get("queryStringParameters") or {}
+
+    def path_parameter(self, name: str) -> str:
+        """Return a variable of the route's path, such as `id` of `/account/sessions/{id}`."""
+        return str((self.event.get("pathParameters") or {}).get(name, ""))
 
     @property
     def claims(self) -> Mapping[str, str]:
@@ -209,7 +210,7 @@ def endpoint(
     @wraps(handle)
     def handler(event: Event, context: Any) -> Answer:
         request = Request(event)
-        with _Call(request.route, context, requestId=request.id) as call:
+        with Invocation(request.route, context, requestId=request.id) as call:
             try:
                 reply = handle(request)
             except LoginError as error:
@@ -235,7 +236,7 @@ def authorizer(
     @wraps(handle)
     def handler(event: Event, context: Any) -> Answer:
         request = Request(event)
-        with _Call(handle.__module__, context, requestId=request.id) as call:
+        with Invocation(handle.__module__, context, requestId=request.id) as call:
             try:
                 return {"isAuthorized": True, "context": dict(handle(request))}
             except LoginError as error:
@@ -250,101 +251,13 @@ def authorizer(
     return handler
 
 
-def task(handle: Callable[[Event], Mapping[str, object]]) -> Callable[[Event, Any], Answer]:
-    """Make a Lambda handler for a schedule or a direct call; a `LoginError` escapes.
-
-    An error that escapes is counted and, on a schedule, tried again by Lambda.
-    """
-
-    @wraps(handle)
-    def handler(event: Event, context: Any) -> Answer:
-        with _Call(handle.__module__, context) as call:
-            try:
-                return dict(handle(event))
-            except LoginError as error:
-                call.failed(error)
-                raise
-            except Exception as bug:  # noqa: BLE001 - Lambda logs the text of what escapes
-                call.broke(bug)
-                raise LoginError from None
-
-    return handler
-
-
-def time_left() -> float:
-    """Return the seconds until Lambda ends the current invocation."""
-    deadline = _deadline.get()
-    return NO_DEADLINE if deadline is None else deadline - time.monotonic()
-
-
-def note(**facts: object) -> None:
-    """Add facts to the log line of the current invocation; an openid is masked."""
-    line = _line.get()
-    if line is None:
-        return
-    if "openid" in facts:
-        facts["openid"] = masked(str(facts["openid"]))
-    line.update(facts)
-
-
-def count(**times: int) -> None:
-    """Count what happened in the current invocation, in the metrics and in its log line."""
-    line = _line.get()
-    if line is None:
-        return
-    counts = line.setdefault("counts", {})
-    for name, number in times.items():
-        counts[name] = counts.get(name, 0) + number
-
-
-def note_wechat_call(path: str, said: int | str, ms: float) -> None:
-    """Add a call of WeChat's API to the current log line: its errcode, or how it failed."""
-    line = _line.get()
-    if line is not None:
-        line.setdefault("wechat", []).append({"api": path, "said": said, "ms": round(ms, 1)})
-
-
-def masked(openid: str) -> str:
-    """Return enough of an openid to follow a user through the log, and no more."""
-    return f"{openid[:4]}…{openid[-4:]}" if len(openid) > SHORTEST_MASKED else "…"
-
-
-class _Call:
-    """One invocation: its deadline, its log line, its metrics."""
-
-    def __init__(self, route: str, context: Any, **line: object) -> None:
-        self._route = route
-        self._remaining = context.get_remaining_time_in_millis() / 1000
-        self._line: dict[str, Any] = {"route": route, "status": 200, **line}
-        self._log = _logger().info
-
-    def __enter__(self) -> Self:
-        self._started = time.monotonic()
-        self._tokens = _deadline.set(self._started + self._remaining), _line.set(self._line)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        deadline, line = self._tokens
-        _deadline.reset(deadline)
-        _line.reset(line)
-        self._line["ms"] = round((time.monotonic() - self._started) * 1000, 1)
-        self._log("request", extra={"request": self._line})
-        _count(self._route, self._line)
-
-    def failed(self, error: LoginError) -> None:
-        self._log = _logger().error if error.status >= SERVER_ERROR else _logger().warning
-        self._line.update(error.facts, status=error.status, code=error.code)
-
-    def broke(self, bug: Exception) -> None:
-        """Note where a bug is, but not its text, which may quote anything."""
-        self._log = _logger().error
-        frames = traceback.extract_tb(bug.__traceback__)
-        where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-        self._line.update(status=500, code=LoginError.code, bug=type(bug).__name__, where=where)
-
-
 def _failure(error: LoginError, request_id: str) -> Answer:
-    said = {"code": error.code, "message": error.message, "requestId": request_id, **error.told}
+    said = {
+        "code": error.code,
+        "message": error.message,
+        "requestId": request_id,
+        **error.response_fields,
+    }
     headers = dict(HEADERS)
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
@@ -354,31 +267,3 @@ def _failure(error: LoginError, request_id: str) -> Answer:
 
 def _json(content: Mapping[str, object]) -> str:
     return json.dumps(content, ensure_ascii=False)
-
-
-@cache
-def _logger() -> Logger:
-    return Logger(service=SERVICE)
-
-
-def _count(route: str, line: Mapping[str, Any]) -> None:
-    """Print the metrics of one invocation in CloudWatch's embedded metric format."""
-    failed = int(line["status"] >= SERVER_ERROR)
-    _flush({"route": route}, Requests=1, Failures=failed, Latency=line["ms"])
-    if "code" in line:
-        _flush({"code": line["code"]}, Refusals=1)
-    if "counts" in line:
-        _flush({}, **line["counts"])
-    for call in line.get("wechat", ()):
-        _flush({"api": call["api"], "said": str(call["said"])}, WeChatLatency=call["ms"])
-
-
-def _flush(dimensions: Mapping[str, str], **metrics: float) -> None:
-    # Not Powertools' usual `Metrics`: its state is shared by all threads, ours is one invocation's.
-    emf = EphemeralMetrics(namespace=NAMESPACE)
-    for name, value in dimensions.items():
-        emf.add_dimension(name, value)
-    for name, number in metrics.items():
-        unit = MetricUnit.Milliseconds if name.endswith("Latency") else MetricUnit.Count
-        emf.add_metric(name, unit, number)
-    emf.flush_metrics()

@@ -44,7 +44,7 @@ class LoginError(Exception):
         """Keep `facts` for the log."""
         super().__init__(self.code, facts)
         self.facts = facts
-        self.told: dict[str, object] = {}  # for the caller, beside code and message
+        self.response_fields: dict[str, object] = {}  # for the caller, beside code and message
 
     def __str__(self) -> str:
         """Return code and facts as JSON: Lambda's `errorMessage`, which `make doctor` reads."""
@@ -212,3 +212,9 @@ class StorageUnavailable(LoginError):
     code = "storage_unavailable"
     message = "The service is busy. Try again in a moment."
     retry_after = 2
+
+    def __init__(self, *, receipt: str | None = None, **facts: object) -> None:
+        """Keep `facts` for the log, and `receipt`, if there is one, for the caller."""
+        super().__init__(**facts)
+        if receipt:
+            self.response_fields["receipt"] = receipt

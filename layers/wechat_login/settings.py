@@ -41,7 +41,6 @@ class Settings:
     legacy_phone: bool  # whether encryptedData is accepted; only then are session_keys kept
     risk_limit: int  # WeChat's risk rank from which a registration is refused; 0: not asked
     check_content: bool  # whether WeChat is asked about nicknames
-    signing_key_days: int  # a new signing key is made this often
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "Settings":
@@ -64,5 +63,4 @@ class Settings:
             legacy_phone=env.get("LEGACY_PHONE", "false") == "true",
             risk_limit=int(env.get("RISK_LIMIT", "0")),
             check_content=env.get("CHECK_CONTENT", "false") == "true",
-            signing_key_days=int(env.get("SIGNING_KEY_DAYS", "90")),
         )

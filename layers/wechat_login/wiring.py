@@ -4,6 +4,7 @@ The only module that makes AWS clients. `reset` forgets everything, for a change
 """
 
 import gc
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wechat_login import api
+from wechat_login import budget, invocation
 from wechat_login.settings import Settings
 
 # Each builder imports what it builds, so that a function loads only what it uses: a cold start of
@@ -21,18 +22,25 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ssm import SSMClient
 
+    from wechat_login.accounts.claims import PhoneClaims
+    from wechat_login.accounts.erasure import Erasure
     from wechat_login.accounts.legacy_phone import LegacyPhone
-    from wechat_login.accounts.phones import Phones
+    from wechat_login.accounts.logins import Logins
+    from wechat_login.accounts.lookups import LookUps
     from wechat_login.accounts.platform_events import PlatformEvents
+    from wechat_login.accounts.profiles import Profiles
+    from wechat_login.accounts.registration import Registration
     from wechat_login.accounts.screening import Screening
     from wechat_login.accounts.sessions import Sessions
-    from wechat_login.accounts.users import UserStore
+    from wechat_login.accounts.transaction import Transactions
+    from wechat_login.accounts.users import Users
     from wechat_login.storage.parameters import Parameters
     from wechat_login.storage.sealing import Keyring
     from wechat_login.storage.table import Table
     from wechat_login.tokens.app_tokens import Tokens
     from wechat_login.tokens.signing_keys import Rotation
     from wechat_login.wechat.access_token import AccessTokens
+    from wechat_login.wechat.authorized_client import AuthorizedClient
     from wechat_login.wechat.client import WeChatClient
     from wechat_login.wechat.message_push import MessagePush
 
@@ -89,7 +97,7 @@ def settings() -> Settings:
 
 @once
 def wechat() -> "WeChatClient":
-    """Return the client of WeChat's API."""
+    """Return the client of WeChat's API, for the calls that take the AppSecret."""
     from wechat_login.wechat.client import WeChatClient
 
     chosen = settings()
@@ -98,11 +106,11 @@ def wechat() -> "WeChatClient":
         appid=chosen.appid,
         app_secret=lambda: parameters().get("app-secret"),
         renewed_app_secret=lambda: parameters().renewed("app-secret"),
-        with_access_token=lambda call: access_tokens().call(call),
         connect_timeout=chosen.connect_timeout,
         read_timeout=chosen.read_timeout,
-        time_left=api.time_left,
-        observe=api.note_wechat_call,
+        reserve=budget.AFTER_WECHAT,
+        time_left=invocation.time_left,
+        observe=invocation.note_wechat_call,
     )
 
 
@@ -117,22 +125,79 @@ def access_tokens() -> "AccessTokens":
         lock=Lock(table(), "access-token", seconds=LOCK_SECONDS),
         forced=ForcedRefreshes(table(), appid=settings().appid),
         fetch=wechat().stable_token,
-        time_left=api.time_left,
-        count=api.count,
+        time_left=invocation.time_left,
+        reserve=budget.RENEWAL,
+        count=invocation.count,
     )
 
 
 @once
-def users() -> "UserStore":
-    """Return the users."""
-    from wechat_login.accounts.users import UserStore
+def authorized_wechat() -> "AuthorizedClient":
+    """Return the client of WeChat's API, for the calls that take an access token."""
+    from wechat_login.wechat.authorized_client import AuthorizedClient
+
+    return AuthorizedClient(
+        wechat(),
+        access_tokens(),
+        appid=settings().appid,
+        phone_reserve=budget.AFTER_PHONE_NUMBER,
+        risk_reserve=budget.AFTER_RISK_RANK,
+    )
+
+
+@once
+def users() -> "Users":
+    """Return the look-up of users by openid."""
+    from wechat_login.accounts.users import Users
+
+    return Users(table(), appid=settings().appid)
+
+
+@once
+def transactions() -> "Transactions":
+    """Return the changes of users and claims."""
+    from wechat_login.accounts.transaction import Transactions
+
+    return Transactions(table())
+
+
+@once
+def logins() -> "Logins":
+    """Return the recorder of logins."""
+    from wechat_login.accounts.logins import Logins
 
     chosen = settings()
-    return UserStore(
+    return Logins(
         table(),
+        transactions(),
+        sessions(),
         appid=chosen.appid,
         seal_session_key=legacy_phone().seal_session_key if chosen.legacy_phone else None,
     )
+
+
+@once
+def profiles() -> "Profiles":
+    """Return nicknames and avatars."""
+    from wechat_login.accounts.profiles import Profiles
+
+    return Profiles(transactions())
+
+
+@once
+def erasure() -> "Erasure":
+    """Return the erasure of accounts."""
+    from wechat_login.accounts.erasure import Erasure
+
+    return Erasure(transactions(), appid=settings().appid)
+
+
+@once
+def look_ups() -> "LookUps":
+    """Return the look-ups of whole records."""
+    from wechat_login.accounts.lookups import LookUps
+
+    return LookUps(users(), keyring=keyring)
 
 
 @once
@@ -140,26 +205,31 @@ def legacy_phone() -> "LegacyPhone":
     """Return what opens encryptedData."""
     from wechat_login.accounts.legacy_phone import LegacyPhone
 
-    return LegacyPhone(keyring, wechat().checkencryptedmsg, settings().appid)
+    return LegacyPhone(keyring, authorized_wechat().checkencryptedmsg, settings().appid)
 
 
 @once
-def phones() -> "Phones":
-    """Return the claims to phone numbers."""
-    from wechat_login.accounts.attempts import Attempts
-    from wechat_login.accounts.phones import Phones
+def claims() -> "PhoneClaims":
+    """Return the claims on phone numbers."""
+    from wechat_login.accounts.claims import PhoneClaims
 
-    chosen = settings()
-    return Phones(
-        table(),
-        users(),
+    return PhoneClaims(transactions(), keyring=keyring, conflict=settings().phone_conflict)
+
+
+@once
+def registration() -> "Registration":
+    """Return the registration of phone numbers."""
+    from wechat_login.accounts.attempts import Attempts
+    from wechat_login.accounts.registration import Registration
+
+    return Registration(
+        claims=claims(),
+        attempts=Attempts(table(), keyring=keyring),
         keyring=keyring,
-        conflict=chosen.phone_conflict,
-        attempts=Attempts(table()),
         screen=screening().registration,
-        exchange=wechat().getuserphonenumber,
-        legacy=legacy_phone().number if chosen.legacy_phone else None,
-        time_left=api.time_left,
+        exchange=authorized_wechat().getuserphonenumber,
+        legacy=legacy_phone().number if settings().legacy_phone else None,
+        time_left=invocation.time_left,
     )
 
 
@@ -172,8 +242,8 @@ def screening() -> "Screening":
     return Screening(
         risk_limit=chosen.risk_limit,
         check_content=chosen.check_content,
-        risk_rank=wechat().getuserriskrank,
-        opinion=wechat().msg_sec_check,
+        risk_rank=authorized_wechat().getuserriskrank,
+        opinion=authorized_wechat().msg_sec_check,
     )
 
 
@@ -185,8 +255,8 @@ def message_push() -> "MessagePush":
     return MessagePush(
         table(),
         appid=settings().appid,
-        token=lambda: parameters().get("event-token"),
-        aes_key=lambda: parameters().get("event-aes-key"),
+        token=lambda: parameters().find("event-token"),
+        aes_key=lambda: parameters().find("event-aes-key"),
     )
 
 
@@ -195,21 +265,20 @@ def platform_events() -> "PlatformEvents":
     """Return what WeChat's events oblige us to do."""
     from wechat_login.accounts.platform_events import PlatformEvents
 
-    return PlatformEvents(users(), phones(), settings().appid)
+    return PlatformEvents(erasure(), claims(), profiles(), settings().appid)
 
 
 @once
 def rotation() -> "Rotation":
     """Return the rotation of the signing keys."""
     from wechat_login.storage.lock import Lock
-    from wechat_login.tokens.signing_keys import Rotation
+    from wechat_login.tokens.signing_keys import KEY_DAYS, Rotation
 
-    chosen = settings()
     return Rotation(
         parameters(),
         Lock(table(), "signing-keys", seconds=60),
-        chosen.signing_key_days,
-        chosen.token_seconds,
+        KEY_DAYS,
+        settings().token_seconds,
     )
 
 
@@ -218,7 +287,7 @@ def sessions() -> "Sessions":
     """Return the sessions."""
     from wechat_login.accounts.sessions import Sessions
 
-    return Sessions(table(), appid=settings().appid, days=settings().session_days)
+    return Sessions(table(), users(), days=settings().session_days)
 
 
 @once
@@ -253,7 +322,7 @@ def table() -> "Table":
     """Return the one DynamoDB table."""
     from wechat_login.storage.table import Table
 
-    return Table(dynamodb(), settings().table, time_left=api.time_left)
+    return Table(dynamodb(), settings().table, time_left=invocation.time_left)
 
 
 @once
@@ -289,6 +358,8 @@ def _aws() -> Any:
             """Name the services used here: to look for all of AWS takes as long."""
             return ["dynamodb", "ssm"]
 
+    # At DEBUG botocore logs the answers of SSM and DynamoDB.
+    logging.getLogger("botocore").setLevel(logging.INFO)
     session = get_session()
     session.register_component("data_loader", Two())
     return session
@@ -297,13 +368,11 @@ def _aws() -> Any:
 def _config(service: str) -> "Config":
     from botocore.config import Config
 
-    from wechat_login.storage.aws import CONNECT_TIMEOUT, READ_TIMEOUT, TRIES
-
     # Not `max_attempts`, which counts the tries after the first.
-    retries: Any = {"mode": "standard", "total_max_attempts": TRIES[service]}
+    retries: Any = {"mode": "standard", "total_max_attempts": budget.AWS_TRIES[service]}
     return Config(
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
+        connect_timeout=budget.AWS_CONNECT,
+        read_timeout=budget.AWS_READ,
         retries=retries,
         # DynamoDB checks it again, and the usual agent is made anew, twice, for each call: together
         # a sixth of botocore's CPU.

@@ -7,7 +7,7 @@ What ministack cannot do, and where that is shown instead:
 - It makes the table without its TTL and its backups, which are added by API calls.
 - `sam delete` does not take the address at which ministack keeps the nested template for one of
   S3's, so CloudFormation is asked to delete.
-- It knows no AWS::Logs::QueryDefinition and no CodeDeploy: Dashboard=false, and no GRADUAL. Both
+- It knows no AWS::Logs::QueryDefinition and no CodeDeploy: stage dev, and no GRADUAL. Both
   are translated and linted (test_portability.py, test_deploying.py).
 - Its IAM does not see which parameters `ssm:GetParameters` names, and takes it as a call on all of
   SSM; so every role is given that here. All else, DynamoDB's transactions too, is decided by the

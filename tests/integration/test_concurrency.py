@@ -15,7 +15,7 @@ PHONE = "/wxa/business/getuserphonenumber"
 @pytest.fixture
 def deployed_with(deployed_with):
     """Hundreds at once on two cores: nobody is to be short of time here."""
-    return functools.partial(deployed_with, seconds=120, ReadTimeout="10", ConnectTimeout="5")
+    return functools.partial(deployed_with, seconds=120, connect_timeout=5, read_timeout=10)
 
 
 def statuses(answers):
@@ -38,11 +38,13 @@ def test_two_hundred_people_and_fifty_phones_of_one_log_in_and_register_at_once(
 
     items = backend.items()
     assert statuses(answers[:200]) == {200: 200}
-    # Of one user's many taps only so many are exchanged in ten minutes.
-    assert statuses(answers[200:]).keys() <= {200, 429}
+    # Of one user's many taps only so many are exchanged in ten minutes, and of their many sessions
+    # only ten last.
+    assert statuses(answers[200:]).keys() <= {200, 401, 429}
     assert len(stored.profiles(items)) == len(stored.id_claims(items)) == 201
-    assert len(stored.phone_claims(items)) == len({each.phone for each in [*everybody, one[0]]})
-    assert len(stored.sessions(items)) == 250
+    registered = [each for each in stored.profiles(items).values() if "phoneIndex" in each]
+    assert len(stored.phone_claims(items)) == len(registered) >= 200
+    assert 201 <= len(stored.sessions(items)) <= 210
     assert stored.contradictions(items) == []
 
 
@@ -64,14 +66,13 @@ def test_fifty_first_logins_of_one_user_with_fifty_codes_make_one_user(backend, 
     items = backend.items()
     assert statuses(answers) == {200: 50}
     assert len(stored.profiles(items)) == len(stored.id_claims(items)) == 1
-    assert (
-        len(stored.sessions(items)) == len({body["data"]["session"] for _, body in answers}) == 50
-    )
+    assert len({body["data"]["session"] for _, body in answers}) == 50
+    assert 1 <= len(stored.sessions(items)) <= 10
     assert stored.contradictions(items) == []
 
 
 @pytest.mark.parametrize("times", [2, 5])
-def test_one_phone_code_sent_several_times_at_once_is_exchanged_once_and_answered_each_time(
+def test_one_phone_code_sent_several_times_at_once_is_exchanged_once_and_then_answered(
     backend, person, wechat, times
 ):
     alice = person("alice")
@@ -82,8 +83,8 @@ def test_one_phone_code_sent_several_times_at_once_is_exchanged_once_and_answere
 
     answers = at_once([lambda: alice.tap(code)] * times)
 
-    assert statuses(answers) == {200: times}
-    assert len({body["data"] for _, body in answers}) == times
+    assert statuses(answers) == {200: 1, 429: times - 1}
+    assert statuses([alice.tap(code) for _ in range(times)]) == {200: times}
     assert wechat.calls()["charges"]["phoneExchanges"] == 1
     assert stored.contradictions(backend.items()) == []
 
@@ -98,7 +99,7 @@ def test_one_phone_code_sent_fifty_times_at_once_is_exchanged_once(backend, pers
     answers = at_once([lambda: alice.tap(code)] * 50)
 
     assert statuses(answers).keys() <= {200, 429}
-    assert statuses(answers)[200] >= 5
+    assert statuses(answers)[200] >= 1
     assert wechat.calls()["charges"]["phoneExchanges"] == 1
     assert stored.contradictions(backend.items()) == []
 
@@ -119,25 +120,26 @@ def test_of_fifty_who_claim_one_number_one_owns_it_by_transfer(backend, wechat):
     items = backend.items()
     (claim,) = stored.phone_claims(items).values()
     tokens = [each.look_up_token()[1]["data"] for each in people]
-    assert statuses(answers) == {200: 50}
+    # An earlier consent does not take the number from a later one.
+    assert statuses(answers).keys() <= {200, 401}
     assert len(claim["owners"]) == 1
     assert sum(token is not None for token in tokens) == 1
     assert len(stored.id_claims(items)) == 50
     assert stored.contradictions(items) == []
 
 
-def test_fifty_who_claim_one_number_are_one_account_by_link(deployed_with, wechat):
+def test_of_fifty_who_claim_one_number_ten_are_one_account_by_link(deployed_with, wechat):
     backend = deployed_with(PhoneConflict="link")
 
     people, answers = claim_one_number(backend, wechat)
 
     items = backend.items()
     (claim,) = stored.phone_claims(items).values()
-    assert statuses(answers) == {200: 50}
-    assert len(claim["owners"]) == 50
-    assert len({user["userId"] for user in stored.profiles(items).values()}) == 1
-    assert len(stored.id_claims(items)) == 1
-    assert all(each.look_up_token()[1]["data"] for each in people)
+    assert statuses(answers) == {200: 10, 409: 40}
+    assert len(claim["owners"]) == 10
+    assert len({stored.profiles(items)[owner]["userId"] for owner in claim["owners"]}) == 1
+    assert len(stored.id_claims(items)) == 41
+    assert sum(each.look_up_token()[1]["data"] is not None for each in people) == 10
     assert stored.contradictions(items) == []
 
 
@@ -171,7 +173,7 @@ def test_people_who_change_numbers_among_themselves_leave_no_contradiction(
         taps = [(each, each.phone_code()) for each in people]
         seen += statuses(at_once([lambda who=who, code=code: who.tap(code) for who, code in taps]))
 
-    assert seen.keys() <= {200, 409}
+    assert seen.keys() <= {200, 401, 409}
     assert stored.contradictions(backend.items()) == []
 
 

@@ -191,3 +191,16 @@ def test_at_debug_the_http_librarys_log_holds_no_address(person, caplog):
 
     assert not [record for record in caplog.records if "js_code" in record.getMessage()]
     assert not [record for record in caplog.records if "access_token=" in record.getMessage()]
+
+
+def test_lambdas_debug_level_puts_no_secret_into_the_log(backend, wechat, caplog, monkeypatch):
+    # As ApplicationLogLevel=DEBUG does: the root logger's level, before any client is made.
+    monkeypatch.setattr(logging.getLogger("botocore"), "level", logging.NOTSET)
+    wiring.reset()
+
+    with caplog.at_level(logging.DEBUG):
+        backend.person("alice").register()
+
+    assert "request" in caplog.messages
+    for secret in (wechat.app_secret, backend.parameter("access-token").split('"')[3]):
+        assert secret not in caplog.text

@@ -59,8 +59,8 @@ def test_a_token_names_its_session_and_is_never_the_same_twice(backend, person, 
 
     keys, expected = backend.public_keys(), {"audience": wechat.appid, "issuer": ISSUER}
     first, second = (verified(token, keys, **expected) for token in tokens)
-    _, sort_key = session_key(backend)
-    assert first["sid"] == second["sid"] == sort_key.removeprefix("SESSION#")
+    _, sid = session_key(backend)
+    assert first["sid"] == second["sid"] == sid
     assert first["jti"] != second["jti"]
 
 
@@ -161,9 +161,9 @@ def test_a_forged_session_opens_nothing(call, items, person, forge):
 def test_a_stored_hash_is_no_session(call, backend, person):
     alice = person("alice")
     alice.register()
-    _, sort_key = session_key(backend)
+    _, sid = session_key(backend)
 
-    stolen = f"{alice.openid}.{sort_key.removeprefix('SESSION#')}"
+    stolen = f"{alice.openid}.{sid}"
     status, body = call("look_up_token", session=stolen, openid=alice.openid)
 
     assert (status, body["error"]["code"]) == (401, "session_invalid")
@@ -225,7 +225,7 @@ def test_two_authorization_headers_are_no_session(backend, person):
 def test_an_expired_session_opens_nothing_though_it_still_lies_in_the_table(backend, person):
     alice = person("alice")
     alice.register()
-    backend.change(session_key(backend), "SET expiresAt = :now", now=int(time.time()))
+    backend.change_session(session_key(backend), usedAt=int(time.time()) - 30 * DAY)
     before = backend.items()
 
     status, body = alice.look_up_token()
@@ -237,7 +237,7 @@ def test_an_expired_session_opens_nothing_though_it_still_lies_in_the_table(back
 def test_an_expired_session_registers_no_phone(backend, person, wechat):
     alice = person("alice")
     alice.log_in()
-    backend.change(session_key(backend), "SET expiresAt = :now", now=int(time.time()) - DAY)
+    backend.change_session(session_key(backend), usedAt=int(time.time()) - 31 * DAY)
     before = backend.items()
 
     status, body = alice.tap()
@@ -247,19 +247,30 @@ def test_an_expired_session_registers_no_phone(backend, person, wechat):
     assert wechat.asked("/wxa/business/getuserphonenumber") == 0
 
 
-def test_a_session_slides_once_a_day(backend, person):
+def test_a_session_is_extended_once_a_day(backend, person):
     alice = person("alice")
     alice.log_in()
-    yesterday = int(time.time()) - DAY
     key = session_key(backend)
-    backend.change(key, "SET slidAt = :at, expiresAt = :end", at=yesterday, end=yesterday + 2 * DAY)
+    backend.change_session(key, usedAt=int(time.time()) - DAY)
 
     alice.look_up_token()
-    slid = backend.items()[key]
+    extended = backend.items()
     alice.look_up_token()
 
-    assert slid["expiresAt"] - time.time() == pytest.approx(30 * DAY, abs=10)
-    assert backend.items()[key] == slid
+    assert time.time() - stored.sessions(extended)[key]["usedAt"] < 10
+    assert backend.items() == extended
+
+
+def test_a_shorter_session_days_applies_at_once(deployed_with):
+    backend = deployed_with()
+    alice = backend.person("alice")
+    alice.log_in()
+    backend.change_session(session_key(backend), usedAt=int(time.time()) - 8 * DAY)
+
+    again = deployed_with(SessionDays="7")
+
+    status, body = again.call("look_up_token", session=alice.session, openid=alice.openid)
+    assert (status, body["error"]["code"]) == (401, "session_invalid")
 
 
 def test_a_session_lasts_as_many_days_as_the_deployment_says(deployed_with):
@@ -268,9 +279,9 @@ def test_a_session_lasts_as_many_days_as_the_deployment_says(deployed_with):
 
     answer = alice.log_in()
 
-    stored_session = backend.items()[session_key(backend)]
+    (shown,) = backend.call("list_sessions", session=alice.session)[1]["data"]
     assert answer["sessionExpiresIn"] == 7 * DAY
-    assert stored_session["expiresAt"] - time.time() == pytest.approx(7 * DAY, abs=10)
+    assert shown["expiresAt"] - time.time() == pytest.approx(7 * DAY, abs=10)
 
 
 def test_a_token_is_no_session(call, person):

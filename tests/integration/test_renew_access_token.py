@@ -11,6 +11,7 @@ from botocore.config import Config
 from simulated_wechat.rules import Request
 from stack.cloudformation import REGION
 from tests.support.callers import at_once
+from wechat_login import budget
 from wechat_login.errors import AccessTokenRejected, WeChatUnavailable
 from wechat_login.storage.lock import Lock
 from wechat_login.storage.parameters import Parameters
@@ -177,9 +178,9 @@ class Container:
             appid=wechat.appid,
             app_secret=lambda: self.parameters.get("app-secret"),
             renewed_app_secret=lambda: self.parameters.renewed("app-secret"),
-            with_access_token=lambda call: self.tokens.call(call),  # noqa: PLW0108 - made below
             connect_timeout=2,
             read_timeout=5,
+            reserve=budget.AFTER_WECHAT,
             time_left=time_left,
             observe=lambda *_: None,
         )
@@ -190,6 +191,7 @@ class Container:
             forced=ForcedRefreshes(self.table, appid=wechat.appid),
             fetch=self.client.stable_token,
             time_left=time_left,
+            reserve=budget.RENEWAL,
         )
 
     def lock(self, seconds):

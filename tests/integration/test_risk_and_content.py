@@ -92,7 +92,7 @@ def test_phone_data_of_old_clients_is_ranked_too(deployed_with, wechat):
 
 
 def test_where_wechat_has_no_opinion_of_a_user_registration_goes_on(deployed_with, wechat):
-    backend = deployed_with(RiskLimit="1", ReadTimeout="3")
+    backend = deployed_with(RiskLimit="1", read_timeout=3)
     tokens = {}
 
     for why, fault in SILENCES.items():
@@ -189,7 +189,7 @@ def test_only_a_new_nickname_is_shown_to_wechat(deployed_with, wechat, fields, e
 
 
 def test_where_wechat_has_no_opinion_of_a_nickname_it_is_taken(deployed_with, wechat):
-    backend = deployed_with(CheckContent="true", ReadTimeout="3")
+    backend = deployed_with(CheckContent="true", read_timeout=3)
     alice = backend.person("alice")
     alice.log_in()
     taken = {}

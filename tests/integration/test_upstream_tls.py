@@ -78,9 +78,9 @@ def test_an_impostor_hears_neither_code_nor_secret(impostor):
         appid="wx1234567890abcdef",
         app_secret=lambda: "a-secret",
         renewed_app_secret=lambda: "a-secret",
-        with_access_token=lambda call: call("a-token"),
         connect_timeout=2,
         read_timeout=2,
+        reserve=0,
         time_left=lambda: 10,
         observe=lambda *_: None,
     )

@@ -22,6 +22,7 @@ from local.backend import backend as local_stack
 from local.emulator import LOCAL_FOLDER
 from stack.cloudformation import load_template
 from stack.template import ROOT, TEMPLATE
+from tests.support import stored
 from tests.support.fault_proxy import FaultProxy
 from wechat_login.storage.lock import Lock
 from wechat_login.storage.parameters import Parameters
@@ -423,9 +424,8 @@ def test_the_token_of_another_session_lives_on(backend, person):
 
 def test_the_token_of_an_expired_session_is_refused(backend, person):
     token = person("alice").register()
-    for key in backend.items():
-        if key[1].startswith("SESSION#"):
-            backend.change(key, "SET expiresAt = :end", end=int(time.time()) - 1)
+    for session in stored.sessions(backend.items()):
+        backend.change_session(session, usedAt=int(time.time()) - 31 * 86_400)
 
     assert userinfo(backend, token).status == 403
 
@@ -493,7 +493,7 @@ class TestWhileStorageFails:
 
     def test_an_outage_is_no_refusal_and_is_not_kept(self, backend, person, ministack):
         token = person("alice").register()
-        ministack.fail("BatchGetItem")
+        ministack.fail("GetItem")
         failed = userinfo(backend, token)
         ministack.mend()
 

@@ -386,6 +386,29 @@ def test_whoever_is_not_wechat_changes_nothing(backend, alice, push):
     assert backend.items() == before
 
 
+@pytest.mark.parametrize("name", ["event-token", "event-aes-key"])
+def test_a_stage_without_the_consoles_secrets_refuses_pushes(backend, alice, push, name):
+    before = backend.items()
+    backend.ssm.delete_parameter(Name=backend.parameter_name(name))
+    backend.cold_start()
+
+    answer = push(CANCELLATION, alice.openid)
+
+    assert (answer.status, answer.body["error"]["code"]) == (401, "push_rejected")
+    assert backend.items() == before
+
+
+@pytest.mark.parametrize("as_xml", [False, True])
+def test_a_message_of_a_user_is_acknowledged_and_does_nothing(alice, push, as_xml):
+    written = f"]]></Content><Event>{CANCELLATION}</Event><OpenID>{alice.openid}</OpenID>"
+    message = {"MsgType": "text", "Content": written}
+
+    answer = push(CANCELLATION, alice.openid, as_xml=as_xml, message=message)
+
+    assert (answer.status, answer.text) == (200, "success")
+    assert alice.look_up_token()[0] == 200
+
+
 def test_plain_mode_is_refused(backend, alice, wechat):
     token, timestamp = backend.deployment.parameters["event-token"], str(int(time.time()))
     signed = signature(token, timestamp, NONCE)

@@ -10,7 +10,7 @@ from stack.template import ROOT
 from tests.support.written import openapi, operations, referred, routes, span, spans, table
 from wechat_login import errors
 from wechat_login.errors import BadRequest, LoginError, Misconfigured
-from wechat_login.wechat import client
+from wechat_login.wechat import authorized_client, client
 
 CLASSES = [
     each
@@ -113,7 +113,8 @@ def test_troubleshooting_says_of_each_errcode_what_becomes_of_it():
             assert int(errcode) not in said, errcode
             said[int(errcode)] = set(spans(codes))
 
-    apis = [each for each in vars(client).values() if isinstance(each, client.Api)]
+    known = {**vars(client), **vars(authorized_client)}
+    apis = [each for each in known.values() if isinstance(each, client.Api)]
     becomes = {errcode: {error.code} for errcode, error in client.ERRORS.items()}
     for errcode, error in [item for api in apis for item in api.errors.items()]:
         becomes.setdefault(errcode, set()).add(error.code)

@@ -18,8 +18,9 @@ METRICS = {
 TREES = [*sources(LAYER).values(), *sources(FUNCTIONS).values()]
 # One invocation of each kind, with a call of WeChat's API in it, that counts what it is told to.
 SCRIPT = """
-from wechat_login.api import count, endpoint, note, note_wechat_call, Reply
+from wechat_login.api import count, endpoint, Reply
 from wechat_login.errors import Misconfigured
+from wechat_login.invocation import note_wechat_call
 class Context:
     def get_remaining_time_in_millis(self):
         return 1000

@@ -13,7 +13,7 @@ import requests
 from simulated_wechat.message_push import MessagePush
 from stack.cloudformation import ACCOUNT, REGION
 from stack.template import ROOT
-from tests.support import privileges
+from tests.support import privileges, stored
 from tests.support.policies import FUNCTIONS, differences, granted, statements
 from tests.support.translated import resolver, translated
 from tests.support.written import run, stack
@@ -28,12 +28,9 @@ OF_NETWORK = {
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 }
-OF_TRACING = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 MANAGED = {
     "AWSLambdaBasicExecutionRole": OF_LOGS,
     "AWSLambdaVPCAccessExecutionRole": OF_LOGS | OF_NETWORK,
-    "AWSXrayWriteOnlyAccess": OF_TRACING
-    | {"xray:GetSamplingRules", "xray:GetSamplingStatisticSummaries", "xray:GetSamplingTargets"},
 }
 # Lambda itself makes these calls, with the function's role: no client of ours can show them.
 BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -135,7 +132,6 @@ def test_the_boundary_allows_what_the_function_is_granted(function):
         pytest.param(
             {"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}, OF_NETWORK, id="in a VPC"
         ),
-        pytest.param({"Tracing": "Active"}, OF_TRACING, id="traced"),
     ],
 )
 def test_what_sam_grants_everywhere_the_boundary_grants_only_here(parameters, beyond):
@@ -149,7 +145,7 @@ def test_what_sam_grants_everywhere_the_boundary_grants_only_here(parameters, be
         sams |= {action for name in names for action in MANAGED[name]}
     effective = {(action, on) for action, on in allowed if action in sams}
 
-    # Neither EC2's network interfaces nor X-Ray can be granted on less than everything.
+    # EC2's network interfaces cannot be granted on less than everything.
     assert {on for action, on in effective if action not in OF_LOGS} <= {"*"}
     assert {action for action, _ in effective} == BY_LAMBDA | beyond
     assert all("Logs" in on for action, on in effective if action in BY_LAMBDA)
@@ -385,10 +381,9 @@ class Exercise:
             assert backend.deployment.invoke("erase_user", {"phone": dave.phone}) == {"erased": 2}
 
     def a_day_later(self):
-        """Let every session be one that was last used two days ago, so that it slides."""
-        for key in self.backend.items():
-            if key[1].startswith("SESSION#"):
-                self.backend.change(key, "SET slidAt = :then", then=int(time.time()) - 2 * DAY)
+        """Let every session be one that was last used two days ago, so that it is extended."""
+        for session in stored.sessions(self.backend.items()):
+            self.backend.change_session(session, usedAt=int(time.time()) - 2 * DAY)
 
 
 def test_the_recorder_knows_what_iam_asks_for_a_transaction():

@@ -6,12 +6,14 @@ from dataclasses import fields
 import pytest
 
 from stack.template import ROOT
-from tests.support.written import function_resources, module_of, span, spans, stack, table
+from tests.support.written import module_of, span, spans, stack, table, template
 from wechat_login.settings import PARAMETERS, Settings
+from wechat_login.wechat.transport import ACCESS_POINT
 
 OPERATE = ROOT / "docs" / "operate.md"
 DECIDED = table(OPERATE, "parameter", "variable", "field", "default")
 BY_ITSELF = table(OPERATE, "variable", "field", "value")
+FOR_TESTS = table(OPERATE, "variable", "field", "default")
 SECRETS = table(OPERATE, "parameter", "variable", "read by")
 # Powertools reads these by itself:
 # https://docs.aws.amazon.com/powertools/python/latest/#environment-variables
@@ -55,8 +57,8 @@ def test_every_variable_that_the_template_sets_is_read():
     assert environment().keys() - POWERTOOLS <= read()
 
 
-def test_every_variable_that_is_read_is_set_by_the_template():
-    assert read() <= environment().keys()
+def test_every_variable_that_is_read_is_set_by_the_template_or_documented_as_for_the_tests():
+    assert read() == (environment().keys() - POWERTOOLS) | {span(row[0]) for row in FOR_TESTS}
 
 
 def test_every_parameter_has_its_row_and_its_default():
@@ -66,14 +68,13 @@ def test_every_parameter_has_its_row_and_its_default():
     assert documented == {**stack().parameters, **without}
 
 
-def test_the_document_says_for_which_functions_executions_are_kept():
-    said = next(set(spans(row[-1])) for row in DECIDED if span(row[0]) == "ReservedConcurrency")
+def test_the_document_has_the_defaults_of_what_only_the_tests_set():
+    in_code = Settings.from_environment(LEAST)
 
-    assert said == {
-        module_of(logical_id)
-        for logical_id, properties in function_resources().items()
-        if "ReservedConcurrentExecutions" in properties
+    assert {span(row[1]): span(row[2]) for row in FOR_TESTS} == {
+        span(row[1]): text_of(getattr(in_code, span(row[1]))) for row in FOR_TESTS
     }
+    assert environment().keys().isdisjoint(span(row[0]) for row in FOR_TESTS)
 
 
 def test_every_variable_has_its_row():
@@ -84,7 +85,8 @@ def test_every_variable_has_its_row():
 
 
 def test_every_field_has_its_row():
-    documented = [span(row[2]) for row in DECIDED] + [span(row[1]) for row in BY_ITSELF]
+    documented = [span(row[2]) for row in DECIDED]
+    documented += [span(row[1]) for row in [*BY_ITSELF, *FOR_TESTS]]
     known = [each.name for each in fields(Settings) if each.name != "parameter_names"]
 
     assert sorted(name for name in documented if name) == sorted(known)
@@ -136,3 +138,9 @@ def text_of(value):
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_the_template_and_the_client_take_the_same_access_points():
+    parameter = template()["Parameters"]["WeChatUrl"]
+
+    assert parameter["AllowedPattern"] == f"^({ACCESS_POINT.pattern})$"

@@ -1,6 +1,6 @@
 """What each function loads while Lambda starts it: its cold start, in names and not milliseconds.
 
-Who lengthens a list here lengthens a cold start; docs/benchmarks.md tells what a package costs.
+A longer list is a longer cold start; `python -X importtime` shows what a package costs.
 """
 
 import json

@@ -22,9 +22,7 @@ GIVEN = {
     "LogGroupName": "the-log",
     "AccessLogGroupName": "the-access-log",
     "LoginName": "login",
-    "SlowMilliseconds": "3000",
     "PhonesPerDay": "1000",
-    "Dashboard": "true",
 }
 COMPARISONS = {
     "GreaterThanThreshold": operator.gt,

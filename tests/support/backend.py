@@ -45,6 +45,18 @@ class Backend(Client):
             },
         )
 
+    def change_session(self, session, **times):
+        """Change the times of a session, `(pk, sid)`, behind the back of the deployment."""
+        pk, sid = session
+        self.dynamodb.update_item(
+            TableName=self.table,
+            Key={"pk": {"S": pk}, "sk": {"S": "PROFILE"}},
+            UpdateExpression="SET "
+            + ", ".join(f"sessions.#sid.{each} = :{each}" for each in times),
+            ExpressionAttributeNames={"#sid": sid},
+            ExpressionAttributeValues={f":{name}": {"N": str(at)} for name, at in times.items()},
+        )
+
     def parameter_name(self, name):
         return f"/wechat-login/{self.deployment.stack.parameters['Stage']}/{name}"
 

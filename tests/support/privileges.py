@@ -97,8 +97,6 @@ def needed(service, operation, params):
     if operation == "TransactWriteItems":
         pairs = [pair for each in params["TransactItems"] for pair in each.items()]
         return {(TRANSACTION[kind], table(write["TableName"])) for kind, write in pairs}
-    if operation == "BatchGetItem":
-        return {(action, table(name)) for name in params["RequestItems"]}
     if service == "dynamodb":
         return {(action, table(params["TableName"]))}
     if service == "ssm":

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from wechat_login.api import SERVICE
+from wechat_login.invocation import SERVICE
 
 # So much of a secret, from its beginning, is a leak: a mainland number has no more.
 TELLING = 11

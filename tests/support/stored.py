@@ -14,17 +14,15 @@ def read_all(dynamodb, table):
 
 def _plain(value):
     ((kind, content),) = value.items()
+    if kind == "M":
+        return {name: _plain(each) for name, each in content.items()}
     return int(content) if kind == "N" else sorted(content) if kind == "SS" else content
 
 
 def without_counters(items):
-    """Leave out locks and counters of attempts, which say nothing about what anybody has."""
-    attempts = ("attemptsWindow", "attempts", "proofs")
-    return {
-        key: {name: value for name, value in item.items() if name not in attempts}
-        for key, item in items.items()
-        if not key[0].startswith(("LOCK#", "WECHAT#"))
-    }
+    """Leave out locks and counters, which say nothing about what a user has."""
+    counters = ("ATTEMPTS#", "LOCK#", "WECHAT#")
+    return {key: item for key, item in items.items() if not key[0].startswith(counters)}
 
 
 def profiles(items):
@@ -40,7 +38,12 @@ def id_claims(items):
 
 
 def sessions(items):
-    return {key: item for key, item in items.items() if key[1].startswith("SESSION#")}
+    """Give every session by its user's pk and its sid."""
+    return {
+        (pk, sid): times
+        for pk, item in profiles(items).items()
+        for sid, times in item.get("sessions", {}).items()
+    }
 
 
 def contradictions(items):
@@ -66,5 +69,7 @@ def contradictions(items):
         appid, index = pk.split("#")[1], user.get("phoneIndex")
         if index and pk not in numbers.get(f"PHONE#{appid}#{index}", {}).get("owners", ()):
             found.append(f"no PHONE claim names {pk}")
-    found += [f"a session of nobody: {pk}" for pk, _ in sessions(items) if pk not in users]
+        home = [each for each in users.values() if each["userId"] == user["userId"]]
+        if sum(not each.get("linked") for each in home) != 1:
+            found.append(f"{pk} shares its userId, and not just one user had it first")
     return found

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from wechat_login import budget
 from wechat_login.errors import (
     AccessTokenRejected,
     CodeRejected,
@@ -59,7 +60,7 @@ def table(dynamodb, table_name):
 def tokens(ssm, table, fetch, clock):
     """Make what a cold container has: nothing in memory."""
 
-    def make(seconds=20.0):
+    def make(seconds=20.0, fetch=fetch):
         ends = clock.now + seconds
         return AccessTokens(
             parameters=Parameters(ssm, {"access-token": NAME}, clock),
@@ -67,6 +68,7 @@ def tokens(ssm, table, fetch, clock):
             forced=ForcedRefreshes(table, appid=APPID, now=clock),
             fetch=fetch,
             time_left=lambda: ends - clock.now,
+            reserve=budget.RENEWAL,
             now=clock,
             sleep=clock.sleep,
         )
@@ -241,9 +243,42 @@ def test_it_does_not_wait_longer_than_there_is_time(tokens, table, clock):
     began = clock.now
 
     with pytest.raises(WeChatUnavailable):
-        tokens(seconds=6).call(same)
+        tokens(seconds=16).call(same)
 
-    assert clock.now - began < 6
+    longest_pause = 0.5
+    assert 4 < clock.now - began <= 16 - budget.RENEWAL + longest_pause
+
+
+@pytest.mark.parametrize("left", [0.0, 2.0, budget.DYNAMODB_CALL, budget.RENEWAL - 0.1])
+def test_no_renewal_begins_while_the_longest_call_no_longer_fits(tokens, table, clock, fetch, left):
+    with pytest.raises(WeChatUnavailable):
+        tokens(seconds=left).call(same)
+
+    assert fetch.asked == []
+    assert Lock(table, "access-token", seconds=60, now=clock).acquire()
+
+
+def test_a_forced_refresh_without_an_answer_stays_counted(tokens, forced, clock):
+    class Lost(Fetch):
+        def __call__(self, *, force_refresh=False):
+            token = super().__call__(force_refresh=force_refresh)
+            if force_refresh:
+                raise WeChatUnavailable(why="ReadTimeout")
+            return token
+
+    lost = Lost()
+    mine = tokens(fetch=lost)
+    mine.call(same)
+    clock.now += 1
+
+    with pytest.raises(WeChatUnavailable):
+        mine.call(Refusing("token-1"))
+
+    assert lost.asked == [False, False, True]
+    assert forced.take() is False
+    # WeChat had acted on it: asking without force gives the new token.
+    assert mine.call(Refusing("token-1")) == "token-2"
+    assert lost.asked[3:] == [False]
 
 
 def test_a_token_that_cannot_be_shared_is_used_all_the_same(table, fetch, clock):
@@ -261,7 +296,8 @@ def test_a_token_that_cannot_be_shared_is_used_all_the_same(table, fetch, clock)
         lock=Lock(table, "access-token", seconds=15, now=clock),
         forced=ForcedRefreshes(table, appid=APPID, now=clock),
         fetch=fetch,
-        time_left=lambda: 10.0,
+        time_left=lambda: 20.0,
+        reserve=budget.RENEWAL,
         now=clock,
         sleep=clock.sleep,
     )

@@ -2,39 +2,18 @@
 
 import base64
 import json
-import logging
-import time
 import traceback
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from wechat_login import api, errors
-from wechat_login.api import (
-    Reply,
-    Request,
-    authorizer,
-    endpoint,
-    masked,
-    note,
-    note_wechat_call,
-    task,
-    time_left,
-)
+from tests.support.context import Context
+from wechat_login import errors
+from wechat_login.api import Reply, Request, authorizer, endpoint, task
 from wechat_login.errors import BadRequest, PayloadTooLarge, SessionRequired
 
 JSON = {"content-type": "application/json"}
-
-
-class Context:
-    """Lambda's context, as far as the edge asks it."""
-
-    def __init__(self, milliseconds=20_000):
-        self.milliseconds = milliseconds
-
-    def get_remaining_time_in_millis(self):
-        return self.milliseconds
 
 
 def event(body=None, headers=JSON, **more):
@@ -44,25 +23,9 @@ def event(body=None, headers=JSON, **more):
     return {**made, **more}
 
 
-def call(handle, given=None, context=None):
-    answer = endpoint(handle)(event() if given is None else given, context or Context())
+def call(handle, given=None):
+    answer = endpoint(handle)(event() if given is None else given, Context())
     return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
-
-
-@pytest.fixture
-def lines():
-    """Everything that is logged for requests while the test runs."""
-    heard = []
-
-    class Listening(logging.Handler):
-        def emit(self, record):
-            if hasattr(record, "request"):
-                heard.append((record.levelname, record.request))
-
-    logger, listener = logging.getLogger(api.SERVICE), Listening()
-    logger.addHandler(listener)
-    yield heard
-    logger.removeHandler(listener)
 
 
 def test_a_reply_is_a_success_with_its_data_and_what_stands_beside():
@@ -155,65 +118,6 @@ def test_a_request_is_one_line_whose_level_says_whose_affair_it_is(lines, error,
     assert line["requestId"] == "r-1"
     assert line["ms"] >= 0
     assert line.get("errcode") == (40029 if error else None)
-
-
-def test_what_is_noted_goes_to_the_line_with_the_openid_masked(lines):
-    def handle(_):
-        note(openid="oI7xAlice012345678901234567A", user_id="u")
-        note_wechat_call("/sns/jscode2session", 0, 12.345)
-        return Reply(None)
-
-    call(handle)
-
-    ((_, line),) = lines
-    assert (line["openid"], line["user_id"]) == ("oI7x…567A", "u")
-    assert line["wechat"] == [{"api": "/sns/jscode2session", "said": 0, "ms": 12.3}]
-
-
-def test_notes_outside_a_request_go_nowhere():
-    note(openid="o")
-    note_wechat_call("/x", 0, 1)
-
-    assert time_left() == api.NO_DEADLINE
-
-
-@given(some.text(max_size=200))
-def test_a_masked_openid_shows_eight_characters_at_most(openid):
-    shown = masked(openid)
-
-    assert len(shown) <= 9
-    assert openid not in shown or openid in ("", "…")
-
-
-def test_each_request_counts_its_own_time():
-    left = []
-
-    def handle(_):
-        left.append(time_left())
-        return Reply(None)
-
-    call(handle, context=Context(500_000))
-    call(handle, context=Context(100_000))
-
-    assert left == [pytest.approx(500, abs=60), pytest.approx(100, abs=60)]
-    assert time_left() == api.NO_DEADLINE
-
-
-def test_metrics_are_printed_in_cloudwatchs_format(capsys):
-    def handle(_):
-        note_wechat_call("/sns/jscode2session", 40029, 5)
-        raise errors.CodeRejected
-
-    call(handle)
-
-    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
-    by_dimension = {
-        next(name for name in ("route", "code", "api") if name in each): each for each in printed
-    }
-    assert by_dimension["route"]["Requests"] == [1]
-    assert by_dimension["code"]["code"] == "code_rejected"
-    assert by_dimension["api"]["said"] == "40029"
-    assert by_dimension["route"]["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "WeChatLogin"
 
 
 @pytest.mark.parametrize("name", ["Content-Type", "content-type", "CONTENT-TYPE"])
@@ -358,18 +262,6 @@ def test_an_event_that_is_hardly_one_is_answered():
     status, body, _ = call(lambda request: Reply(request.domain), {"routeKey": "GET /"})
 
     assert (status, body["data"]) == (200, "")
-
-
-def test_time_runs_while_a_request_is_handled():
-    def handle(_):
-        before = time_left()
-        time.sleep(0.05)
-        return Reply(before - time_left())
-
-    _, body, _ = call(handle)
-
-    # It may have slept longer, on a busy machine.
-    assert 0.049 <= body["data"] < 10
 
 
 @pytest.mark.parametrize("code", ["", "a b", "a&b", "a/b", "a\n", "é", "a" * 129, "a%20"])

@@ -1,123 +1,185 @@
-"""Attempts: so many in a window, counted for each user, exactly."""
+"""Attempts: so many codes in ten minutes, and one request at a time for each code."""
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.support.callers import at_once
-from wechat_login.accounts.attempts import Attempts
-from wechat_login.accounts.users import User
-from wechat_login.errors import SessionInvalid, TooManyAttempts
-from wechat_login.storage.table import Delete, Put
+from tests.support.world import World
+from wechat_login.accounts.attempts import BUSY_RETRY_SECONDS, BUSY_SECONDS, Attempts
+from wechat_login.errors import CodeRejected, StorageUnavailable, TooManyAttempts
+from wechat_login.storage.sealing import Keyring, new_keyring
 
-ALICE = User("wx", "o-alice", "id", 0, 0)
-BOB = User("wx", "o-bob", "id", 0, 0)
-# The beginning of a window of ten minutes.
-NOW = 1_800_000_000
+RING = Keyring.from_json(new_keyring())
+LIMIT = 3
 
 
 @pytest.fixture
-def attempts(table, clock):
-    for user in (ALICE, BOB):
-        pk, sk = user.key
-        table.write(Put({"pk": pk, "sk": sk, "userId": user.user_id}))
-    return Attempts(table, limit=3, now=clock)
+def world(dynamodb, table_name, clock):
+    return World(dynamodb, table_name, clock=clock)
 
 
-def begin(attempts, user=ALICE, proofs="abc"):
-    return [attempts.begin(user, proof) for proof in proofs]
+@pytest.fixture
+def alice(world):
+    return world.session("o-alice").user
 
 
-def test_so_many_attempts_are_free_and_the_next_has_to_wait(attempts, clock):
-    begun = begin(attempts)
+@pytest.fixture
+def bob(world):
+    return world.session("o-bob").user
+
+
+@pytest.fixture
+def attempts(world):
+    return Attempts(world.table, keyring=lambda: RING, limit=LIMIT, now=world.clock)
+
+
+@pytest.fixture
+def begin(attempts, alice):
+    """Try codes, each to its end, and give those that were allowed."""
+
+    def begun(proofs, user=alice):
+        allowed = []
+        for proof in proofs:
+            try:
+                attempts.begin(user, proof)
+            except (TooManyAttempts, CodeRejected):
+                continue
+            attempts.end(user, proof)
+            allowed.append(proof)
+        return "".join(allowed)
+
+    return begun
+
+
+def test_so_many_codes_are_tried_and_the_next_has_to_wait(attempts, begin, alice, clock):
+    assert begin("abc") == "abc"
     clock.now += 100
 
     with pytest.raises(TooManyAttempts) as refused:
-        attempts.begin(ALICE, "d")
+        attempts.begin(alice, "d")
 
-    assert begun == [True] * 3
     assert refused.value.retry_after == 500
 
 
-def test_in_the_next_window_there_are_new_ones(attempts, clock):
-    begin(attempts)
-    clock.now += 600
+@pytest.mark.parametrize("phase", [0, 1, 299, 599.5])
+def test_the_ten_minutes_begin_with_the_first_code(begin, clock, phase):
+    clock.now += phase
+    begin("abc")
+    clock.now += 599
+    assert begin("d") == ""
+    clock.now += 2
 
-    assert begin(attempts, proofs="def") == [True] * 3
+    assert begin("defg") == "def"
 
 
-def test_even_in_the_last_moment_one_waits_a_second_at_least(attempts, clock):
-    begin(attempts)
+def test_even_in_the_last_moment_the_wait_is_a_second(attempts, begin, alice, clock):
+    begin("abc")
     clock.now += 599.9
 
     with pytest.raises(TooManyAttempts) as refused:
-        attempts.begin(ALICE, "d")
+        attempts.begin(alice, "d")
 
     assert refused.value.retry_after == 1
 
 
-def test_everybody_has_attempts_of_their_own(attempts):
-    begin(attempts)
+def test_each_user_has_attempts_of_their_own(begin, bob):
+    begin("abc")
 
-    assert begin(attempts, BOB) == [True] * 3
+    assert begin("abc", bob) == "abc"
 
 
-def test_the_same_proof_is_one_attempt_until_it_is_begun_again(attempts):
-    first, second = begin(attempts, proofs="aa")
-    attempts.begin_again(ALICE)
-    third = attempts.begin(ALICE, "b")
+def test_a_code_that_is_sent_again_counts_once(begin):
+    assert begin("aaaaaaaa") == "aaaaaaaa"
+    assert begin("bcd") == "bc"
+    assert begin("a") == "a"
 
-    assert (first, second, third) == (True, False, True)
+
+def test_while_a_request_is_busy_with_a_code_the_same_code_waits(attempts, alice, clock):
+    attempts.begin(alice, "a")
+    with pytest.raises(TooManyAttempts) as refused:
+        attempts.begin(alice, "a")
+    attempts.begin(alice, "b")
+
+    assert refused.value.retry_after == BUSY_RETRY_SECONDS
+    # The request that was busy may have died.
+    clock.now += BUSY_SECONDS
+    attempts.begin(alice, "a")
+
+
+def test_a_code_that_wechat_rejected_is_not_tried_again(attempts, alice):
+    attempts.begin(alice, "a")
+    attempts.end(alice, "a", rejected=True)
+
+    for _ in range(3):
+        with pytest.raises(CodeRejected):
+            attempts.begin(alice, "a")
+
+
+def test_ending_an_attempt_of_which_nothing_is_left_is_no_error(attempts, alice, world):
+    before = world.items()
+
+    attempts.end(alice, "a")
+
+    assert world.items() == before
+
+
+def test_ending_an_attempt_while_storage_fails_is_no_error(attempts, alice):
+    attempts.begin(alice, "a")
+
+    class Unreachable:
+        def write(self, *writes):
+            raise StorageUnavailable(writes=len(writes))
+
+    unreachable: Any = Unreachable()
+    Attempts(unreachable, keyring=lambda: RING).end(alice, "a")
+
     with pytest.raises(TooManyAttempts):
-        attempts.begin_again(ALICE)
+        attempts.begin(alice, "a")
 
 
-def test_a_proof_that_has_begun_is_told_apart_even_when_nothing_is_left(attempts):
-    begin(attempts)
+def test_an_erasure_does_not_give_new_attempts(begin, world):
+    begin("abc")
+    world.erasure.erase_openid("o-alice", at=world.clock())
 
-    assert attempts.begin(ALICE, "a") is False
+    assert begin("d", world.session("o-alice").user) == ""
 
 
-def test_of_many_at_once_exactly_so_many_begin(ministack_attempts):
+def test_the_count_names_nobody(begin, alice, world):
+    begin("abc")
+    (counter,) = [each for (pk, _), each in world.items().items() if pk.startswith("ATTEMPTS#")]
+
+    assert alice.openid not in repr(counter)
+    assert counter["expiresAt"] == counter["since"] + 600
+
+
+def test_of_many_codes_at_once_exactly_so_many_are_tried(ministack_attempts, alice):
     def begun(proof):
         try:
-            return ministack_attempts.begin(ALICE, proof)
+            ministack_attempts.begin(alice, proof)
         except TooManyAttempts:
-            return None
+            return False
+        return True
 
     answers = at_once([lambda n=n: begun(f"proof-{n}") for n in range(20)])
 
-    assert answers.count(True) == 3
-    assert answers.count(None) == 17
+    assert answers.count(True) == LIMIT
 
 
-def test_of_one_proof_at_once_exactly_one_begins(ministack_attempts):
-    answers = at_once([lambda: ministack_attempts.begin(ALICE, "proof")] * 20)
+def test_of_one_code_at_once_exactly_one_is_tried(ministack_attempts, alice):
+    def begun():
+        try:
+            ministack_attempts.begin(alice, "proof")
+        except TooManyAttempts:
+            return False
+        return True
 
-    assert answers.count(True) == 1
-    assert answers.count(False) == 19
+    assert at_once([begun] * 20).count(True) == 1
 
 
 @pytest.fixture
 def ministack_attempts(request, attempts):
-    # moto takes one call after another, but not as one.
+    # moto takes one call after another, but does not make one call atomic.
     if "ministack" not in request.node.callspec.id:
         pytest.skip("races need a real server")
     return attempts
-
-
-def test_who_was_erased_meanwhile_attempts_nothing_and_leaves_nothing(attempts, table):
-    table.write(Delete(ALICE.key))
-
-    with pytest.raises(SessionInvalid):
-        attempts.begin(ALICE, "a")
-
-    assert table.get(ALICE.key) is None
-
-
-def test_a_user_read_in_an_earlier_window_is_counted_in_this_one(attempts, clock):
-    begin(attempts)
-    read_then = replace(ALICE, attempts_window=clock.now // 600)
-    clock.now += 600
-
-    assert begin(attempts, read_then, proofs="def") == [True] * 3

@@ -1,6 +1,7 @@
 """WeChat's message push: the official vectors, and what is refused."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -127,7 +128,10 @@ def test_a_push_opens_within_five_minutes_either_way(late, opens):
         pytest.param({"msg_signature": "é"}, "signature", id="not ASCII"),
         pytest.param({"nonce": "1"}, "signature", id="nonce"),
         pytest.param({"timestamp": "1714112446"}, "signature", id="timestamp"),
-        pytest.param({"timestamp": ""}, "signature", id="no timestamp"),
+        pytest.param({"timestamp": ""}, "timestamp", id="no timestamp"),
+        pytest.param({"timestamp": "²"}, "timestamp", id="a digit that is no number"),
+        pytest.param({"timestamp": "\uff11714112445"}, "timestamp", id="wide digits"),
+        pytest.param({"timestamp": "1" * 5000}, "timestamp", id="endless timestamp"),
     ],
 )
 def test_whatever_is_changed_in_the_query_it_is_refused(changes, why):
@@ -152,6 +156,7 @@ def test_whatever_is_missing_in_the_query_it_is_refused(missing):
         pytest.param(sent({}, appid=APPID + "0"), "appid", id="a longer appid"),
         pytest.param(sent({}, appid=""), "appid", id="no appid"),
         pytest.param(sent(b"\xff" * 20), "encryption", id="no UTF-8"),
+        pytest.param(sent(b'{"Event": "a", "Event": "b"}'), "a name twice", id="two events"),
         pytest.param(sent({}, appid="é"), "appid", id="an appid that is no ASCII"),
     ],
 )
@@ -178,6 +183,7 @@ def test_another_aes_key_opens_nothing():
 def test_a_message_in_xml_opens_as_well():
     xml = (
         "<xml><ToUserName><![CDATA[gh_870882ca4b1]]></ToUserName>\n"
+        "<MsgType>event</MsgType>"
         "<CreateTime>1714112445</CreateTime><Event><![CDATA[a<b]]></Event></xml>"
     )
     encrypted = encrypt(xml.encode(), AES_KEY, APPID)
@@ -186,7 +192,126 @@ def test_a_message_in_xml_opens_as_well():
 
     opened = push().open({**QUERY, "msg_signature": made}, body.encode())
 
-    assert opened == {"ToUserName": "gh_870882ca4b1", "CreateTime": "1714112445", "Event": "a<b"}
+    assert opened == {
+        "ToUserName": "gh_870882ca4b1",
+        "MsgType": "event",
+        "CreateTime": "1714112445",
+        "Event": "a<b",
+    }
+
+
+CANCELLATION = "<Event>user_authorization_cancellation</Event><OpenID>o-victim</OpenID>"
+# What a user may write into a customer message, should WeChat put it into the XML as it is.
+WRITTEN = [
+    f"]]></Content>{CANCELLATION}<Content><![CDATA[",
+    f"]]></Content>{CANCELLATION}<MsgType>event</MsgType><Content><![CDATA[",
+    f"]]></Content>{CANCELLATION}<MsgType>event</MsgType><X><![CDATA[",
+    f"]]></Content>{CANCELLATION}<MsgType>event</MsgType><!-- ",
+    f"]]></Content>{CANCELLATION}<MsgType>event</MsgType></xml>",
+    f"]]></Content></xml><xml>{CANCELLATION}<MsgType>event</MsgType><Content><![CDATA[",
+    f"]]>{CANCELLATION}<MsgType>event</MsgType><![CDATA[",
+    CANCELLATION,
+    f"</Content>{CANCELLATION}",
+]
+HEADS = [
+    pytest.param("<MsgType><![CDATA[text]]></MsgType><Content>", id="as documented"),
+    pytest.param('<MsgType><![CDATA[text]]></MsgType><Content type="a">', id="attribute"),
+    pytest.param("<Msg-Type><![CDATA[text]]></Msg-Type><Content>", id="dash"),
+    pytest.param("<MsgType>text</MsgType><Content> ", id="blank before CDATA"),
+    pytest.param("<Content>", id="no MsgType"),
+]
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+@pytest.mark.parametrize("head", HEADS)
+def test_no_text_that_a_user_writes_becomes_an_event(head, written):
+    xml = f"<xml><ToUserName>gh</ToUserName>{head}<![CDATA[{written}]]></Content></xml>"
+
+    try:
+        opened = push().open(*sent(xml.encode()))
+    except PushRejected:
+        return
+
+    assert opened == {}
+
+
+@pytest.mark.parametrize("kind", ["text", "image", "EVENT", "", None])
+def test_only_an_event_has_fields(kind):
+    message = {**MESSAGE, "MsgType": kind}
+    if kind is None:
+        del message["MsgType"]
+
+    assert push().open(*sent(message)) == {}
+
+
+@pytest.mark.parametrize(
+    ("missing", "why"), [("token", "no event-token"), ("aes_key", "no event-aes-key")]
+)
+def test_without_the_consoles_secrets_every_push_is_refused(missing, why):
+    with pytest.raises(PushRejected) as refused:
+        push(**{missing: None}).open(QUERY, BODY)
+
+    assert refused.value.facts == {"why": why}
+
+
+def test_without_a_token_no_address_is_confirmed():
+    query = {"timestamp": str(SENT_AT), "nonce": "1", "echostr": "1", "signature": "0" * 40}
+
+    with pytest.raises(PushRejected):
+        push(token=None).echo(query)
+
+
+@pytest.mark.parametrize("aes_key", ["", "A", "A" * 42, "A" * 20, "é" * 43])
+def test_an_aes_key_that_is_none_opens_nothing(aes_key):
+    with pytest.raises(PushRejected):
+        push(aes_key=aes_key).open(QUERY, BODY)
+
+
+LARGEST = 16 * 1024
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "<a>",
+        "<a><![CDATA[",
+        "<a><![CDATA[]]",
+        "<a>x</b>",
+        "<a></a>",
+        " ",
+        "a",
+        "<",
+        "{",
+        '{"a":',
+        "[",
+    ],
+)
+@pytest.mark.parametrize("begin", ["", "<xml>", "<xml><a><![CDATA[", "<xml><a>"])
+def test_reading_the_largest_body_takes_no_time(begin, part):
+    body = (begin + part * LARGEST)[:LARGEST].encode()
+    query = {**QUERY, "msg_signature": "0" * 40}
+
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        with pytest.raises(PushRejected):
+            push().open(query, body)
+        took.append(time.perf_counter() - began)
+
+    assert min(took) < 0.02
+
+
+class Unread(bytes):
+    def decode(self, *_, **__):
+        pytest.fail("the body was read")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"msg_signature": "0" * 39}, {"msg_signature": "G" * 40}, {"timestamp": "1"}]
+)
+def test_a_body_is_not_read_if_the_query_has_not_the_form_of_a_push(changes):
+    with pytest.raises(PushRejected):
+        push().open({**QUERY, **changes}, Unread(BODY))
 
 
 def test_a_push_that_was_acted_upon_does_not_open_again(dynamodb, table_name):
@@ -220,17 +345,36 @@ def test_what_no_console_would_ask_is_not_echoed(echostr):
         pytest.param('{"a": 1, "b": " x "}', {"a": "1", "b": "x"}, id="JSON"),
         pytest.param("<xml><a>1</a><b><![CDATA[ x ]]></b></xml>", {"a": "1", "b": "x"}, id="XML"),
         pytest.param("<xml><a><![CDATA[1</a>2]]></a></xml>", {"a": "1</a>2"}, id="CDATA"),
-        pytest.param("<xml></xml>", {"xml": ""}, id="empty XML"),
+        pytest.param("<xml></xml>", {}, id="empty XML"),
+        pytest.param("<xml>\n <a>1</a>\n <b></b>\n</xml>", {"a": "1", "b": ""}, id="blanks"),
+        pytest.param("<xml><a><![CDATA[1]]>2]]></a></xml>", {}, id="text behind CDATA"),
+        pytest.param("<xml><a><![CDATA[]]></a></xml>", {"a": ""}, id="empty CDATA"),
+        pytest.param("<xml><a>1</a>", {}, id="half of XML"),
+        pytest.param("<xml>", {}, id="only a beginning"),
+        pytest.param("<a>1</a>", {}, id="no root"),
+        pytest.param("<xml><a>1</a>2</xml>", {}, id="text between fields"),
+        pytest.param("<xml><a><b>1</b></a></xml>", {}, id="nested"),
+        pytest.param('<xml><a x="1">1</a></xml>', {}, id="attribute"),
+        pytest.param("<xml><a>1</b></xml>", {}, id="another end"),
         pytest.param("", {}, id="nothing"),
         pytest.param("[1]", {}, id="a list"),
         pytest.param("null", {}, id="null"),
         pytest.param("[" * 100_000, {}, id="deep"),
         pytest.param("{", {}, id="broken"),
-        pytest.param("<a>&lt;</a>", {"a": "&lt;"}, id="an entity stays as it is"),
+        pytest.param("<xml><a>&lt;</a></xml>", {"a": "&lt;"}, id="an entity stays as it is"),
     ],
 )
 def test_fields_are_read_as_text(message, read):
     assert fields(message) == read
+
+
+@pytest.mark.parametrize(
+    "message",
+    ['{"a": 1, "a": 1}', '{"a": {"b": 1, "b": 2}}', "<xml><a>1</a><b>2</b><a>1</a></xml>"],
+)
+def test_a_name_that_comes_twice_is_refused(message):
+    with pytest.raises(PushRejected):
+        fields(message)
 
 
 @settings(max_examples=300, derandomize=True, deadline=None, database=None)

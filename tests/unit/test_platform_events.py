@@ -1,24 +1,13 @@
 """What events oblige us to do, and that consent which is newer than an event stays."""
 
-import time
-
 import pytest
 
-from wechat_login.accounts.attempts import Attempts
-from wechat_login.accounts.phones import Phones
-from wechat_login.accounts.platform_events import PlatformEvents
-from wechat_login.accounts.sessions import Sessions
-from wechat_login.accounts.users import UserStore
-from wechat_login.errors import PushRejected
-from wechat_login.storage.sealing import Keyring, new_keyring
-from wechat_login.storage.table import Table
-from wechat_login.wechat.client import Identity
-from wechat_login.wechat.phone_number import PhoneNumber
+from tests.support.world import APPID
+from tests.support.world import World as Parts
+from wechat_login.errors import CodeRejected, PushRejected
 
-APPID = "wx1234567890abcdef"
 OPENID = "o-alice"
 PROFILE = {"nickname": "小丽", "avatarUrl": "https://images.example/a.png"}
-KEYRING = new_keyring()
 
 
 def anything_goes(_user, _nickname):
@@ -29,36 +18,32 @@ class World:
     """Alice, of whom everything is held since `made_at`, on a clock of our own."""
 
     def __init__(self, dynamodb, table_name):
-        self.now = self.made_at = int(time.time())
-        table = Table(dynamodb, table_name, time_left=lambda: 10)
-        self.users = UserStore(table, appid=APPID, now=lambda: self.now)
-        self.sessions = Sessions(table, appid=APPID, days=30, now=lambda: self.now)
-        self.phones = Phones(
-            table,
-            self.users,
-            keyring=lambda: Keyring.from_json(KEYRING),
-            conflict="transfer",
-            attempts=Attempts(table, now=lambda: self.now),
-            screen=lambda *_: None,
-            exchange=lambda *_: PhoneNumber("86", "13800138000"),
-            legacy=None,
-            time_left=lambda: 10,
-            now=lambda: self.now,
-        )
-        self.events = PlatformEvents(self.users, self.phones, APPID)
+        self.parts = Parts(dynamodb, table_name)
+        self.made_at = self.now
         self.make()
 
-    def make(self):
-        self.users.record_login(Identity(OPENID), self.sessions.open(OPENID).record)
-        self.register()
-        self.users.update_profile(self.alice, PROFILE, anything_goes)
+    @property
+    def now(self):
+        return int(self.parts.clock.now)
 
-    def register(self):
-        self.phones.register(self.alice, f"code-{self.now}", "192.0.2.1")
+    @now.setter
+    def now(self, value):
+        self.parts.clock.now = value
+
+    def make(self):
+        self.register()
+        self.write_profile()
+
+    def register(self, given_at=None):
+        session = self.parts.session(OPENID)
+        return self.parts.register(session, "13800138000", f"code-{self.now}", given_at)
+
+    def write_profile(self):
+        self.parts.profiles.update(self.parts.session(OPENID), PROFILE, anything_goes)
 
     @property
     def alice(self):
-        return self.users.find(OPENID)
+        return self.parts.users.find(OPENID)
 
     @property
     def held(self):
@@ -70,7 +55,7 @@ class World:
 
     def happen(self, event, at, **more):
         fields = {"Event": event, "OpenID": OPENID, "CreateTime": str(at), "AppID": APPID, **more}
-        return self.events.carry_out({name: value for name, value in fields.items() if value})
+        return self.parts.events.carry_out({n: value for n, value in fields.items() if value})
 
 
 @pytest.fixture
@@ -122,10 +107,25 @@ def test_a_number_that_was_registered_after_the_revocation_stays(world):
     assert "phone" in world.held
 
 
+@pytest.mark.parametrize("given", [-1, 0])
+def test_a_number_that_was_given_before_the_revocation_is_not_bound_after_it(world, given):
+    revoked_at = world.now + 10
+    world.now += 20
+    world.happen("user_authorization_revoke", revoked_at, RevokeInfo="8")
+
+    with pytest.raises(CodeRejected):
+        world.register(given_at=revoked_at + given)
+
+    assert "phone" not in world.held
+    world.now += 1
+    world.register(given_at=revoked_at + 1)
+    assert "phone" in world.held
+
+
 def test_a_profile_that_was_written_after_the_revocation_stays(world):
     revoked_at = world.now + 10
     world.now += 20
-    world.users.update_profile(world.alice, PROFILE, anything_goes)
+    world.write_profile()
 
     world.happen("user_authorization_revoke", revoked_at, RevokeInfo="6")
 
@@ -163,6 +163,8 @@ def test_one_revocation_does_not_shield_the_other_from_a_later_event(world):
         {"OpenID": ""},
         {"CreateTime": ""},
         {"CreateTime": "soon"},
+        {"CreateTime": "²"},
+        {"CreateTime": "9" * 5000},
         {"OpenID": "o-nobody"},
     ],
 )

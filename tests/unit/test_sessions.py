@@ -1,4 +1,4 @@
-"""Sessions: opaque, checked on every read, slid at most once a day, revoked for good."""
+"""Sessions: opaque, checked on every read, extended at most once a day, revoked for good."""
 
 from typing import Any
 
@@ -7,60 +7,40 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from tests.support import stored
-from wechat_login.accounts.sessions import Sessions
-from wechat_login.accounts.users import UserStore
+from tests.support.world import World
+from wechat_login.accounts.sessions import Credential, Sessions
+from wechat_login.accounts.users import Users
 from wechat_login.errors import SessionInvalid, SessionMismatch
 from wechat_login.storage.table import Delete, Table
-from wechat_login.wechat.client import Identity
 
-APPID = "wx1234567890abcdef"
 OPENID = "oI7xAlice012345678901234567A"
 DAY = 86_400
 
 
 @pytest.fixture
-def table(dynamodb, table_name):
-    return Table(dynamodb, table_name, time_left=lambda: 10.0)
+def world(dynamodb, table_name, clock):
+    return World(dynamodb, table_name, clock=clock)
 
 
 @pytest.fixture
-def sessions(table, clock):
-    return Sessions(table, appid=APPID, days=30, now=clock)
+def sessions(world):
+    return world.sessions
 
 
 @pytest.fixture
-def racing(dynamodb, table_name, clock):
-    """Make sessions of which one is revoked between being read and being slid."""
-
-    def make(key):
-        class RevokedMeanwhile(Table):
-            def get_both(self, first, second):
-                found = super().get_both(first, second)
-                self.write(Delete(key))
-                return found
-
-        table = RevokedMeanwhile(dynamodb, table_name, lambda: 10.0)
-        return Sessions(table, appid=APPID, days=30, now=clock)
-
-    return make
+def table(world):
+    return world.table
 
 
 @pytest.fixture
-def opened(table, sessions, clock):
+def opened(world):
     """Log somebody in, and give the text of the session."""
-    users = UserStore(table, appid=APPID, now=clock)
-
-    def open_session(openid=OPENID):
-        session = sessions.open(openid)
-        users.record_login(Identity(openid), session.record)
-        return session.text
-
-    return open_session
+    return lambda openid=OPENID: world.log_in(openid)
 
 
 @pytest.fixture
-def items(dynamodb, table_name):
-    return lambda: stored.read_all(dynamodb, table_name)
+def items(world):
+    return world.items
 
 
 def test_a_session_is_its_users(opened, sessions):
@@ -78,11 +58,11 @@ def test_a_session_names_its_openid_and_256_random_bits(opened):
     assert opened().partition(".")[2] != secret
 
 
-def test_neither_text_nor_record_is_shown(sessions):
-    session = sessions.open(OPENID)
+def test_the_text_of_a_session_is_not_shown():
+    credential = Credential.new(OPENID)
 
-    assert session.text.partition(".")[2] not in repr(session)
-    assert OPENID not in repr(session)
+    assert credential.text.partition(".")[2] not in repr(credential)
+    assert OPENID not in repr(credential)
 
 
 def test_the_table_does_not_know_the_secret(opened, items):
@@ -100,7 +80,7 @@ def test_another_users_session_is_a_mismatch(opened, sessions):
 
 def test_a_session_that_was_made_but_never_written_is_none(sessions):
     with pytest.raises(SessionInvalid):
-        sessions.authenticate(sessions.open(OPENID).text)
+        sessions.authenticate(Credential.new(OPENID).text)
 
 
 @pytest.mark.parametrize("seconds", [30 * DAY, 30 * DAY + 1, 300 * DAY])
@@ -122,7 +102,7 @@ def test_a_session_holds_until_its_last_second(opened, sessions, clock):
     assert sessions.authenticate(text).user.openid == OPENID
 
 
-def test_a_session_slides_at_most_once_a_day(opened, sessions, items, clock):
+def test_a_session_is_extended_at_most_once_a_day(opened, sessions, items, clock):
     text = opened()
     ends = []
 
@@ -130,22 +110,36 @@ def test_a_session_slides_at_most_once_a_day(opened, sessions, items, clock):
         clock.now += DAY // 2
         sessions.authenticate(text)
         (session,) = stored.sessions(items()).values()
-        ends.append(session["expiresAt"] - 1_800_000_000)
+        ends.append(session["usedAt"] - 1_800_000_000)
 
-    assert ends == [30 * DAY, 31 * DAY, 31 * DAY, 32 * DAY]
+    assert ends == [0, DAY, DAY, 2 * DAY]
 
 
-def test_who_comes_every_month_stays(opened, sessions, clock):
+def test_a_session_that_is_used_every_month_ends_half_a_year_after_it_began(
+    opened, sessions, clock
+):
     text = opened()
 
-    for _ in range(24):
+    for _ in range(6):
         clock.now += 29 * DAY
         assert sessions.authenticate(text).user.openid == OPENID
+    clock.now += 6 * DAY
+    with pytest.raises(SessionInvalid):
+        sessions.authenticate(text)
+
+
+def test_a_session_of_one_day_is_extended_too(dynamodb, table_name, clock):
+    world = World(dynamodb, table_name, clock=clock, days=1)
+    text = world.log_in(OPENID)
+
+    for _ in range(6):
+        clock.now += DAY // 2
+        assert world.sessions.authenticate(text).user.openid == OPENID
 
 
 def test_a_revoked_session_is_refused_and_stays_refused(opened, sessions, items, clock):
     text = opened()
-    sessions.revoke(sessions.authenticate(text))
+    sessions.end(sessions.authenticate(text))
 
     for _ in range(2):
         clock.now += DAY
@@ -155,28 +149,36 @@ def test_a_revoked_session_is_refused_and_stays_refused(opened, sessions, items,
     assert stored.sessions(items()) == {}
 
 
-def test_sliding_does_not_bring_a_revoked_session_back(opened, racing, sessions, items, clock):
-    text = opened()
-    key = sessions.authenticate(text).key
-    clock.now += DAY
+def test_extending_does_not_bring_a_revoked_session_back(world, dynamodb, table_name):
+    text = world.log_in(OPENID)
+    session = world.sessions.authenticate(text)
+    world.clock.now += DAY
 
+    class RevokedMeanwhile(Table):
+        def get(self, key):
+            found = super().get(key)
+            world.sessions.end(session)
+            return found
+
+    table = RevokedMeanwhile(dynamodb, table_name, lambda: 9.0)
+    racing = World(dynamodb, table_name, clock=world.clock, table=table)
     with pytest.raises(SessionInvalid):
-        racing(key).authenticate(text)
+        racing.sessions.authenticate(text)
 
-    assert stored.sessions(items()) == {}
+    assert stored.sessions(world.items()) == {}
 
 
 def test_revoking_twice_is_no_error(opened, sessions):
     session = sessions.authenticate(opened())
 
-    sessions.revoke(session)
-    sessions.revoke(session)
+    sessions.end(session)
+    sessions.end(session)
 
 
 def test_all_sessions_of_one_user_can_be_revoked_together(opened, sessions):
     mine, other = [opened() for _ in range(5)], opened("o-other")
 
-    sessions.revoke_all(sessions.authenticate(mine[0]).user)
+    sessions.end_all(sessions.authenticate(mine[0]).user)
 
     for text in mine:
         with pytest.raises(SessionInvalid):
@@ -194,7 +196,7 @@ def test_an_erased_users_session_is_refused(opened, sessions, table):
 
 def test_a_session_of_another_app_is_refused(opened, table, clock):
     text = opened()
-    other = Sessions(table, appid="wx2222222222222222", days=30, now=clock)
+    other = Sessions(table, Users(table, appid="wx2222222222222222"), days=30, now=clock)
 
     with pytest.raises(SessionInvalid):
         other.authenticate(text)
@@ -216,7 +218,7 @@ class NoTable:
 )
 def test_what_is_not_of_a_sessions_shape_costs_no_read(text):
     no_table: Any = NoTable()
-    sessions = Sessions(no_table, appid=APPID, days=30)
+    sessions = Sessions(no_table, Users(no_table, appid="wx1234567890abcdef"), days=30)
     owner, _, secret = text.rpartition(".")
     shaped = len(secret) == 43 and 0 < len(owner) <= 128
 
@@ -231,3 +233,45 @@ def test_a_session_with_something_behind_it_is_refused(opened, sessions, end):
 
     with pytest.raises(SessionInvalid):
         sessions.authenticate(text + end)
+
+
+def test_a_session_is_ended_by_its_id_which_is_not_its_sid(opened, sessions):
+    mine, other = opened(), opened()
+    session = sessions.authenticate(mine)
+    (named,) = [each for each in sessions.of_account(session) if each.sid != session.sid]
+
+    sessions.end_named(session, named.id)
+
+    assert named.id not in (named.sid, session.id)
+    assert sessions.authenticate(mine).user.openid == OPENID
+    with pytest.raises(SessionInvalid):
+        sessions.authenticate(other)
+
+
+@pytest.mark.parametrize("id_", ["", "nonsense", "A" * 16])
+def test_ending_a_session_that_is_not_there_is_no_error(opened, sessions, items, id_):
+    session = sessions.authenticate(opened())
+    before = items()
+
+    sessions.end_named(session, id_)
+
+    assert items() == before
+
+
+def test_a_session_of_another_user_is_not_ended_by_its_id(opened, sessions):
+    session, theirs = sessions.authenticate(opened()), opened("o-other")
+
+    sessions.end_named(session, sessions.authenticate(theirs).id)
+
+    assert sessions.authenticate(theirs).user.openid == "o-other"
+
+
+def test_ending_a_session_of_an_erased_user_makes_no_user(opened, sessions, table, items):
+    session = sessions.authenticate(opened())
+    table.write(Delete(session.user.key))
+    before = items()
+
+    sessions.end(session)
+    sessions.end_all(session.user)
+
+    assert items() == before

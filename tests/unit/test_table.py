@@ -48,7 +48,8 @@ class Time:
 
 
 def test_an_item_comes_back_as_it_was_put(table):
-    whole = item(A, number=7, text="微信", names=frozenset({"x", "y"}))
+    inner = {"a": {"createdAt": 1, "text": ""}, "b": {}}
+    whole = item(A, number=7, text="微信", names=frozenset({"x", "y"}), sessions=inner)
 
     table.write(Put(whole))
 
@@ -70,30 +71,6 @@ def test_numbers_stay_exact(table, number):
     table.write(Put(item(A, number=number)))
 
     assert table.get(A)["number"] == number
-
-
-def test_two_items_come_in_one_call_in_the_order_asked(table):
-    table.write(Put(item(A, n=1)), Put(item(B, n=2)))
-
-    assert table.get_both(B, A) == (item(B, n=2), item(A, n=1))
-    assert table.get_both(A, ("USER#c", "PROFILE")) == (item(A, n=1), None)
-
-
-def test_items_under_one_key_are_found_by_their_prefix(table):
-    for sk in ("PROFILE", "SESSION#1", "SESSION#2"):
-        table.write(Put({"pk": "USER#a", "sk": sk}))
-    table.write(Put({"pk": "USER#ab", "sk": "SESSION#3"}))
-
-    assert [each["sk"] for each in table.query("USER#a", "SESSION#")] == ["SESSION#1", "SESSION#2"]
-    assert len(table.query("USER#a")) == 3
-    assert table.query("USER#nobody") == []
-
-
-def test_more_than_a_page_of_items_is_found(table):
-    for number in range(30):
-        table.write(Put({"pk": "USER#a", "sk": f"SESSION#{number:02}", "text": "x" * 60_000}))
-
-    assert len(table.query("USER#a", "SESSION#")) == 30
 
 
 def test_a_condition_that_fails_tells_what_lies_there(table):
@@ -136,6 +113,26 @@ def test_a_transaction_puts_updates_and_deletes(table):
     assert table.get(A)["owners"] == {"x", "y"}
     assert table.get(B) is None
     assert table.get(("ID#1", "OWNER")) is not None
+
+
+def test_an_update_returns_the_item_as_changed(table):
+    table.write(Put(item(A, n=1, sessions={})))
+
+    changed = table.update(
+        Update(A, "SET sessions.#s = :s", "n = :n", {":n": 1, ":s": {"usedAt": 2}}, {"#s": "-x"})
+    )
+
+    assert changed == item(A, n=1, sessions={"-x": {"usedAt": 2}}) == table.get(A)
+
+
+def test_an_update_that_is_refused_changes_nothing(table):
+    table.write(Put(item(A, n=1)))
+
+    with pytest.raises(ConditionFailed) as refused:
+        table.update(Update(A, "SET n = :n", "n = :seen", {":n": 3, ":seen": 2}))
+
+    assert refused.value.items == [item(A, n=1)]
+    assert table.get(A) == item(A, n=1)
 
 
 def test_deleting_nothing_is_no_error(table):
@@ -241,45 +238,8 @@ def test_a_throttled_transaction_is_tried_again_and_named(stubbed):
     stubber._queue.clear()  # noqa: SLF001 - only as many were used as there was time for
 
 
-def test_what_was_left_unprocessed_is_asked_for_again(stubbed):
-    client, stubber = stubbed
-    keys = {key: {"pk": {"S": key[0]}, "sk": {"S": key[1]}} for key in (A, B)}
-    wanted = {"ConsistentRead": True}
-    stubber.add_response(
-        "batch_get_item",
-        {
-            "Responses": {NAME: [keys[A]]},
-            "UnprocessedKeys": {NAME: {"Keys": [keys[B]], "ConsistentRead": True}},
-        },
-        {"RequestItems": {NAME: {"Keys": [keys[A], keys[B]], **wanted}}},
-    )
-    stubber.add_response(
-        "batch_get_item",
-        {"Responses": {NAME: [keys[B]]}, "UnprocessedKeys": {}},
-        {"RequestItems": {NAME: {"Keys": [keys[B]], **wanted}}},
-    )
-
-    assert Time(10).table(client).get_both(A, B) == (item(A), item(B))
-
-
-def test_what_stays_unprocessed_is_told_in_time(stubbed):
-    client, stubber = stubbed
-    left = {NAME: {"Keys": [{"pk": {"S": "USER#a"}, "sk": {"S": "PROFILE"}}]}}
-    for _ in range(100):
-        stubber.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
-    time = Time(5)
-
-    with pytest.raises(StorageUnavailable):
-        time.table(client).get_both(A, B)
-
-    assert time.left > 0
-    stubber._queue.clear()  # noqa: SLF001 - only as many were used as there was time for
-
-
 OPERATIONS = [
     pytest.param("get_item", lambda table: table.get(A), id="get"),
-    pytest.param("batch_get_item", lambda table: table.get_both(A, B), id="get both"),
-    pytest.param("query", lambda table: table.query("USER#a"), id="query"),
     pytest.param("put_item", lambda table: table.write(Put(item(A))), id="put"),
     pytest.param("update_item", lambda table: table.write(Update(A, "SET n = m")), id="update"),
     pytest.param("delete_item", lambda table: table.write(Delete(A)), id="delete"),

@@ -1,19 +1,26 @@
 """The client of WeChat's API: what each answer means, and that nothing secret hangs on an error."""
 
+import contextlib
+import gzip
 import json
+import logging
 import socket
 import threading
+import time
 import traceback
+import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from wechat_login import errors
+from tests.support.clock import Clock
+from wechat_login import budget, errors
 from wechat_login.errors import LoginError, Misconfigured, WeChatUnavailable
-from wechat_login.storage.aws import LONGEST_CALL
+from wechat_login.wechat.authorized_client import AuthorizedClient
 from wechat_login.wechat.client import Identity, NewAccessToken, WeChatClient
+from wechat_login.wechat.transport import LARGEST_ANSWER
 
 APPID, SECRET, CODE = "wx1234567890abcdef", "5ecre7" * 5, "c0de" * 8
 TOKEN, OPENID = "92_t0ken" * 8, "oI7xAlice012345678901234567A"
@@ -96,9 +103,9 @@ def client_of(url, observed=None, seconds=None, **changes):
             "appid": APPID,
             "app_secret": lambda: SECRET,
             "renewed_app_secret": lambda: SECRET,
-            "with_access_token": lambda call: call(TOKEN),
             "connect_timeout": 2,
             "read_timeout": 5,
+            "reserve": budget.AFTER_WECHAT,
             "time_left": lambda: seconds.left,
             "observe": lambda *what: (observed if observed is not None else []).append(what),
             "sleep": seconds.sleep,
@@ -107,9 +114,32 @@ def client_of(url, observed=None, seconds=None, **changes):
     )
 
 
+class Granted:
+    """An access token that holds."""
+
+    def call(self, call):
+        return call(TOKEN)
+
+
+def authorized_of(client):
+    granted: Any = Granted()
+    return AuthorizedClient(
+        client,
+        granted,
+        appid=APPID,
+        phone_reserve=budget.AFTER_PHONE_NUMBER,
+        risk_reserve=budget.AFTER_RISK_RANK,
+    )
+
+
 @pytest.fixture
 def client(upstream):
     return client_of(upstream.url)
+
+
+@pytest.fixture
+def authorized(client):
+    return authorized_of(client)
 
 
 # Row by row from the official pages and the error list they link to:
@@ -202,11 +232,11 @@ def test_an_errcode_of_login_means(upstream, client, errcode, error):
         (48001, errors.Misconfigured),
     ],
 )
-def test_an_errcode_of_the_phone_number_means(upstream, client, errcode, error):
+def test_an_errcode_of_the_phone_number_means(upstream, authorized, errcode, error):
     upstream.say(*[{"errcode": errcode, "errmsg": "…"}] * 3)
 
     with pytest.raises(LoginError) as raised:
-        client.getuserphonenumber(CODE, OPENID)
+        authorized.getuserphonenumber(CODE, OPENID)
 
     assert type(raised.value) is error
 
@@ -318,10 +348,10 @@ def test_login_asks_with_get_and_everything_in_the_query(upstream, client):
     assert body == ""
 
 
-def test_the_phone_number_is_asked_with_the_openid(upstream, client):
+def test_the_phone_number_is_asked_with_the_openid(upstream, authorized):
     upstream.say({"errcode": 0, "errmsg": "ok", "phone_info": PHONE})
 
-    number = client.getuserphonenumber(CODE, OPENID)
+    number = authorized.getuserphonenumber(CODE, OPENID)
 
     ((head, body),) = upstream.requests
     path = f"/wxa/business/getuserphonenumber?access_token={TOKEN}"
@@ -383,25 +413,32 @@ def test_what_is_no_access_token_is_not_taken_for_one(upstream, client, answer):
         pytest.param({**PHONE, "countryCode": None}, errors.BadRequest, id="no country code"),
     ],
 )
-def test_what_is_no_phone_number_of_our_app_is_refused(upstream, client, phone, error):
+def test_what_is_no_phone_number_of_our_app_is_refused(upstream, authorized, phone, error):
     upstream.say({"errcode": 0, "errmsg": "ok", "phone_info": phone})
 
     with pytest.raises(LoginError) as raised:
-        client.getuserphonenumber(CODE, OPENID)
+        authorized.getuserphonenumber(CODE, OPENID)
 
     assert type(raised.value) is error
 
 
-@pytest.mark.parametrize("unionid", [7, True, ["oU"], {"a": 1}])
-def test_a_unionid_that_is_no_text_is_not_kept(upstream, client, unionid):
+@pytest.mark.parametrize(
+    "unionid", [7, True, ["oU"], {"a": 1}, "o U", "oU#PROFILE", "\ud800", "o" * 300_000]
+)
+def test_nobody_is_logged_in_by_what_is_no_unionid(upstream, client, unionid):
     upstream.say({"openid": OPENID, "unionid": unionid})
 
-    try:
-        identity = client.jscode2session(CODE)
-    except WeChatUnavailable:
-        return
+    with pytest.raises(WeChatUnavailable) as raised:
+        client.jscode2session(CODE)
 
-    assert identity.unionid is None
+    assert raised.value.facts["why"] == "no unionid"
+
+
+@pytest.mark.parametrize("session_key", [7, ["k"], "", "k\x01", "\ud800", "k" * 300_000])
+def test_what_is_no_session_key_is_not_kept(upstream, client, session_key):
+    upstream.say({"openid": OPENID, "session_key": session_key})
+
+    assert client.jscode2session(CODE) == Identity(OPENID)
 
 
 def test_busy_is_asked_once_more_and_then_believed(upstream, client):
@@ -422,12 +459,12 @@ def test_without_time_nobody_is_asked(upstream):
 
 
 def test_no_phone_code_is_spent_without_time_to_store_the_number(upstream):
-    client = client_of(upstream.url, seconds=Seconds(LONGEST_CALL + 2.5))
+    client = client_of(upstream.url, seconds=Seconds(budget.DYNAMODB_CALL + 2.5))
     upstream.say({"openid": OPENID})
 
     assert client.jscode2session(CODE).openid == OPENID
     with pytest.raises(WeChatUnavailable) as raised:
-        client.getuserphonenumber(CODE, OPENID)
+        authorized_of(client).getuserphonenumber(CODE, OPENID)
 
     assert raised.value.facts["why"] == "no time left"
     assert len(upstream.requests) == 1
@@ -474,6 +511,10 @@ def test_a_secret_that_is_simply_wrong_is_not_tried_again(upstream, client):
         "http://api.weixin.qq.com",
         "http://127.0.0.1.example",
         "http://localhost.example",
+        "http://127.0.0.1@evil.example",
+        "https://api.weixin.qq.com/elsewhere",
+        "https://user@api.weixin.qq.com",
+        "https://api.weixin.qq.com\n",
         "ftp://127.0.0.1",
         "api.weixin.qq.com",
         "",
@@ -530,7 +571,7 @@ def everything_about(error):
 
 CALLS = [
     pytest.param(lambda client: client.jscode2session(CODE), id="login"),
-    pytest.param(lambda client: client.getuserphonenumber(CODE, OPENID), id="phone"),
+    pytest.param(lambda client: authorized_of(client).getuserphonenumber(CODE, OPENID), id="phone"),
     pytest.param(lambda client: client.stable_token(), id="token"),
 ]
 ANSWERS = [
@@ -592,9 +633,163 @@ def test_the_environments_proxy_is_not_asked(upstream, monkeypatch):
     assert client_of(upstream.url).jscode2session(CODE).openid == OPENID
 
 
-def test_chinese_is_sent_as_it_is_because_wechat_counts_characters(upstream, client):
+def test_chinese_is_sent_as_it_is_because_wechat_counts_characters(upstream, authorized):
     upstream.say({"errcode": 0, "result": {"suggest": "pass"}})
 
-    client.msg_sec_check(OPENID, "微信")
+    authorized.msg_sec_check(OPENID, "微信")
 
     assert "微信" in upstream.requests[0][1]
+
+
+@contextlib.contextmanager
+def serving(answer):
+    """Serve each connection by `answer(connection, request)`; give the URL and what was heard."""
+    heard, listener = [], socket.create_server(("127.0.0.1", 0))
+
+    def converse(connection):
+        with connection, contextlib.suppress(OSError):
+            while request := connection.recv(65536):
+                heard.append((connection.fileno(), request))
+                answer(connection, request)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=converse, args=[connection], daemon=True).start()
+
+    server = threading.Thread(target=serve, daemon=True)
+    server.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}", heard
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    server.join(5)
+
+
+def whole(body, *headers):
+    head = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+def dripping(answer):
+    """Send an answer a byte at a time, each well within any timeout between bytes."""
+
+    def drip(connection, _):
+        for at in range(len(answer)):
+            connection.sendall(answer[at : at + 1])
+            time.sleep(0.05)
+
+    return drip
+
+
+IDENTITY = json.dumps({"openid": OPENID}).encode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(whole(b" " * 1000 + IDENTITY), id="body"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1000 + b"\r\n\r\n", id="headers"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 200,
+            id="chunks",
+        ),
+    ],
+)
+def test_a_whole_answer_has_to_come_within_the_timeout(answer):
+    with serving(dripping(answer)) as (url, heard):
+        client = client_of(url, read_timeout=0.4)
+
+        began = time.monotonic()
+        with pytest.raises(WeChatUnavailable) as raised:
+            client.jscode2session(CODE)
+
+        assert time.monotonic() - began < 5
+        assert raised.value.facts["why"] == "ReadTimeout"
+        assert len(heard) == 1
+
+
+def test_a_slow_answer_within_the_timeout_is_taken():
+    with serving(dripping(whole(IDENTITY))) as (url, _):
+        assert client_of(url, read_timeout=30).jscode2session(CODE).openid == OPENID
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(whole(b" " * LARGEST_ANSWER + IDENTITY), id="plain"),
+        pytest.param(
+            whole(gzip.compress(b" " * 50_000_000 + IDENTITY), "Content-Encoding: gzip"),
+            id="compressed",
+        ),
+    ],
+)
+def test_an_answer_larger_than_a_megabyte_is_not_read(answer):
+    with serving(lambda connection, _: connection.sendall(answer)) as (url, heard):
+        client = client_of(url)
+        tracemalloc.start()
+        with pytest.raises(WeChatUnavailable) as raised:
+            client.jscode2session(CODE)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert most < 10 * LARGEST_ANSWER
+        assert raised.value.facts["why"] == "too large"
+        assert len(heard) == 1
+
+
+def test_a_compressed_answer_is_read():
+    answer = whole(gzip.compress(IDENTITY), "Content-Encoding: gzip")
+    with serving(lambda connection, _: connection.sendall(answer)) as (url, _):
+        assert client_of(url).jscode2session(CODE).openid == OPENID
+
+
+def test_one_connection_serves_many_calls_and_each_has_its_own_deadline():
+    with serving(lambda connection, _: connection.sendall(whole(IDENTITY))) as (url, heard):
+        client = client_of(url, read_timeout=0.5)
+        for _ in range(3):
+            client.jscode2session(CODE)
+            time.sleep(0.3)
+
+        assert len(heard) == 3
+        assert len({connection for connection, _ in heard}) == 1
+
+
+def test_a_connection_that_idled_for_long_is_not_trusted_with_a_code():
+    def once(connection, _):
+        # As behind a NAT that forgot the connection: no FIN has come, and nothing will answer.
+        if connection not in answered:
+            answered.append(connection)
+            connection.sendall(whole(IDENTITY))
+
+    answered, clock = [], Clock()
+    with serving(once) as (url, heard):
+        client = client_of(url, now=clock, read_timeout=1)
+        client.jscode2session("first")
+        clock.now += 60
+        client.jscode2session("second")
+
+        first, second = (connection for connection, _ in heard)
+        assert first != second
+
+
+def silent(connection, _):
+    """Take the request and hang up."""
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(("force", "times"), [(False, 3), (True, 1)])
+def test_a_forced_refresh_that_may_have_arrived_is_not_sent_again(force, times):
+    with serving(silent) as (url, heard):
+        with pytest.raises(WeChatUnavailable):
+            client_of(url).stable_token(force_refresh=force)
+
+        assert len(heard) == times
+
+
+def test_at_debug_no_address_with_a_secret_is_logged(upstream, caplog):
+    upstream.say({"openid": OPENID})
+    with caplog.at_level(logging.DEBUG):
+        client_of(upstream.url).jscode2session(CODE)
+
+    assert SECRET not in caplog.text

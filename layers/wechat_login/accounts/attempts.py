@@ -1,92 +1,128 @@
-"""Counts what a user may try only so often, because it costs money or could be guessed at.
+"""Limits how many phone codes a user may try, and lets only one request at a time try a code.
 
-The count lies in the user's own record, so that it is erased with it: `attemptsWindow`, `attempts`
-and `proofs`, the hashes of what was tried.
+    pk                               sk       holds
+    ATTEMPTS#<appid>#<keyed hash>    PHONE    since, proofs, expiresAt
+
+The key is a keyed hash of the openid, so the count outlives an erasure without naming anybody.
+`proofs` maps the hash of a code to the Unix time until which a request may be busy with it.
 """
 
+import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from wechat_login.errors import SessionInvalid, TooManyAttempts
-from wechat_login.storage.table import ConditionFailed, Item, Table, Update, Value
+from wechat_login.accounts.transaction import TRIES
+from wechat_login.errors import CodeRejected, StorageUnavailable, TooManyAttempts
+from wechat_login.storage.table import ConditionFailed, Item, Key, Put, Table, Update
 
 if TYPE_CHECKING:
     from wechat_login.accounts.users import User
+    from wechat_login.storage.sealing import Keyring
+
+# Longer than RegisterPhone may run: a request that died no longer blocks its code after that.
+BUSY_SECONDS = 30
+# What a client waits before it asks what became of a code that another request is busy with.
+BUSY_RETRY_SECONDS = 2
+# Stands in `proofs` for a code that WeChat has rejected, in place of a time.
+REJECTED = -1
 
 
 class Attempts:
-    """At most `limit` attempts a user in each window of `seconds`, exact under concurrency."""
+    """At most `limit` different codes a user within `seconds`, exact under concurrency."""
 
     def __init__(
         self,
         table: Table,
         *,
+        keyring: "Callable[[], Keyring]",
         limit: int = 5,
         seconds: int = 600,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._table = table
+        self._keyring = keyring
         self._limit = limit
         self._seconds = seconds
         self._now = now
 
-    def begin(self, user: "User", proof: str) -> bool:
-        """Count an attempt with this proof, or return False if another has begun with the same.
+    def begin(self, user: "User", proof: str) -> None:
+        """Count a code, and take it for this request. A code that was counted counts no more.
 
-        Raises `TooManyAttempts`, and `SessionInvalid` when the user was erased meanwhile.
+        Raises `TooManyAttempts` if too many codes were tried, or another request is busy with this
+        code, and `CodeRejected` if WeChat has rejected this code before.
         """
-        window = self._window()
-        new: dict[str, Value] = {":window": window, ":one": 1, ":proofs": frozenset({proof})}
-        if user.attempts_window != window:
-            first = Update(
-                user.key,
-                "SET attemptsWindow = :window, attempts = :one, proofs = :proofs",
-                "attribute_exists(pk) AND"
-                " (attribute_not_exists(attemptsWindow) OR attemptsWindow < :window)",
-                new,
-            )
-            if self._refused(first) is None:
-                return True
-        another = Update(
-            user.key,
-            "ADD attempts :one, proofs :proofs",
-            "attemptsWindow = :window AND attempts < :limit AND NOT contains(proofs, :proof)",
-            {**new, ":limit": self._limit, ":proof": proof},
+        key = self._key(user)
+        found: Item = {}
+        for _ in range(TRIES):
+            now = int(self._now())
+            first = not found or found["since"] <= now - self._seconds
+            try:
+                self._table.write(self._first(key, proof, now) if first else self._next(key, proof))
+            except ConditionFailed as refused:
+                found = refused.items[0] or {}
+                self._check(found, proof)
+                continue
+            return
+        raise StorageUnavailable(operation="begin_attempt", tries=TRIES)
+
+    def end(self, user: "User", proof: str, *, rejected: bool = False) -> None:
+        """Let other requests try a code again, unless WeChat has rejected it for good."""
+        until = REJECTED if rejected else 0
+        update = Update(
+            self._key(user),
+            "SET proofs.#proof = :until",
+            "attribute_exists(proofs.#proof)",
+            {":until": until},
+            {"#proof": proof},
         )
-        found = self._refused(another)
-        if found is None:
-            return True
-        if proof in found.get("proofs", ()):
-            return False
-        raise self._too_many()
+        # Without this write the code is free again when the request could no longer be running.
+        with suppress(ConditionFailed, StorageUnavailable):
+            self._table.write(update)
 
-    def begin_again(self, user: "User") -> None:
-        """Count an attempt with a proof that was begun with before. Raises like `begin`."""
-        again = Update(
-            user.key,
-            "ADD attempts :one",
-            "attemptsWindow = :window AND attempts < :limit",
-            {":window": self._window(), ":one": 1, ":limit": self._limit},
+    def _first(self, key: Key, proof: str, now: int) -> Put:
+        item: Item = {
+            "pk": key[0],
+            "sk": key[1],
+            "since": now,
+            "proofs": {proof: now + BUSY_SECONDS},
+            "expiresAt": now + self._seconds,
+        }
+        free = "attribute_not_exists(pk) OR since <= :over"
+        return Put(item, free, {":over": now - self._seconds})
+
+    def _next(self, key: Key, proof: str) -> Update:
+        now = int(self._now())
+        return Update(
+            key,
+            "SET proofs.#proof = :until",
+            "since > :over AND (proofs.#proof BETWEEN :zero AND :now"
+            " OR (attribute_not_exists(proofs.#proof) AND size(proofs) < :limit))",
+            {
+                ":until": now + BUSY_SECONDS,
+                ":over": now - self._seconds,
+                ":zero": 0,
+                ":now": now,
+                ":limit": self._limit,
+            },
+            {"#proof": proof},
         )
-        if self._refused(again) is not None:
-            raise self._too_many()
 
-    def _refused(self, change: Update) -> Item | None:
-        """Make a change and return None, or what was found where its condition did not hold."""
-        try:
-            self._table.write(change)
-        except ConditionFailed as refused:
-            found = refused.items[0]
-        else:
-            return None
-        if not found:
-            raise SessionInvalid(why="erased meanwhile")
-        return found
+    def _check(self, found: Item, proof: str) -> None:
+        """Raise the reason why a code may not be tried, if there is one."""
+        now = self._now()
+        if not found or found["since"] <= now - self._seconds:
+            return
+        until = found["proofs"].get(proof)
+        if until == REJECTED:
+            raise CodeRejected(why="rejected before")
+        if until is not None and until > now:
+            raise TooManyAttempts(retry_after=BUSY_RETRY_SECONDS, why="another request is busy")
+        if until is None and len(found["proofs"]) >= self._limit:
+            left = math.ceil(found["since"] + self._seconds - now)
+            raise TooManyAttempts(retry_after=max(1, left))
 
-    def _window(self) -> int:
-        return int(self._now()) // self._seconds
-
-    def _too_many(self) -> TooManyAttempts:
-        ends = (self._window() + 1) * self._seconds
-        return TooManyAttempts(retry_after=max(1, ends - int(self._now())))
+    def _key(self, user: "User") -> Key:
+        index = self._keyring().blind_index(f"attempts {user.openid}")
+        return f"ATTEMPTS#{user.appid}#{index}", "PHONE"

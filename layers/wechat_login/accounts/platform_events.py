@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from wechat_login.errors import PushRejected
 
 if TYPE_CHECKING:
-    from wechat_login.accounts.phones import Phones
-    from wechat_login.accounts.users import UserStore
+    from wechat_login.accounts.claims import PhoneClaims
+    from wechat_login.accounts.erasure import Erasure
+    from wechat_login.accounts.profiles import Profiles
 
 PHONE = "8"
 # Nickname and avatar by the old button, the nickname keyboard, the avatar component.
@@ -25,8 +26,9 @@ PROFILE_FIELDS = {"6": ("nickname", "avatarUrl"), "19": ("nickname",), "20": ("a
 class PlatformEvents:
     """Carries out what a user told WeChat, or WeChat decided about a user."""
 
-    users: "UserStore"
-    phones: "Phones"
+    erasure: "Erasure"
+    claims: "PhoneClaims"
+    profiles: "Profiles"
     appid: str
 
     def carry_out(self, event: Mapping[str, str]) -> str:
@@ -34,12 +36,12 @@ class PlatformEvents:
         if event.get("AppID", self.appid) != self.appid:
             raise PushRejected(why="another appid")
         openid, created_at = event.get("OpenID", ""), event.get("CreateTime", "")
-        if not openid or not created_at.isdigit():
+        if not openid or not re.fullmatch(r"[0-9]{1,12}", created_at):
             return "nothing"
         at = int(created_at)
         match event.get("Event"):
             case "user_authorization_cancellation":
-                self.users.erase(openid, unless_newer_than=at)
+                self.erasure.erase_openid(openid, at=at)
                 return "erased"
             case "user_authorization_revoke":
                 revoked = set(re.findall(r"\d+", event.get("RevokeInfo", "")))
@@ -50,7 +52,7 @@ class PlatformEvents:
 
     def _revoke(self, openid: str, at: int, revoked: set[str]) -> str:
         if PHONE in revoked:
-            self.phones.forget(openid, unless_newer_than=at)
+            self.claims.forget(self.appid, openid, at=at)
         for name in sorted({name for info in revoked for name in PROFILE_FIELDS.get(info, ())}):
-            self.users.forget_profile(openid, name, unless_newer_than=at)
+            self.profiles.forget(self.appid, openid, name, at=at)
         return "revoked " + ",".join(sorted(revoked))

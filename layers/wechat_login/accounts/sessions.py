@@ -1,10 +1,7 @@
-"""Opens, checks and revokes sessions: opaque, several a user, known to the table by hash only.
+"""Sessions: opaque credentials of a user, stored in the user's item by hash only.
 
-    pk                        sk               holds
-    USER#<appid>#<openid>     SESSION#<sid>    createdAt, slidAt, expiresAt
-
-The session is `<openid>.<secret>`; its sid is the secret's SHA-256. It lies under its user's key,
-so erasing the user takes it along.
+A session is the text `<openid>.<secret>`; its sid is the SHA-256 of the secret. The user's item has
+`sessions`, a map from sid to `createdAt` and `usedAt`, so a session cannot outlive its user.
 """
 
 import base64
@@ -12,141 +9,177 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from wechat_login.accounts.users import User, user_key
+from wechat_login.accounts.users import User, Users
 from wechat_login.errors import SessionInvalid, SessionMismatch
-from wechat_login.storage.table import ConditionFailed, Delete, Key, Put, Table, Update
+from wechat_login.storage.table import ConditionFailed, Key, Table, Update
 
-PREFIX = "SESSION#"
 SECRET_BYTES = 32
 DAY = 86_400
-# An openid's length and alphabet are observed, not promised, so this is lenient.
+# A stolen session that is used again and again ends all the same.
+LONGEST_LIFE = 180 * DAY
+# WeChat documents neither length nor alphabet of an openid, so this pattern is lenient.
 SHAPE = re.compile(r"([A-Za-z0-9_-]{1,128})\.([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True)
-class NewSession:
-    """A session as it is made: `text` goes to the client once, `record` to the table."""
-
-    sid: str
-    text: str = field(repr=False)
-    expires_in: int
-    record: Put = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Session:
-    """A session that was presented and holds, with the user it belongs to."""
+    """A valid session and its user."""
 
     sid: str
     user: User
+    created_at: int
+    used_at: int
+    expires_at: int
 
     @property
-    def key(self) -> Key:
-        """Where the session lies in the table."""
-        return self.user.key[0], PREFIX + self.sid
+    def id(self) -> str:
+        """Return the session's name in the API: the sid itself stands in tokens."""
+        return _base64url(hashlib.sha256(self.sid.encode()).digest()[:12])
+
+    def shown(self, current: "Session") -> dict[str, object]:
+        """Return the session as the API shows it; `lastUsedAt` is exact to the day."""
+        return {
+            "id": self.id,
+            "createdAt": self.created_at,
+            "lastUsedAt": self.used_at,
+            "expiresAt": self.expires_at,
+            "current": self.sid == current.sid,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A new session's text, which only the client gets, and its sid."""
+
+    text: str = field(repr=False)
+    sid: str
+
+    @classmethod
+    def new(cls, openid: str) -> "Credential":
+        """Make the credential of a new session."""
+        secret = _base64url(secrets.token_bytes(SECRET_BYTES))
+        return cls(f"{openid}.{secret}", _sid(secret))
 
 
 class Sessions:
     """The sessions of one mini program; each ends `days` after its last use."""
 
     def __init__(
-        self, table: Table, *, appid: str, days: int, now: Callable[[], float] = time.time
+        self,
+        table: Table,
+        users: Users,
+        *,
+        days: int,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._table = table
-        self._appid = appid
-        self._lifetime = days * DAY
+        self._users = users
+        self.lifetime = min(days * DAY, LONGEST_LIFE)  # seconds
         self._now = now
 
-    def open(self, openid: str) -> NewSession:
-        """Make a session; it holds once its record is written, with the user's own."""
-        secret = _base64url(secrets.token_bytes(SECRET_BYTES))
-        sid, now = _sid(secret), int(self._now())
-        pk, _ = user_key(self._appid, openid)
-        record = Put(
-            {
-                "pk": pk,
-                "sk": PREFIX + sid,
-                "createdAt": now,
-                "slidAt": now,
-                "expiresAt": now + self._lifetime,
-            }
-        )
-        return NewSession(sid, f"{openid}.{secret}", self._lifetime, record)
-
     def authenticate(self, presented: str, openid: str | None = None) -> Session:
-        """Return the session that was presented, and slide it at most once a day.
+        """Return the session that a client sent, and extend it at most once a day.
 
-        Raises `SessionInvalid` for what is forged, revoked or expired, `SessionMismatch` when it
-        belongs to somebody else than `openid`.
+        Raises `SessionInvalid` if it is forged, revoked or expired, and `SessionMismatch` if it
+        belongs to another user than `openid`.
         """
         parts = SHAPE.fullmatch(presented)
         if parts is None:
             raise SessionInvalid(why="shape")
         owner, secret = parts.groups()
-        # An openid is no secret, so nothing is lost by comparing it first.
+        # An openid is no secret, so comparing it first reveals nothing.
         if openid is not None and owner != openid:
             raise SessionMismatch
-        session, slid_at = self._check(owner, _sid(secret))
-        if int(self._now()) - slid_at >= DAY:
-            self._slide(session.key)
+        session = self._find(owner, _sid(secret))
+        if int(self._now()) - session.used_at >= min(DAY, self.lifetime // 2):
+            self._extend(session)
         return session
 
     def resume(self, openid: str, sid: str, user_id: str) -> Session:
-        """Return the session that a token names, without sliding it.
+        """Return the session that a token names, without extending it.
 
-        Raises `SessionInvalid` where it was revoked, has expired, or its user is another by now.
+        Raises `SessionInvalid` if it was revoked or has expired, or its user has another userId.
         """
-        session, _ = self._check(openid, sid)
+        session = self._find(openid, sid)
         if session.user.user_id != user_id:
             raise SessionInvalid(why="another user")
         return session
 
-    def of(self, session: Session) -> list[dict[str, object]]:
-        """Return the sessions of the same user that still hold, as shown to them, newest first."""
-        items = self._table.query(session.user.key[0], PREFIX)
-        held = [item for item in items if item["expiresAt"] > self._now()]
-        return [
-            {
-                "createdAt": item["createdAt"],
-                "lastUsedAt": item["slidAt"],  # to the day
-                "expiresAt": item["expiresAt"],
-                "current": item["sk"] == session.key[1],
-            }
-            for item in sorted(held, key=lambda item: -item["createdAt"])
-        ]
+    def of_account(self, session: Session) -> list[Session]:
+        """Return the valid sessions of the account, newest first, those of linked openids too."""
+        found = [each for user in self._linked(session.user) for each in self.of_user(user)]
+        return sorted(found, key=lambda each: -each.created_at)
 
-    def revoke(self, session: Session) -> None:
-        """End this session. Ending it twice is no error."""
-        self._table.write(Delete(session.key))
+    def of_user(self, user: User) -> list[Session]:
+        """Return the valid sessions of one openid, most recently used first."""
+        found = [self._read(user, sid, times) for sid, times in user.sessions.items()]
+        valid = [each for each in found if each.expires_at > self._now()]
+        return sorted(valid, key=lambda each: (-each.used_at, -each.created_at, each.sid))
 
-    def revoke_all(self, user: User) -> None:
-        """End every session of the user."""
-        for item in self._table.query(user.key[0], PREFIX):
-            self._table.write(Delete((item["pk"], item["sk"])))
+    def end(self, session: Session) -> None:
+        """End one session. Ending it twice is no error."""
+        change = Update(
+            session.user.key,
+            "REMOVE sessions.#sid",
+            "attribute_exists(sessions)",
+            names={"#sid": session.sid},
+        )
+        # The user has been erased, and the session with them.
+        with suppress(ConditionFailed):
+            self._table.write(change)
 
-    def _check(self, openid: str, sid: str) -> tuple[Session, int]:
-        profile_key = user_key(self._appid, openid)
-        key = (profile_key[0], PREFIX + sid)
-        profile, session = self._table.get_both(profile_key, key)
-        if profile is None or session is None:
+    def end_named(self, session: Session, id_: str) -> None:
+        """End the session of the same account that has this id, if there is one."""
+        for each in self.of_account(session):
+            if each.id == id_:
+                self.end(each)
+
+    def end_all(self, user: User) -> None:
+        """End every session of the account, those of linked openids too."""
+        for each in self._linked(user):
+            with suppress(ConditionFailed):
+                self._table.write(_end_all(each.key))
+
+    def _linked(self, user: User) -> list[User]:
+        """Return the users of this mini program that share the userId, as they are now."""
+        return [each for each in self._users.with_id(user.user_id) if each.appid == user.appid]
+
+    def _find(self, openid: str, sid: str) -> Session:
+        user = self._users.find(openid)
+        times = user.sessions.get(sid) if user else None
+        if user is None or times is None:
             raise SessionInvalid(why="unknown or revoked")
-        # DynamoDB deletes expired items late, by days at times.
-        if session["expiresAt"] <= self._now():
+        session = self._read(user, sid, times)
+        if session.expires_at <= self._now():
             raise SessionInvalid(why="expired")
-        return Session(sid, User.from_item(profile)), session["slidAt"]
+        return session
 
-    def _slide(self, key: Key) -> None:
-        now = int(self._now())
-        values = {":end": now + self._lifetime, ":now": now}
-        change = "SET expiresAt = :end, slidAt = :now"
+    def _read(self, user: User, sid: str, times: Mapping[str, int]) -> Session:
+        created_at, used_at = times["createdAt"], times["usedAt"]
+        expires_at = min(used_at + self.lifetime, created_at + LONGEST_LIFE)
+        return Session(sid, user, created_at, used_at, expires_at)
+
+    def _extend(self, session: Session) -> None:
+        change = Update(
+            session.user.key,
+            "SET sessions.#sid.usedAt = :now",
+            "attribute_exists(sessions.#sid)",
+            {":now": int(self._now())},
+            {"#sid": session.sid},
+        )
         try:
-            self._table.write(Update(key, change, "attribute_exists(pk)", values))
+            self._table.write(change)
         except ConditionFailed:
-            # Revoked since it was read: sliding must not bring it back.
+            # Revoked since it was read: this write must not bring it back.
             raise SessionInvalid(why="revoked meanwhile") from None
+
+
+def _end_all(user: Key) -> Update:
+    return Update(user, "SET sessions = :none", "attribute_exists(pk)", {":none": {}})
 
 
 def _sid(secret: str) -> str:

@@ -5,18 +5,13 @@ from typing import ParamSpec, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from wechat_login import budget
 from wechat_login.errors import Misconfigured, StorageUnavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Seconds. DynamoDB and SSM answer in milliseconds; botocore would wait for a minute.
-CONNECT_TIMEOUT = 1.0
-READ_TIMEOUT = 3.0
-# SSM's quota is the whole account's, and containers start together.
-TRIES = {"dynamodb": 2, "ssm": 4}
-# A call of DynamoDB that nothing answers: its tries, and a pause of up to a second between.
-LONGEST_CALL = TRIES["dynamodb"] * (CONNECT_TIMEOUT + READ_TIMEOUT) + 1.0
+LONGEST_CALL = budget.DYNAMODB_CALL
 
 # Answers rather than failures: the caller asked a question and looks at the reply.
 ANSWERS = frozenset(

@@ -1,7 +1,7 @@
 """The one DynamoDB table: items as plain dictionaries, writes that carry their conditions.
 
 Keys, and what the items hold, are drawn in docs/how-login-works.md. An item's values are `str`,
-`int` or a `frozenset` of strings.
+`int`, a `frozenset` of strings, or a mapping of such values.
 """
 
 import random
@@ -18,7 +18,7 @@ from wechat_login.storage import aws
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-Value = str | int | frozenset[str]
+Value = str | int | frozenset[str] | Mapping[str, "Value"]
 Item = dict[str, Any]
 Key = tuple[str, str]
 
@@ -26,9 +26,8 @@ FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
 # A write is tried again only while so many seconds are left.
 RESERVE = aws.LONGEST_CALL + 0.5
-# Why a transaction was cancelled that may go through the next time. "None" is each write that was
-# not the reason.
-PASSING = {"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
+# Cancellation codes worth retrying. "None" stands for each write that was not the reason.
+RETRYABLE = {"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
 
 
 class ConditionFailed(Exception):
@@ -44,29 +43,36 @@ class ConditionFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Writes a whole item, if `condition` holds of what lies there."""
+    """Writes a whole item, if `condition` holds of the item that is there."""
 
     item: Item = field(repr=False)
     condition: str = ""
     values: Mapping[str, Value] = field(default_factory=dict, repr=False)
 
     def request(self, table: str) -> dict[str, Any]:
-        """Return the action in the words of PutItem and TransactWriteItems."""
+        """Return the parameters of PutItem, and of Put in TransactWriteItems."""
         return _request(table, self, Item=_marshal(self.item))
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Changes an item by DynamoDB's update expression, if `condition` holds."""
+    """Changes an item by an update expression, if `condition` holds.
+
+    `names` has the expression's placeholders such as `#sid`.
+    """
 
     key: Key
     expression: str
     condition: str = ""
     values: Mapping[str, Value] = field(default_factory=dict, repr=False)
+    names: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def request(self, table: str) -> dict[str, Any]:
-        """Return the action in the words of UpdateItem and TransactWriteItems."""
-        return _request(table, self, Key=_key(self.key), UpdateExpression=self.expression)
+        """Return the parameters of UpdateItem, and of Update in TransactWriteItems."""
+        request = _request(table, self, Key=_key(self.key), UpdateExpression=self.expression)
+        if self.names:
+            request["ExpressionAttributeNames"] = dict(self.names)
+        return request
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ class Delete:
     values: Mapping[str, Value] = field(default_factory=dict, repr=False)
 
     def request(self, table: str) -> dict[str, Any]:
-        """Return the action in the words of DeleteItem and TransactWriteItems."""
+        """Return the parameters of DeleteItem, and of Delete in TransactWriteItems."""
         return _request(table, self, Key=_key(self.key))
 
 
@@ -107,79 +113,48 @@ class Table:
         )
         return _unmarshal(answer["Item"]) if "Item" in answer else None
 
-    def get_both(self, first: Key, second: Key) -> tuple[Item | None, Item | None]:
-        """Return two items in one call, not as of one moment."""
-        wanted: list[dict[str, Any]] = [_key(first), _key(second)]
-        found: dict[Key, Item] = {}
-        for pause in self._pauses():
-            request: dict[str, Any] = {self._name: {"Keys": wanted, "ConsistentRead": True}}
-            answer = aws.call(self._client.batch_get_item, RequestItems=request)
-            for raw in answer["Responses"].get(self._name, []):
-                item = _unmarshal(raw)
-                found[item["pk"], item["sk"]] = item
-            left: dict[str, Any] = dict(answer.get("UnprocessedKeys", {}))
-            if not left:
-                return found.get(first), found.get(second)
-            wanted = left[self._name]["Keys"]
-            self._sleep(pause)
-        raise StorageUnavailable(operation="batch_get_item", aws="UnprocessedKeys")
-
-    def query(self, pk: str, prefix: str = "") -> list[Item]:
-        """Return all items under `pk` whose sort key starts with `prefix`, as they are now."""
-        values: dict[str, Any] = {":pk": {"S": pk}}
-        condition = "pk = :pk"
-        if prefix:
-            values[":prefix"] = {"S": prefix}
-            condition += " AND begins_with(sk, :prefix)"
-        request: dict[str, Any] = {
-            "TableName": self._name,
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeValues": values,
-            "ConsistentRead": True,
-        }
-        items: list[Item] = []
-        while True:
-            answer = aws.call(self._client.query, **request)
-            items += [_unmarshal(raw) for raw in answer["Items"]]
-            if "LastEvaluatedKey" not in answer:
-                return items
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
     def write(self, *writes: Write) -> None:
-        """Make all writes or none. Raises `ConditionFailed`, `StorageUnavailable`, `Misconfigured`.
+        """Make all writes or none: one as a plain request, several as a transaction.
 
-        One write is a plain request, several are a transaction. A conflict with somebody else's
-        transaction is not a refusal: it is tried again while there is time.
+        A conflict with another transaction is no refusal: the write is retried while there is time.
+        Raises `ConditionFailed`, `StorageUnavailable`, `Misconfigured`.
         """
-        why: list[str] = []
+        self._write(writes)
+
+    def update(self, update: Update) -> Item:
+        """Make one update, and return the item as changed. Raises like `write`."""
+        changed = self._write([update], ReturnValues="ALL_NEW")
+        return _unmarshal(changed["Attributes"])
+
+    def _write(self, writes: Sequence[Write], **options: str) -> dict[str, Any]:
+        codes: list[str] = []
         for pause in self._pauses():
             try:
-                return self._write_once(writes)
+                return self._write_once(writes, options)
             except ClientError as failure:
                 answer: dict[str, Any] = dict(failure.response)
-            found, why = _refused(answer, len(writes)), _reasons(answer)
+            found, codes = _refused(answer, len(writes)), _codes(answer)
             if found is not None:
                 raise ConditionFailed(found)
-            if not PASSING.issuperset(why):
-                raise Misconfigured(operation="write", aws=why)
+            if not RETRYABLE.issuperset(codes):
+                raise Misconfigured(operation="write", aws=codes)
             self._sleep(pause)
-        raise StorageUnavailable(operation="write", aws=why)
+        raise StorageUnavailable(operation="write", aws=codes)
 
-    def _write_once(self, writes: Sequence[Write]) -> None:
+    def _write_once(self, writes: Sequence[Write], options: Mapping[str, str]) -> dict[str, Any]:
         requests = [write.request(self._name) for write in writes]
         if len(writes) > 1:
             actions: list[Any] = [
                 {type(write).__name__: request}
                 for write, request in zip(writes, requests, strict=True)
             ]
-            aws.call(self._client.transact_write_items, TransactItems=actions)
-            return
+            return dict(aws.call(self._client.transact_write_items, TransactItems=actions))
         operations: dict[type[Write], Callable[..., Any]] = {
             Put: self._client.put_item,
             Update: self._client.update_item,
             Delete: self._client.delete_item,
         }
-        aws.call(operations[type(writes[0])], **requests[0])
+        return dict(aws.call(operations[type(writes[0])], **requests[0], **options))
 
     def _pauses(self) -> Iterator[float]:
         """Yield growing pauses, jittered, for as long as another try fits into the time left."""
@@ -204,8 +179,8 @@ def _refused(answer: Mapping[str, Any], writes: int) -> list[Item | None] | None
     ]
 
 
-def _reasons(answer: Mapping[str, Any]) -> list[str]:
-    """Return why nothing was written: a code for each write, or one for all."""
+def _codes(answer: Mapping[str, Any]) -> list[str]:
+    """Return the cancellation code of each write, or the one code of a plain request."""
     reasons = answer.get("CancellationReasons", [])
     return [reason["Code"] for reason in reasons] or ["TransactionConflict"]
 
@@ -229,16 +204,27 @@ def _marshal(item: Mapping[str, Value | None]) -> dict[str, Any]:
 
 
 def _typed(value: Value) -> dict[str, Any]:
-    if isinstance(value, frozenset):
-        return {"SS": sorted(value)}
-    return {"N": str(value)} if isinstance(value, int) else {"S": value}
+    match value:
+        case str():
+            return {"S": value}
+        case int():
+            return {"N": str(value)}
+        case frozenset():
+            return {"SS": sorted(value)}
+    return {"M": _marshal(value)}
 
 
 def _unmarshal(item: Mapping[str, Any]) -> Item:
     return {name: _untyped(value) for name, value in item.items()}
 
 
-def _untyped(value: Mapping[str, Any]) -> Value:
-    if "SS" in value:
-        return frozenset(value["SS"])
-    return int(value["N"]) if "N" in value else str(value["S"])
+def _untyped(value: Mapping[str, Any]) -> Any:
+    ((kind, content),) = value.items()
+    match kind:
+        case "N":
+            return int(content)
+        case "SS":
+            return frozenset(content)
+        case "M":
+            return _unmarshal(content)
+    return str(content)

@@ -24,6 +24,7 @@ Jwk = dict[str, Any]
 
 BITS = 2048
 DAY = 86_400
+KEY_DAYS = 90  # A new signing key is made this often.
 # A verifier may keep the key set for hours (API Gateway: two), and must know a key before it signs.
 NOTICE_SECONDS = DAY
 # Beyond the last token's end, and before the first key's beginning, for clocks that differ.

@@ -25,15 +25,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-PARAMETER = "access-token"
 # WeChat's advice to workers is to keep the token for no more than about a minute.
 MEMORY_SECONDS = 60.0
 # A token is not used in its last seconds: it could expire on the way.
 MARGIN = 30
 # Longer than the renewal of a token takes; a container that dies holding the lock loses it then.
 LOCK_SECONDS = 15
-# Seconds that the call itself needs once there is a token.
-RESERVE = 2.0
 # WeChat takes 20 forced refreshes a day, at least 30 seconds apart; its day is Beijing's.
 FORCED_A_DAY = 20
 FORCED_APART = 30
@@ -116,12 +113,15 @@ class AccessTokens:
         forced: ForcedRefreshes,
         fetch: "Callable[..., NewAccessToken]",
         time_left: Callable[[], float],
+        reserve: float,
+        parameter: str = "access-token",
         count: Callable[..., None] | None = None,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Wire it: `fetch(force_refresh=…)` asks WeChat, `time_left()` bounds the waiting.
+        """Wire it: `fetch(force_refresh=…)` asks WeChat, `parameter` is our name of SSM's.
 
+        A renewal begins only while `reserve` of `time_left()`, both in seconds, is left.
         `count(AccessTokenRenewals=1)` and `count(ForcedRefreshes=1)` are told of these.
         """
         self._parameters = parameters
@@ -129,6 +129,8 @@ class AccessTokens:
         self._forced = forced
         self._fetch = fetch
         self._time_left = time_left
+        self._reserve = reserve
+        self._parameter = parameter
         self._count = count or (lambda **_: None)
         self._now = now
         self._sleep = sleep
@@ -155,7 +157,7 @@ class AccessTokens:
         shared = self._shared(0)
         token = self._ask_wechat(force_refresh=False)
         if shared is None or shared.value != token.value:
-            self._parameters.put(PARAMETER, token.to_json())
+            self._parameters.put(self._parameter, token.to_json())
         self._count(AccessTokenRenewals=1)
         return token.expires_at - int(self._now())
 
@@ -167,7 +169,7 @@ class AccessTokens:
         return token
 
     def _shared(self, max_age: float) -> SharedToken | None:
-        return SharedToken.from_json(self._parameters.find(PARAMETER, max_age=max_age) or "")
+        return SharedToken.from_json(self._parameters.find(self._parameter, max_age=max_age) or "")
 
     def _renewed(self, rejected: str | None) -> SharedToken:
         """Renew the token, or wait until another thread or container has."""
@@ -181,14 +183,13 @@ class AccessTokens:
 
     def _acquire(self) -> str:
         pause = 0.05
-        while True:
+        while self._time_left() >= self._reserve:
             holder = self._lock.acquire()
             if holder is not None:
                 return holder
-            if self._time_left() < pause + RESERVE:
-                raise WeChatUnavailable(why="another renewal takes too long")
             self._sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads load
             pause = min(0.5, pause * 1.5)
+        raise WeChatUnavailable(why="no time left for a renewal")
 
     def _new(self, rejected: str | None) -> SharedToken:
         token = self._ask_wechat(force_refresh=False)
@@ -203,7 +204,7 @@ class AccessTokens:
 
     def _share(self, token: SharedToken) -> SharedToken:
         try:
-            self._parameters.put(PARAMETER, token.to_json())
+            self._parameters.put(self._parameter, token.to_json())
             self._count(AccessTokenRenewals=1)
         except StorageUnavailable as failure:
             # The token is good all the same; the next container asks WeChat again.

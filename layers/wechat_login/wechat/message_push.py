@@ -24,8 +24,13 @@ LENGTH_BYTES = 4
 # A push is made just before it is sent; WeChat tries three times within seconds.
 WINDOW_SECONDS = 300
 ECHO = re.compile(r"[A-Za-z0-9_-]{1,64}")
-# A flat XML message is read by this, not by a parser that knows entities.
-XML_FIELD = re.compile(r"<(\w+)>(?:<!\[CDATA\[(.*?)\]\]>|([^<]*))</\1>", re.DOTALL)
+SIGNATURE = re.compile(r"[0-9a-f]{40}")
+TIMESTAMP = re.compile(r"[0-9]{1,12}")
+# One field of a flat XML message, read by no parser that knows entities. CDATA ends at the first
+# `]]>`: docs/decisions/0012.
+XML_FIELD = re.compile(
+    r"\s*<([A-Za-z_]\w*)>(?:<!\[CDATA\[(?>(.*?)\]\]>)|([^<]*))</\1>", re.DOTALL | re.ASCII
+)
 
 
 class MessagePush:
@@ -36,11 +41,11 @@ class MessagePush:
         table: Table,
         *,
         appid: str,
-        token: Callable[[], str],
-        aes_key: Callable[[], str],
+        token: Callable[[], str | None],
+        aes_key: Callable[[], str | None],
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Wire it: `token` and `aes_key` (43 characters) are those of WeChat's console."""
+        """Wire it: `token` and `aes_key` (43 characters) are those of WeChat's console, if any."""
         self._table = table
         self._appid = appid
         self._token = token
@@ -49,22 +54,27 @@ class MessagePush:
 
     def echo(self, query: Mapping[str, str]) -> str:
         """Return `echostr`, by which the console checks this address, or raise `PushRejected`."""
+        self._check_form(query, "signature")
+        self._check_signature(query, "signature")
         echostr = query.get("echostr", "")
-        self._check(query, query.get("signature", ""))
         if not ECHO.fullmatch(echostr):
             raise PushRejected(why="echostr")
         return echostr
 
     def open(self, query: Mapping[str, str], body: bytes) -> dict[str, str]:
-        """Return the fields of a push, all as text, or raise `PushRejected`.
+        """Return the fields of an event, all as text, or raise `PushRejected`.
 
-        `msg_signature` covers the content; `signature` does not, and is not looked at.
+        Of any other message, such as a text that a user wrote, there are none: it obliges to
+        nothing. `msg_signature` covers the content; `signature` does not, and is not looked at.
         """
+        # Before the body is read, which may be of any kind and size.
+        self._check_form(query, "msg_signature")
         encrypted = fields(body.decode(errors="replace")).get("Encrypt", "")
-        self._check(query, query.get("msg_signature", ""), encrypted)
+        self._check_signature(query, "msg_signature", encrypted)
         if self._table.get(self._replay_key(query)) is not None:
             raise PushRejected(why="replay")
-        return fields(self._decrypt(encrypted))
+        message = fields(self._decrypt(encrypted))
+        return message if message.get("MsgType") == "event" else {}
 
     def done(self, query: Mapping[str, str]) -> None:
         """Remember a push that was acted upon; one that failed half-way may come again."""
@@ -72,20 +82,32 @@ class MessagePush:
         expires_at = int(self._now()) + 2 * WINDOW_SECONDS
         self._table.write(Put({"pk": pk, "sk": sk, "expiresAt": expires_at}))
 
-    def _check(self, query: Mapping[str, str], signature: str, *content: str) -> None:
-        timestamp, nonce = query.get("timestamp", ""), query.get("nonce", "")
-        ours = hashlib.sha1("".join(sorted([self._token(), timestamp, nonce, *content])).encode())  # noqa: S324 - WeChat's choice
-        if not hmac.compare_digest(ours.hexdigest().encode(), signature.encode()):
+    def _check_form(self, query: Mapping[str, str], signature: str) -> None:
+        if not SIGNATURE.fullmatch(query.get(signature, "")):
             raise PushRejected(why="signature")
-        if not timestamp.isdigit() or abs(self._now() - int(timestamp)) > WINDOW_SECONDS:
+        timestamp = query.get("timestamp", "")
+        if not TIMESTAMP.fullmatch(timestamp) or abs(self._now() - int(timestamp)) > WINDOW_SECONDS:
             raise PushRejected(why="timestamp")
+
+    def _check_signature(self, query: Mapping[str, str], signature: str, *content: str) -> None:
+        token = self._token()
+        if token is None:
+            raise PushRejected(why="no event-token")
+        signed = "".join(sorted([token, query["timestamp"], query.get("nonce", ""), *content]))
+        # SHA-1 is WeChat's choice.
+        ours = hashlib.sha1(signed.encode(errors="replace"), usedforsecurity=False).hexdigest()
+        if not hmac.compare_digest(ours, query[signature]):
+            raise PushRejected(why="signature")
 
     def _replay_key(self, query: Mapping[str, str]) -> Key:
         return f"PUSH#{self._appid}", query["msg_signature"]
 
     def _decrypt(self, encrypted: str) -> str:
-        key = base64.b64decode(self._aes_key() + "=")
+        aes_key = self._aes_key()
+        if aes_key is None:
+            raise PushRejected(why="no event-aes-key")
         try:
+            key = base64.b64decode(aes_key + "=")
             ciphertext = base64.b64decode(encrypted, validate=True)
             padded = AES.new(key, AES.MODE_CBC, key[:16]).decrypt(ciphertext)
             padding = padded[-1]
@@ -102,15 +124,35 @@ class MessagePush:
 
 
 def fields(message: str) -> dict[str, str]:
-    """Read a flat message, JSON or XML, into text fields; what is no message has none."""
+    """Read a flat message, JSON or XML, into text fields; what is no such message has none.
+
+    Raises `PushRejected` if a name comes twice: one of the two may be a user's.
+    """
     text = message.strip()
     if text.startswith("<"):
-        return {name: (data or plain).strip() for name, data, plain in XML_FIELD.findall(text)}
+        return _unambiguous(_xml_fields(text))
     try:
-        content: Any = json.loads(text)
+        content: Any = json.loads(text, object_pairs_hook=_unambiguous)
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(content, dict):
-        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _xml_fields(text: str) -> list[tuple[str, str]]:
+    """Return the names and values of `<xml>…</xml>`, or nothing if anything in it is no field."""
+    content = text.removeprefix("<xml>").removesuffix("</xml>")
+    if len(content) != len(text) - len("<xml></xml>"):
+        return []
+    found, end = [], 0
+    while field := XML_FIELD.match(content, end):
+        name, data, plain = field.groups("")
+        found.append((name, data or plain))
+        end = field.end()
+    return [] if content[end:].strip() else found
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, str]:
+    if len(dict(pairs)) != len(pairs):
+        raise PushRejected(why="a name twice")
     # WeChat's own sample has a blank in front of a value.
-    return {str(name): str(value).strip() for name, value in content.items()}
+    return {name: str(value).strip() for name, value in pairs}

@@ -16,6 +16,7 @@ class PhoneNumber:
 
     country_code: str = field(repr=False)
     national: str = field(repr=False)
+    given_at: int = field(default=0, compare=False)  # when the user gave it, in Unix seconds
 
     @classmethod
     def from_wechat(cls, info: Mapping[str, object]) -> "PhoneNumber":
@@ -25,7 +26,13 @@ class PhoneNumber:
         make no E.164 number, such as one with a trunk zero's blank or dash.
         """
         country_code = str(info.get("countryCode", "")).strip().lstrip("+")
-        number = cls(country_code, str(info.get("purePhoneNumber", "")))
+        watermark = info.get("watermark")
+        given_at = watermark.get("timestamp") if isinstance(watermark, dict) else 0
+        number = cls(
+            country_code,
+            str(info.get("purePhoneNumber", "")),
+            given_at if isinstance(given_at, int) else 0,
+        )
         if not country_code or not E164.fullmatch(number.e164):
             raise BadRequest("WeChat gave a phone number that is not in international form.")
         return number

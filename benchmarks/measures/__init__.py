@@ -1,1 +1,0 @@
-"""One module a question: each measures, and returns plain records for the report."""

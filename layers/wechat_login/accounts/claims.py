@@ -1,0 +1,121 @@
+"""The claim on a phone number: one account a number, whatever requests run at the same time.
+
+`PhoneConflict` decides about a number that another openid has:
+
+    transfer  the number moves here; the other account keeps its data but must register again
+    link      this openid joins the other account, and shares its userId while both have the number
+    reject    `PhoneTaken`
+
+The time of consent decides, not the time of the write: a number that was given before it was
+withdrawn, or before its present owner gave it, is not bound any more.
+"""
+
+from typing import TYPE_CHECKING
+
+from wechat_login.accounts.transaction import Transaction, Transactions
+from wechat_login.accounts.users import User, phone_key
+from wechat_login.errors import CodeRejected, PhoneTaken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wechat_login.accounts.sessions import Session
+    from wechat_login.storage.sealing import Keyring
+    from wechat_login.storage.table import Item, Key, Value
+    from wechat_login.wechat.phone_number import PhoneNumber
+
+# A transaction takes 100 writes, and one that parts linked accounts takes three for each.
+MOST_LINKED = 10
+
+
+class PhoneClaims:
+    """Binds phone numbers to users, and takes them away."""
+
+    def __init__(
+        self, transactions: Transactions, *, keyring: "Callable[[], Keyring]", conflict: str
+    ) -> None:
+        self._transactions = transactions
+        self._keyring = keyring
+        self._conflict = conflict
+
+    def bind(self, session: "Session", number: "PhoneNumber", proof: str) -> User:
+        """Bind a number that `proof`, the hash of a code, was paid for, and return the user.
+
+        Raises `PhoneTaken`, `CodeRejected` if the consent is void, `SessionInvalid` if the session
+        has ended meanwhile, and `StorageUnavailable`.
+        """
+        keyring, user = self._keyring(), session.user
+        index = keyring.blind_index(number.e164)
+        bound: dict[str, Value | None] = {
+            "phone": keyring.seal(number.to_text(), context=user.key[0]),
+            "phoneIndex": index,
+            "registeredAt": number.given_at,
+            "phoneCodeHash": proof,
+        }
+
+        def plan(transaction: Transaction) -> User:
+            user = transaction.acting(session.user, session.sid)
+            if user.phone_code_hash == proof:
+                return user  # This was written, and the answer was lost.
+            if number.given_at <= user.phone_removed_at:
+                raise CodeRejected(why="withdrawn since")
+            if (user.registered_at or 0) > number.given_at:
+                if user.phone_index == index:
+                    return user
+                raise CodeRejected(why="another number since")
+            if user.phone_index not in (None, index):
+                user = transaction.leave_phone(user)
+            claim = phone_key(user.appid, index)
+            owners = transaction.owners(claim)
+            if owners and user.openid not in {owner.openid for owner in owners}:
+                user = self._resolve(transaction, user, owners, number.given_at)
+            transaction.join(claim, user, userId=user.user_id)
+            return transaction.change(user, bound)
+
+        return self._transactions.run(plan, _usual(user, index))
+
+    def forget(self, appid: str, openid: str, *, at: int) -> None:
+        """Unbind a user's number, unless the user consented after that Unix time."""
+
+        def plan(transaction: Transaction) -> None:
+            user = transaction.find(appid, openid)
+            if user is None or (user.registered_at or 0) > at:
+                return
+            if user.registered:
+                user = transaction.leave_phone(user)
+            transaction.change(user, {"phoneRemovedAt": max(at, user.phone_removed_at)})
+
+        self._transactions.run(plan)
+
+    def _resolve(
+        self, transaction: Transaction, user: User, owners: list[User], given_at: int
+    ) -> User:
+        """Carry out `PhoneConflict`, and return the user as they are afterwards."""
+        if self._conflict == "link" and len(owners) < MOST_LINKED:
+            if user.user_id == owners[0].user_id:
+                return user
+            return transaction.change(transaction.rename(user, owners[0].user_id), {"linked": 1})
+        if self._conflict != "transfer":
+            raise PhoneTaken
+        # Linked users first: the account that they are linked to then has no others to leave.
+        for owner in sorted(owners, key=lambda each: not each.linked):
+            if (owner.registered_at or 0) > given_at:
+                raise CodeRejected(why="the number has a new owner since")
+            # Consents of the same second stay valid, so that a number may move on at once.
+            left = transaction.leave_phone(owner)
+            transaction.change(left, {"phoneRemovedAt": given_at - 1})
+        return user
+
+
+def _usual(user: User, index: str) -> "dict[Key, Item | None]":
+    """Return what a registration nearly always finds, so that it need not read.
+
+    The user is as the session was read, nobody else has the number, and nobody shares the user's
+    former number. If one of these is wrong, the transaction is refused, and the next try reads.
+    """
+    assumed: dict[Key, Item | None] = {user.key: user.item, phone_key(user.appid, index): None}
+    if user.phone_index:
+        pk, sk = phone_key(user.appid, user.phone_index)
+        owners = frozenset({user.key[0]})
+        assumed[pk, sk] = {"pk": pk, "sk": sk, "userId": user.user_id, "owners": owners}
+    return assumed

@@ -1,0 +1,55 @@
+"""Look-ups for the team's own services, which see a whole record."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from wechat_login.accounts.users import User, Users
+from wechat_login.errors import BadRequest
+from wechat_login.wechat.phone_number import E164, PhoneNumber
+
+if TYPE_CHECKING:
+    from wechat_login.storage.sealing import Keyring
+
+
+class LookUps:
+    """Finds users by what a team knows of them, and opens their phone numbers."""
+
+    def __init__(self, users: Users, *, keyring: "Callable[[], Keyring]") -> None:
+        self._users = users
+        self._keyring = keyring
+
+    def users(self, by: Mapping[str, object]) -> list[User]:
+        """Return the users of a `userId`, an `openid` or a `phone` such as `+8613800138000`.
+
+        There are several if accounts are linked. Raises `BadRequest`.
+        """
+        match by:
+            case {"userId": str(user_id)}:
+                return self._users.with_id(user_id)
+            case {"openid": str(openid)}:
+                user = self._users.find(openid)
+                return [user] if user else []
+            case {"phone": str(phone)} if E164.fullmatch(phone):
+                return self._users.with_phone(self._keyring().blind_index(phone))
+        raise BadRequest("Send userId, openid, or a phone in E.164 form.")
+
+    def number(self, user: User) -> PhoneNumber | None:
+        """Return the user's number in clear, or None."""
+        if user.sealed_phone is None:
+            return None
+        return PhoneNumber.from_text(self._keyring().open(user.sealed_phone, context=user.key[0]))
+
+    def account(self, user: User) -> dict[str, object]:
+        """Return the account as the user sees it, the number masked."""
+        number = self.number(user)
+        return user.shown(number.masked if number else None)
+
+    def record(self, user: User) -> dict[str, object]:
+        """Return everything that is stored about a user, the number in clear."""
+        number = self.number(user)
+        return {
+            **user.shown(number.e164 if number else None),
+            "appid": user.appid,
+            "lastLoginAt": user.last_login_at,
+            "updatedAt": user.updated_at,
+        }

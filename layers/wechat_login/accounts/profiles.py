@@ -1,0 +1,102 @@
+"""Nickname and avatar: the rules for them, and their changes."""
+
+import re
+import time
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from wechat_login.accounts.transaction import Transaction, Transactions
+from wechat_login.accounts.users import User
+from wechat_login.errors import BadRequest
+
+if TYPE_CHECKING:
+    from wechat_login.accounts.sessions import Session
+    from wechat_login.storage.table import Value
+
+# Unicode's categories of visible characters: letters, numbers, punctuation, symbols.
+VISIBLE = set("LNPS")
+# Invisible all the same: Hangul fillers, and Braille without dots.
+BLANK = set("\u115f\u1160\u3164\uffa0\u2800")
+# Joiners, which emoji and some scripts need; the other format characters hide or reorder text.
+JOINERS = set("\u200c\u200d")
+AVATAR_URL = re.compile(r"https://[!-~]+")
+
+
+class Profiles:
+    """The nicknames and avatars of one mini program's users."""
+
+    def __init__(self, transactions: Transactions, *, now: Callable[[], float] = time.time) -> None:
+        self._transactions = transactions
+        self._now = now
+
+    def update(
+        self,
+        session: "Session",
+        changes: Mapping[str, str | None],
+        screen: Callable[[User, str], None],
+    ) -> User:
+        """Set or, with None, remove `nickname` and `avatarUrl`, and return the user.
+
+        `screen(user, nickname)` may raise. Raises `BadRequest`, and `SessionInvalid` if the session
+        has ended meanwhile.
+        """
+        check(changes)
+        nickname = changes.get("nickname")
+        if nickname is not None:
+            screen(session.user, nickname)
+        now = int(self._now())
+        attributes: dict[str, Value | None] = {"updatedAt": now, **changes}
+        for name, value in changes.items():
+            attributes[f"{name}SetAt"] = None if value is None else now
+
+        def plan(transaction: Transaction) -> User:
+            return transaction.change(transaction.acting(session.user, session.sid), attributes)
+
+        return self._transactions.run(plan, {session.user.key: session.user.item})
+
+    def forget(self, appid: str, openid: str, name: str, *, at: int) -> None:
+        """Remove `nickname` or `avatarUrl`, unless it was set after that Unix time."""
+        removed: dict[str, Value | None] = {
+            "updatedAt": int(self._now()),
+            name: None,
+            f"{name}SetAt": None,
+        }
+
+        def plan(transaction: Transaction) -> None:
+            user = transaction.find(appid, openid)
+            if user is not None and user.item.get(f"{name}SetAt", at + 1) <= at:
+                transaction.change(user, removed)
+
+        self._transactions.run(plan)
+
+
+def check(changes: Mapping[str, str | None]) -> None:
+    """Raise `BadRequest` for a nickname or an avatar that must not be shown to others."""
+    nickname, avatar_url = changes.get("nickname"), changes.get("avatarUrl")
+    if not changes:
+        raise BadRequest("Send nickname, avatarUrl or both.")
+    if nickname is not None and any(_is_hidden(each) for each in nickname):
+        raise BadRequest("nickname holds control or invisible characters.")
+    if nickname is not None and not VISIBLE & {unicodedata.category(each)[0] for each in nickname}:
+        raise BadRequest("nickname is blank.")
+    # chooseAvatar returns a path on the phone, which means nothing elsewhere.
+    if avatar_url is not None and not _is_public_url(avatar_url):
+        raise BadRequest("avatarUrl is not an https URL: upload chooseAvatar's file first.")
+
+
+def _is_hidden(character: str) -> bool:
+    category = unicodedata.category(character)
+    is_control = category in ("Cc", "Cf", "Zl", "Zp") and character not in JOINERS
+    return is_control or character in BLANK
+
+
+def _is_public_url(url: str) -> bool:
+    if not AVATAR_URL.fullmatch(url) or set(url) & set("\"'<>\\"):
+        return False
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        return False

@@ -1,0 +1,205 @@
+"""Changes users and the claims on numbers and userIds together, in one transaction.
+
+A change is planned on what was read, and is refused if that has changed since (optimistic locking):
+a user is compared by `revision`, which grows with each change but logins and sessions, a claim by
+its whole content. So a value that changes and changes back between read and write is noticed.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from wechat_login.accounts.users import PROFILE, User, id_key, phone_key, user_key, uuid7
+from wechat_login.errors import SessionInvalid, StorageUnavailable
+from wechat_login.storage.table import (
+    ConditionFailed,
+    Delete,
+    Item,
+    Key,
+    Put,
+    Table,
+    Update,
+    Value,
+    Write,
+)
+
+T = TypeVar("T")
+
+# Each refused try means that another request's write went through in between.
+TRIES = 20
+REMOVED_PHONE = dict.fromkeys(("phone", "phoneIndex", "registeredAt", "phoneCodeHash"))
+
+
+class Transaction:
+    """The items that a change reads, and what shall become of them."""
+
+    def __init__(self, read: Callable[[Key], Item | None], now: float) -> None:
+        self.now = now
+        self._read = read
+        self._before: dict[Key, Item] = {}
+        self._after: dict[Key, Item] = {}
+        self._sids: dict[Key, str] = {}
+
+    def find(self, appid: str, openid: str) -> User | None:
+        """Return a user as this transaction will leave them, or None."""
+        return self._user(user_key(appid, openid))
+
+    def acting(self, user: User, sid: str) -> User:
+        """Return the user whose session makes this change; the session must last until the write.
+
+        Raises `SessionInvalid` if it has ended, also by an erasure.
+        """
+        found = self._user(user.key)
+        if found is None or sid not in found.sessions:
+            raise SessionInvalid(why="ended meanwhile")
+        self._sids[user.key] = sid
+        return found
+
+    def add(self, user: User) -> None:
+        """Add a user, and the claim on their userId."""
+        self._item(user.key)
+        self._after[user.key] = {**user.item, "revision": int(self.now * 1000)}
+        self.join(id_key(user.user_id), user)
+
+    def change(self, user: User, changes: Mapping[str, Value | None]) -> User:
+        """Set attributes of a user's item, or remove those that are None; return the user so."""
+        changed = {**self._item(user.key), **changes}
+        self._after[user.key] = {name: each for name, each in changed.items() if each is not None}
+        return User.from_item(self._after[user.key])
+
+    def remove(self, user: User) -> None:
+        """Remove a user, their sessions and their claims."""
+        self.leave(id_key(user.user_id), user)
+        if user.phone_index:
+            self.leave(phone_key(user.appid, user.phone_index), user)
+        self._after[user.key] = {}
+
+    def owners(self, claim: Key) -> list[User]:
+        """Return the owners of a claim."""
+        pks = self._item(claim).get("owners", frozenset())
+        found = [self._user((pk, PROFILE)) for pk in sorted(pks)]
+        return [user for user in found if user]
+
+    def join(self, claim: Key, user: User, **more: Value) -> None:
+        """Make a user an owner of a claim; `more` are other attributes of the claim."""
+        item = self._item(claim)
+        owners = item.get("owners", frozenset()) | {user.key[0]}
+        self._after[claim] = {**item, "pk": claim[0], "sk": claim[1], **more, "owners": owners}
+
+    def leave(self, claim: Key, user: User) -> None:
+        """Take a user off a claim; the last owner takes the claim along."""
+        item = self._item(claim)
+        owners = item.get("owners", frozenset()) - {user.key[0]}
+        self._after[claim] = {**item, "owners": owners} if owners else {}
+
+    def leave_phone(self, user: User) -> User:
+        """Take a user off their number, and return them with the userId they have from then on.
+
+        A userId belongs to the account that had it first; linked accounts share it only while all
+        hold the number. The one who leaves, or those who are left, get a new userId.
+        """
+        claim = phone_key(user.appid, user.phone_index or "")
+        self.leave(claim, user)
+        others = [each for each in self.owners(claim) if each.user_id == user.user_id]
+        user_id = uuid7(self.now)
+        user = self.change(user, REMOVED_PHONE)
+        if user.linked:
+            return self.change(self.rename(user, user_id), {"linked": None})
+        for other in others:
+            self.join(claim, self.rename(other, user_id), userId=user_id)
+        if others:
+            first = min(others, key=lambda each: each.registered_at or 0)
+            self.change(first, {"linked": None})
+        return user
+
+    def rename(self, user: User, user_id: str) -> User:
+        """Give a user another userId."""
+        self.leave(id_key(user.user_id), user)
+        self.join(id_key(user_id), user)
+        return self.change(user, {"userId": user_id})
+
+    def writes(self) -> list[Write]:
+        """Return what has to be written, under the condition that nothing has changed since."""
+        changed = [key for key, item in self._after.items() if item != self._before[key]]
+        return [self._write(key, self._before[key], self._after[key]) for key in changed]
+
+    def _user(self, key: Key) -> User | None:
+        item = self._item(key)
+        return User.from_item(item) if item else None
+
+    def _item(self, key: Key) -> Item:
+        if key not in self._after:
+            self._before[key] = self._after[key] = self._read(key) or {}
+        return self._after[key]
+
+    def _write(self, key: Key, before: Item, after: Item) -> Write:
+        if not before:
+            return Put(after, "attribute_not_exists(pk)")
+        if key[1] == PROFILE:
+            return self._write_user(key, before, after)
+        content = {name: each for name, each in before.items() if name not in ("pk", "sk")}
+        condition = " AND ".join(f"{name} = :{name}" for name in content)
+        values = {f":{name}": each for name, each in content.items()}
+        return Put(after, condition, values) if after else Delete(key, condition, values)
+
+    def _write_user(self, key: Key, before: Item, after: Item) -> Write:
+        revision = before.get("revision")
+        # A user of an earlier version has no revision yet.
+        condition = "revision = :revision" if revision else "attribute_not_exists(revision)"
+        values: dict[str, Value] = {":revision": revision} if revision else {}
+        condition += " AND userId = :user_id"
+        values[":user_id"] = before["userId"]
+        if not after:
+            return Delete(key, condition, values)
+        names: dict[str, str] = {}
+        if key in self._sids:
+            condition += " AND attribute_exists(sessions.#sid)"
+            names["#sid"] = self._sids[key]
+        after = {**after, "revision": (revision or int(self.now * 1000)) + 1}
+        sets, removes = [], []
+        for name in sorted(
+            name for name in {*before, *after} if before.get(name) != after.get(name)
+        ):
+            names[f"#{name}"] = name
+            if name in after:
+                sets.append(f"#{name} = :new_{name}")
+                values[f":new_{name}"] = after[name]
+            else:
+                removes.append(f"#{name}")
+        expression = f"SET {', '.join(sets)}"
+        if removes:
+            expression += f" REMOVE {', '.join(removes)}"
+        return Update(key, expression, condition, values, names)
+
+
+class Transactions:
+    """Plans and writes changes until one goes through."""
+
+    def __init__(self, table: Table, *, now: Callable[[], float] = time.time) -> None:
+        self._table = table
+        self._now = now
+
+    def run(
+        self, plan: Callable[[Transaction], T], assumed: Mapping[Key, Item | None] | None = None
+    ) -> T:
+        """Plan a change, write it, and return what `plan` returned.
+
+        The first try takes items from `assumed` and reads the others; each later try reads all of
+        them. Raises what `plan` raises, and `StorageUnavailable`.
+        """
+        known: Mapping[Key, Item | None] = assumed or {}
+        for _ in range(TRIES):
+            transaction = Transaction(self._reader(known), self._now())
+            planned = plan(transaction)
+            writes = transaction.writes()
+            try:
+                if writes:
+                    self._table.write(*writes)
+            except ConditionFailed:
+                known = {}
+                continue
+            return planned
+        raise StorageUnavailable(operation="transaction", tries=TRIES)
+
+    def _reader(self, known: Mapping[Key, Item | None]) -> Callable[[Key], Item | None]:
+        return lambda key: known[key] if key in known else self._table.get(key)

@@ -1,0 +1,152 @@
+"""One invocation of a function: its deadline, its log line and its metrics.
+
+A part of the layer says what happened by `note` and `count`, wherever the invocation has led; what
+they say goes into one log line, which is written when the invocation ends.
+"""
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from functools import cache, wraps
+from typing import Any, Self
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from wechat_login.errors import LoginError
+
+Event = Mapping[str, Any]
+
+# Also the name of the logger that every module's own logger is a child of.
+SERVICE = "wechat_login"
+NAMESPACE = "WeChatLogin"
+# The time left if no invocation runs: in a unit test, in a script.
+NO_DEADLINE = 10.0
+SERVER_ERROR = 500
+# A shorter openid would be shown nearly whole by its first and last four characters.
+SHORTEST_MASKED = 12
+
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+_line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
+
+
+class Invocation:
+    """A context in which `time_left`, `note` and `count` mean this invocation."""
+
+    def __init__(self, route: str, context: Any, **line: object) -> None:
+        self._route = route
+        self._remaining = context.get_remaining_time_in_millis() / 1000
+        self._line: dict[str, Any] = {"route": route, "status": 200, **line}
+        self._log = _logger().info
+
+    def __enter__(self) -> Self:
+        self._started = time.monotonic()
+        self._tokens = _deadline.set(self._started + self._remaining), _line.set(self._line)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        deadline, line = self._tokens
+        _deadline.reset(deadline)
+        _line.reset(line)
+        self._line["ms"] = round((time.monotonic() - self._started) * 1000, 1)
+        self._log("request", extra={"request": self._line})
+        _count(self._route, self._line)
+
+    def failed(self, error: LoginError) -> None:
+        self._log = _logger().error if error.status >= SERVER_ERROR else _logger().warning
+        self._line.update(error.facts, status=error.status, code=error.code)
+
+    def broke(self, bug: Exception) -> None:
+        """Note where a bug is, but not its text, which may quote anything."""
+        self._log = _logger().error
+        frames = traceback.extract_tb(bug.__traceback__)
+        where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        self._line.update(status=500, code=LoginError.code, bug=type(bug).__name__, where=where)
+
+
+def task(handle: Callable[[Event], Mapping[str, object]]) -> Callable[[Event, Any], dict[str, Any]]:
+    """Make a Lambda handler for a schedule or a direct call; a `LoginError` escapes.
+
+    An error that escapes is counted and, on a schedule, tried again by Lambda.
+    """
+
+    @wraps(handle)
+    def handler(event: Event, context: Any) -> dict[str, Any]:
+        with Invocation(handle.__module__, context) as call:
+            try:
+                return dict(handle(event))
+            except LoginError as error:
+                call.failed(error)
+                raise
+            except Exception as bug:  # noqa: BLE001 - Lambda logs the text of what escapes
+                call.broke(bug)
+                raise LoginError from None
+
+    return handler
+
+
+def time_left() -> float:
+    """Return the seconds until Lambda ends the current invocation."""
+    deadline = _deadline.get()
+    return NO_DEADLINE if deadline is None else deadline - time.monotonic()
+
+
+def note(**facts: object) -> None:
+    """Add facts to the log line of the current invocation; an openid is masked."""
+    line = _line.get()
+    if line is None:
+        return
+    if "openid" in facts:
+        facts["openid"] = masked(str(facts["openid"]))
+    line.update(facts)
+
+
+def count(**times: int) -> None:
+    """Count what happened in the current invocation, in the metrics and in its log line."""
+    line = _line.get()
+    if line is None:
+        return
+    counts = line.setdefault("counts", {})
+    for name, number in times.items():
+        counts[name] = counts.get(name, 0) + number
+
+
+def note_wechat_call(path: str, said: int | str, ms: float) -> None:
+    """Add a call of WeChat's API to the current log line: its errcode, or how it failed."""
+    line = _line.get()
+    if line is not None:
+        line.setdefault("wechat", []).append({"api": path, "said": said, "ms": round(ms, 1)})
+
+
+def masked(openid: str) -> str:
+    """Return enough of an openid to follow a user through the log, and no more."""
+    return f"{openid[:4]}…{openid[-4:]}" if len(openid) > SHORTEST_MASKED else "…"
+
+
+@cache
+def _logger() -> Logger:
+    return Logger(service=SERVICE)
+
+
+def _count(route: str, line: Mapping[str, Any]) -> None:
+    """Print the metrics of one invocation in CloudWatch's embedded metric format."""
+    failed = int(line["status"] >= SERVER_ERROR)
+    _flush({"route": route}, Requests=1, Failures=failed, Latency=line["ms"])
+    if "code" in line:
+        _flush({"code": line["code"]}, Refusals=1)
+    if "counts" in line:
+        _flush({}, **line["counts"])
+    for call in line.get("wechat", ()):
+        _flush({"api": call["api"], "said": str(call["said"])}, WeChatLatency=call["ms"])
+
+
+def _flush(dimensions: Mapping[str, str], **metrics: float) -> None:
+    # Not Powertools' usual `Metrics`: its state is shared by all threads, ours is one invocation's.
+    emf = EphemeralMetrics(namespace=NAMESPACE)
+    for name, value in dimensions.items():
+        emf.add_dimension(name, value)
+    for name, number in metrics.items():
+        unit = MetricUnit.Milliseconds if name.endswith("Latency") else MetricUnit.Count
+        emf.add_metric(name, unit, number)
+    emf.flush_metrics()

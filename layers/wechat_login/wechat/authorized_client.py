@@ -1,0 +1,103 @@
+"""The calls of WeChat's server API that take an access token.
+
+Pages, under https://developers.weixin.qq.com/miniprogram/dev/server/API/:
+user-info/phone-number/api_getphonenumber, user-info/basic-info/api_checkencrypteddata,
+sec-center/safety-control-capability/api_getuserriskrank, sec-center/sec-check/api_msgseccheck.
+"""
+
+import hashlib
+
+from wechat_login.errors import (
+    AccessTokenRejected,
+    BadRequest,
+    CheckUnavailable,
+    CodeRejected,
+    LoginError,
+    WeChatUnavailable,
+)
+from wechat_login.wechat.access_token import AccessTokens
+from wechat_login.wechat.client import Api, WeChatClient
+from wechat_login.wechat.phone_number import PhoneNumber
+from wechat_login.wechat.transport import Answer
+
+TOKEN: dict[int, type[LoginError]] = {40001: AccessTokenRejected}
+GETUSERPHONENUMBER = Api("POST", "/wxa/business/getuserphonenumber", False, TOKEN)
+CHECKENCRYPTEDMSG = Api("POST", "/wxa/business/checkencryptedmsg", True, TOKEN)
+GETUSERRISKRANK = Api("POST", "/wxa/getuserriskrank", True, TOKEN)
+MSG_SEC_CHECK = Api("POST", "/wxa/msg_sec_check", True, TOKEN)
+
+
+class AuthorizedClient:
+    """WeChat's API with the access token of one mini program; safe for threads."""
+
+    def __init__(
+        self,
+        client: WeChatClient,
+        access_tokens: AccessTokens,
+        *,
+        appid: str,
+        phone_reserve: float,
+        risk_reserve: float,
+    ) -> None:
+        """Wire it: the reserves are the seconds kept behind a phone number and a risk rank."""
+        self._client = client
+        self._access_tokens = access_tokens
+        self._appid = appid
+        self._phone_reserve = phone_reserve
+        self._risk_reserve = risk_reserve
+
+    def getuserphonenumber(self, code: str, openid: str) -> PhoneNumber:
+        """Exchange a phone code for the number.
+
+        With the openid WeChat itself refuses a code of somebody else. The code works once, for five
+        minutes, and the user has paid for it with a tap. Raises what `jscode2session` does.
+        """
+        body = {"code": code, "openid": openid}
+        info = self._ask(GETUSERPHONENUMBER, body, self._phone_reserve).get("phone_info")
+        if not isinstance(info, dict):
+            raise WeChatUnavailable(api=GETUSERPHONENUMBER.path, why="no phone_info")
+        watermark = info.get("watermark")
+        if not isinstance(watermark, dict) or watermark.get("appid") != self._appid:
+            raise CodeRejected(api=GETUSERPHONENUMBER.path, why="watermark")
+        return PhoneNumber.from_wechat(info)
+
+    def checkencryptedmsg(self, encrypted_data: str) -> bool:
+        """Tell whether WeChat made this phone data in the last three days.
+
+        The hash is over the base64 text. Raises `WeChatUnavailable`, `Misconfigured`.
+        """
+        digest = hashlib.sha256(encrypted_data.encode()).hexdigest()
+        try:
+            answer = self._ask(CHECKENCRYPTEDMSG, {"encrypted_msg_hash": digest})
+        except BadRequest:
+            return False
+        # "vaild" is WeChat's spelling.
+        return answer.get("vaild") is True
+
+    def getuserriskrank(self, openid: str, client_ip: str) -> int:
+        """Return WeChat's opinion of a user who registers: 0 (fine) to 4 (block).
+
+        Raises `CheckUnavailable` and the like; the user must have been active within two hours.
+        """
+        body = {"appid": self._appid, "openid": openid, "scene": 0, "client_ip": client_ip}
+        rank = self._ask(GETUSERRISKRANK, body, self._risk_reserve).get("risk_rank")
+        if not isinstance(rank, int):
+            raise CheckUnavailable(api=GETUSERRISKRANK.path, why="no risk_rank")
+        return rank
+
+    def msg_sec_check(self, openid: str, content: str) -> str:
+        """Return WeChat's opinion of a text in a profile: `pass`, `review` or `risky`.
+
+        Raises `CheckUnavailable` and the like; the user must have been active within two hours.
+        """
+        body = {"openid": openid, "scene": 1, "version": 2, "content": content}
+        result = self._ask(MSG_SEC_CHECK, body).get("result")
+        if not isinstance(result, dict):
+            raise CheckUnavailable(api=MSG_SEC_CHECK.path, why="no result")
+        return str(result.get("suggest"))
+
+    def _ask(self, api: Api, body: Answer, reserve: float | None = None) -> Answer:
+        def ask(access_token: str) -> Answer:
+            return self._client.ask(api, {"access_token": access_token}, body, reserve=reserve)
+
+        return self._access_tokens.call(ask)

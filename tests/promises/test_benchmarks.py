@@ -1,0 +1,55 @@
+"""The money that two documents name comes from one run and one list of prices."""
+
+import re
+
+import pytest
+
+from benchmarks import prices
+from benchmarks.tables import DOCUMENTS, MARKED
+from tests.support.written import table
+
+BENCHMARKS, RUNBOOK = DOCUMENTS
+
+
+def rows(document, *header):
+    return {
+        row[0].strip("*"): [cell.strip("*") for cell in row[1:]] for row in table(document, *header)
+    }
+
+
+COSTS = rows(RUNBOOK, "what", "USD")
+MONEY = rows(BENCHMARKS, "USD a million")
+GOALS = rows(BENCHMARKS, "goal", "at most", "measured", "met")
+OURS = next(cells for name, cells in MONEY.items() if name.startswith("login, ours, 3"))
+THEIRS = next(cells for name, cells in MONEY.items() if name.startswith("login, wechatpy"))
+
+
+def test_the_runbook_and_the_benchmarks_name_the_same_costs_of_a_login():
+    assert [*OURS[:-3], *OURS[-2:]] == [cost for (cost,) in COSTS.values()]
+
+
+def test_the_parts_add_up():
+    *parts, together = (float(cost) for (cost,) in COSTS.values())
+
+    assert sum(parts) == pytest.approx(together, abs=0.05)  # each is rounded
+
+
+def test_the_goal_compares_the_costs_that_the_table_has():
+    _, measured, met = GOALS["login: cost without log ÷ wechatpy's"]
+
+    assert float(measured) == pytest.approx(float(OURS[-3]) / float(THEIRS[-3]), abs=0.02)
+    assert met == ("yes" if float(measured) <= 0.7 else "no")
+
+
+def test_what_a_slower_wechat_costs_is_computed_from_the_price():
+    (said,) = re.findall(
+        r"100 ms that WeChat takes longer adds (\d+\.\d+)", RUNBOOK.read_text("utf-8")
+    )
+
+    assert said == f"{prices.duration(100):.2f}"
+
+
+def test_no_other_sentence_of_the_runbook_prices_a_login():
+    words = MARKED.sub("", RUNBOOK.read_text("utf-8"))
+
+    assert not re.findall(r"per million logins .*\d\.\d", words)
