@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tests.unit.context import Context
+from tests.support.context import Context
 from wechat_login import errors
 from wechat_login.api import Reply, Request, authorizer, endpoint, task
 from wechat_login.errors import BadRequest, PayloadTooLarge, SessionRequired
