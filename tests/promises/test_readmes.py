@@ -2,7 +2,7 @@
 
 import re
 
-from tests.support.written import READMES, fenced, headings, prose, spans, tables
+from tests.support.written import READMES, fenced, headings, prose, spans, steps, tables
 
 ENGLISH, CHINESE = READMES
 IN_ENGLISH = "（英文）"  # noqa: RUF001 - Chinese brackets
@@ -56,10 +56,6 @@ def test_both_say_where_the_demo_and_the_described_api_are():
             "http://127.0.0.1:3000/",
             "http://127.0.0.1:3000/docs",
         }
-
-
-def steps(block):
-    return re.findall(r"^ *(\w+-?->>\w+|Note over \w+)", block.text, re.MULTILINE)
 
 
 def names_in(readme):

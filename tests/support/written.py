@@ -86,6 +86,15 @@ def span(cell):
     return found[0] if found else None
 
 
+def steps(block):
+    """Give what happens between whom in a mermaid diagram, without the words."""
+    return re.findall(
+        r"^ *(\w+-?->>\w+|Note over \w+|opt|alt|else|end|\w+ [|}{o-]+ \w+)",
+        block.text,
+        re.MULTILINE,
+    )
+
+
 @cache
 def template():
     return load_template(TEMPLATE)
