@@ -16,6 +16,7 @@ from benchmarks.stage import stage
 from benchmarks.tables import DOCUMENTS, Results, tables_of, write_tables
 from benchmarks.warm import warm_requests
 from local.emulator import emulator
+from stack.template import ROOT
 
 PACKAGES = ("awslambdaric", "boto3", "requests", "pycryptodome", "pyjwt", "wechatpy")
 
@@ -32,7 +33,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit("Stopped. Nothing is left running.")
     for document in DOCUMENTS:
-        target = WORK / "trial" / document.name if quick else document
+        target = WORK / "trial" / document.relative_to(ROOT / "docs") if quick else document
         write_tables(tables_of(results), document, target)
         print(f"Written: {target}")
 

@@ -15,7 +15,7 @@ from benchmarks.warm import KNOWN, NINE, THEIRS, TIMED, WEIGHED, Block, Case, We
 from stack.template import ROOT
 
 MARKED = re.compile(r"(<!-- measured: (\w+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
-DOCUMENTS = [ROOT / "docs" / name for name in ("benchmarks.md", "runbook.md")]
+DOCUMENTS = [ROOT / "docs" / name for name in ("benchmarks.md", "runbook.md", "zh/runbook.md")]
 FEW = 4
 SERVICES = ("wechat", "dynamodb", "ssm")
 # SecureStrings that a cold start of a login reads.
@@ -76,9 +76,11 @@ class Results:
 
 def write_tables(tables: dict[str, str], document: Path, target: Path) -> None:
     """Copy a document with new tables; raise `KeyError` for a marker without a table."""
-    text = MARKED.sub(lambda found: found[1] + tables[found[2]] + found[3], document.read_text())
+    text = MARKED.sub(
+        lambda found: found[1] + tables[found[2]] + found[3], document.read_text("utf-8")
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text)
+    target.write_text(text, "utf-8")
 
 
 def tables_of(results: Results) -> dict[str, str]:

@@ -8,7 +8,7 @@ from benchmarks import prices
 from benchmarks.tables import DOCUMENTS, MARKED
 from tests.support.written import table
 
-BENCHMARKS, RUNBOOK = DOCUMENTS
+BENCHMARKS, RUNBOOK, CHINESE = DOCUMENTS
 
 
 def rows(document, *header):
@@ -26,6 +26,12 @@ THEIRS = next(cells for name, cells in MONEY.items() if name.startswith("login, 
 
 def test_the_runbook_and_the_benchmarks_name_the_same_costs_of_a_login():
     assert [*OURS[:-3], *OURS[-2:]] == [cost for (cost,) in COSTS.values()]
+
+
+def test_the_chinese_runbook_has_the_same_table():
+    tables = [MARKED.search(each.read_text("utf-8"))[0] for each in (RUNBOOK, CHINESE)]
+
+    assert tables[0] == tables[1]
 
 
 def test_the_parts_add_up():
