@@ -258,7 +258,7 @@ def test_a_parameter_without_a_default_has_to_be_given(template):
         pytest.param("rate(5 minutes)", '"cron(0 1 * * ? *)"', "knows rate(…)", id="cron"),
         pytest.param("Authorizer: Token", "Authorizer: Nix", "authorizer Nix", id="no authorizer"),
         pytest.param("EnableSimpleResponses: true", "Nix: 1", "authorizer Token", id="not simple"),
-        pytest.param("maxAge: 60", "allowCredentials: true", "knows just allowOr", id="CORS"),
+        pytest.param("maxAge: 60", "allowCredentials: true", "supports only allowOr", id="CORS"),
         pytest.param("code/", "nix/", "the CodeUri of Greet is no folder: nix/", id="no folder"),
     ],
 )

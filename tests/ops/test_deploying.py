@@ -104,7 +104,7 @@ class ChangeSet:
     template: dict
 
     @classmethod
-    def of(cls, request):
+    def make(cls, request):
         form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
         scope = re.search(r"Credential=([^,]+)", request.header("authorization"))[1].split("/")
         members = range(1, 1 + sum(name.endswith(".ParameterKey") for name in form))
@@ -130,7 +130,7 @@ class Socket(FaultProxy):
 
     def answer(self, request):
         if b"Action=CreateChangeSet" in request.body and b"StackName=wechat-login-" in request.body:
-            self.change_sets.append(ChangeSet.of(request))
+            self.change_sets.append(ChangeSet.make(request))
             if self.refuses:
                 return REFUSED
         return super().answer(request)

@@ -249,7 +249,7 @@ def test_the_dashboard_shows_metrics_that_are_written_and_every_alarm(backend, p
     log_in(backend, 1)
     there = {(each.namespace, each.name, each.dimensions) for each in written()}
     dashboard = monitoring()["Resources"]["Overview"]["Properties"]
-    body = json.loads(Values(monitoring(), alarms.GIVEN).of(dashboard)["DashboardBody"])
+    body = json.loads(Values(monitoring(), alarms.GIVEN).resolve(dashboard)["DashboardBody"])
 
     for widget in body["widgets"]:
         for metric in widget["properties"].get("metrics", []):

@@ -64,7 +64,7 @@ def embedded(output):
 def alarm(name, **given):
     """Give an alarm of monitoring.yaml with its references filled in."""
     resources = monitoring()["Resources"]
-    return Values(monitoring(), {**GIVEN, **given}).of(resources[name]["Properties"])
+    return Values(monitoring(), {**GIVEN, **given}).resolve(resources[name]["Properties"])
 
 
 def names():

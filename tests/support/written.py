@@ -98,7 +98,7 @@ def stack():
 
 def resolved(value):
     """Give a value of the template with its references filled in."""
-    return Values(template(), stack().parameters).of(value)
+    return Values(template(), stack().parameters).resolve(value)
 
 
 def function_resources():
