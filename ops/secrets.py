@@ -42,8 +42,8 @@ ROTATIONS = {
     ),
     "signing-keys": (
         "Makes the function RotateSigningKeys create a new key now. The key is published at once "
-        "and signs after one day; the former key is removed after its last token expires. Nobody is "
-        "logged out."
+        "and signs after one day; the former key is removed after its last token expires. Nobody "
+        "is logged out."
     ),
     "sealing-key": (
         "Adds a sealing key, with which phone numbers are sealed from now on. Values sealed with "
@@ -180,9 +180,9 @@ def set_up(store: Store, ask: Questions) -> None:
     }
     for parameter, make in makers.items():
         put = store.read(parameter) is None and store.add(parameter, make())
-        _tell(store, parameter, put)
+        _report(store, parameter, put)
     for parameter, put in _signing_keys(store).items():
-        _tell(store, parameter, put)
+        _report(store, parameter, put)
     if not store.stage.is_local:
         store.move()
     if store.stage.is_local:
@@ -273,7 +273,7 @@ def _random(length: int) -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
-def _tell(store: Store, parameter: str, put: bool) -> None:
+def _report(store: Store, parameter: str, put: bool) -> None:
     print(f"{'made' if put else 'kept'}  {store.name(parameter)}")
 
 

@@ -273,8 +273,8 @@ class SimulatedWeChat:
             token = request.query.get("access_token", "")
             owners = (app for app in self._mini_programs.values() if app.tokens.issued(token))
             return next(owners, self.mini_program())
-        named = rules.appid_in(request)
-        return self._mini_programs.get(str(named), self.mini_program())
+        appid = rules.appid_in(request)
+        return self._mini_programs.get(str(appid), self.mini_program())
 
     def _answer(self, call: Call) -> Answer:
         try:

@@ -115,7 +115,7 @@ class Values:
         self._intrinsics: dict[str, Callable[[Any], Any]] = {
             "Ref": self._ref,
             "Condition": self.holds,
-            "Fn::And": lambda each: all(map(self.of, each)),
+            "Fn::And": lambda each: all(map(self.resolve, each)),
             "Fn::Equals": lambda pair: (
                 text_of(self.resolve(pair[0])) == text_of(self.resolve(pair[1]))
             ),
@@ -124,7 +124,7 @@ class Values:
             "Fn::If": lambda three: self.resolve(three[1 if self.holds(three[0]) else 2]),
             "Fn::Join": lambda pair: pair[0].join(map(text_of, self.resolve(pair[1]))),
             "Fn::Not": lambda one: not self.resolve(one[0]),
-            "Fn::Or": lambda each: any(map(self.of, each)),
+            "Fn::Or": lambda each: any(map(self.resolve, each)),
             "Fn::Select": lambda pair: self.resolve(pair[1])[int(self.resolve(pair[0]))],
             "Fn::Split": lambda pair: text_of(self.resolve(pair[1])).split(pair[0]),
             "Fn::Sub": self._sub,
@@ -133,7 +133,7 @@ class Values:
     def resolve(self, node: Any) -> Any:
         """Resolve every intrinsic function in `node`."""
         if isinstance(node, list):
-            return [value for value in map(self.of, node) if value is not _NO_VALUE]
+            return [value for value in map(self.resolve, node) if value is not _NO_VALUE]
         if not isinstance(node, dict):
             return node
         if len(node) == 1:
@@ -204,5 +204,5 @@ class Values:
         return re.sub(r"\$\{([^}]+)\}", value, text)
 
     def _find_in_map(self, argument: list[Any]) -> Any:
-        name, first, second = map(self.of, argument)
+        name, first, second = map(self.resolve, argument)
         return self._document["Mappings"][name][first][second]
