@@ -1,4 +1,4 @@
-"""WeChat slow, broken or unreachable: a code is never sent twice, and callers get a timely error."""
+"""A slow or broken WeChat: a code is never sent twice, and callers get a timely error."""
 
 import contextlib
 import socket

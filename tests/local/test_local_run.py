@@ -274,7 +274,7 @@ def test_with_an_appid_of_ones_own_it_asks_the_real_wechat(tmp_path):
         return answer.status_code, answer.json().get("error", {}).get("code")
 
     assert login() == (500, "misconfigured")
-    rotated = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-m", "ops.secrets", "local", "--rotate", name],
         cwd=ROOT,
         env=environment(tmp_path, *run.ports),
@@ -292,7 +292,7 @@ def test_with_an_appid_of_ones_own_it_asks_the_real_wechat(tmp_path):
     assert login() == (502, "wechat_unavailable")
 
     out, err = run.end()
-    shown = rotated.stdout + rotated.stderr + run.banner + out + err
+    shown = finished.stdout + rotated.stderr + run.banner + out + err
     assert app_secret not in shown + (tmp_path / "api.log").read_text("utf-8")
 
 

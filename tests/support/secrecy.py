@@ -1,8 +1,8 @@
 """Records every secret of a test run and reports leaks: a pytest plugin.
 
-The plugin records secrets, and the code's output, log and answers. At the end of the run it compares
-them, and the run fails if a secret leaked. The report has the place and the kind of a secret, never
-the secret.
+The plugin records secrets, and the code's output, log and answers. At the end of the run it
+compares them, and the run fails if a secret leaked. The report has the place and the kind of a
+secret, never the secret.
 
 With pytest-xdist each worker passes its records to the controller, which compares them.
 """

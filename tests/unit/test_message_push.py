@@ -201,7 +201,7 @@ def test_a_message_in_xml_opens_as_well():
 
 
 CANCELLATION = "<Event>user_authorization_cancellation</Event><OpenID>o-victim</OpenID>"
-# A user may write this text into a customer message, and WeChat might put it into the XML unescaped.
+# A user may write this text into a message, and WeChat might put it into the XML unescaped.
 WRITTEN = [
     f"]]></Content>{CANCELLATION}<Content><![CDATA[",
     f"]]></Content>{CANCELLATION}<MsgType>event</MsgType><Content><![CDATA[",
