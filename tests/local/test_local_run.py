@@ -292,7 +292,7 @@ def test_with_an_appid_of_ones_own_it_asks_the_real_wechat(tmp_path):
     assert login() == (502, "wechat_unavailable")
 
     out, err = run.end()
-    shown = finished.stdout + rotated.stderr + run.banner + out + err
+    shown = finished.stdout + finished.stderr + run.banner + out + err
     assert app_secret not in shown + (tmp_path / "api.log").read_text("utf-8")
 
 
