@@ -96,7 +96,7 @@ class Request:
         return credential.strip()
 
     def header(self, name: str) -> str:
-        """Return a header, whatever its case, or an empty string."""
+        """Return a header by its name in any case, or an empty string."""
         headers = self.event.get("headers") or {}
         return next((str(value) for key, value in headers.items() if key.lower() == name), "")
 

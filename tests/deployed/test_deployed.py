@@ -387,7 +387,7 @@ def test_the_doctor_makes_the_function_ask_wechat_and_names_the_answer(deployed)
 
     assert ran.returncode != 0
     (line,) = [each for each in ran.stdout.splitlines() if each.startswith("FAIL")]
-    assert "WeChat refuses the AppSecret" in line
+    assert "WeChat rejects the AppSecret" in line
     assert "asked by the function" in line
     assert "ROTATE=app-secret" in line
 

@@ -173,7 +173,7 @@ def test_a_stack_without_subscribers_gets_the_remedy(team):
     _, found = team.doctor()
 
     grade, line = found["alarms"]
-    assert (grade, "nobody is told" in line) == ("note", True)
+    assert (grade, "nobody receives" in line) == ("note", True)
     assert line.index("AlarmEmail=…") < line.index("make deploy STAGE=dev") < line.index("confirm")
 
 
@@ -195,7 +195,7 @@ def test_alarms_that_somebody_hears_are_well(team):
 
     _, found = team.doctor()
 
-    assert found["alarms"] == ("ok", "ok    alarms: somebody is told of them")
+    assert found["alarms"] == ("ok", "ok    alarms: somebody receives them")
 
 
 def test_the_table_that_a_failed_first_deployment_left_is_named(team):
@@ -230,7 +230,7 @@ def test_secrets_move_to_the_chosen_key_once_the_functions_may_use_it(team, caps
     (noted,) = Doctor(Deployment(store.stage)).encryption()
     store.move()
 
-    assert (noted.grade, "app-secret" in noted.told) == ("note", True)
+    assert (noted.grade, "app-secret" in noted.result) == ("note", True)
     assert keys_of(store.stage) == {"app-secret": key}
     assert store.read("app-secret") == before
     assert list(Doctor(Deployment(store.stage)).encryption()) == []

@@ -82,7 +82,7 @@ def test_the_command_fails_if_there_is_something_to_fix(command, issuing_here):
     ill = command()
 
     assert (well.returncode, well.stdout.splitlines()[-1]) == (0, "All is well."), well.stderr
-    assert (ill.returncode, ill.stdout.splitlines()[-1]) == (1, "1 to mend.")
+    assert (ill.returncode, ill.stdout.splitlines()[-1]) == (1, "1 to fix.")
     assert len(failures(ill.stdout.splitlines())) == 1
 
 
@@ -309,8 +309,8 @@ def test_the_domain(name, grade, said):
     [
         ("CREATE_COMPLETE", "ok", ""),
         ("UPDATE_COMPLETE", "ok", ""),
-        ("UPDATE_ROLLBACK_COMPLETE", "FAIL", "mend what failed, then make deploy"),
-        ("CREATE_FAILED", "FAIL", "mend what failed, then make deploy"),
+        ("UPDATE_ROLLBACK_COMPLETE", "FAIL", "fix the failed resource, then make deploy"),
+        ("CREATE_FAILED", "FAIL", "fix the failed resource, then make deploy"),
         ("DELETE_FAILED", "FAIL", "--stack-name s --region cn-north-1), then make deploy"),
         ("CREATE_IN_PROGRESS", "FAIL", "Wait"),
         ("ROLLBACK_IN_PROGRESS", "FAIL", "Wait"),
