@@ -66,7 +66,7 @@ def demo(browser, ministack, _wechat_server, wechat, screenshots):
     pages = {**PAGES, **api_docs.pages()}
     with deployed(stack, ministack.url, wechat.app_secret, pages=pages) as deployment:
         # A new port is a new origin, so the browser has no data of other tests.
-        # What other tests' pages have written into the console.
+        # Discards the console lines of other tests' pages.
         browser.get_log("browser")
         yield Demo(browser, deployment.url, screenshots, wechat)
         browser.get("about:blank")

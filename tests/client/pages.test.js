@@ -1,4 +1,4 @@
-// What the pages do and say: the same code that runs in WeChat, without its screen.
+// The pages' behaviour and texts: the same code that runs in WeChat, without its screen.
 
 const test = require('node:test');
 const assert = require('node:assert/strict');
@@ -377,7 +377,7 @@ test.describe('Account', () => {
     assert.equal(page.data.note, '');
   });
 
-  test('picture and nickname can be taken back', async (t) => {
+  test('picture and nickname can be removed', async (t) => {
     const { server, open } = await setUp(t);
     const page = await open('account');
     await page.takeAvatar({ detail: { avatarUrl: 'wxfile://tmp/1.jpg' } });

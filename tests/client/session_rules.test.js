@@ -1,4 +1,4 @@
-// What the client does in each situation, on each platform, against a server that misbehaves on
+// The client's behaviour in each situation, on each platform, against a server that misbehaves on
 // order. What the local stack can show is shown there as well, in local_stack.test.js.
 
 const test = require('node:test');

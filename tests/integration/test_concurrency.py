@@ -104,7 +104,7 @@ def test_one_phone_code_sent_fifty_times_at_once_is_exchanged_once(backend, pers
 
 
 def claim_one_number(backend, wechat):
-    """Let fifty people register one number at the same moment."""
+    """Register one number for fifty people at the same moment."""
     people = [backend.person(f"person-{number}") for number in range(50)]
     for each in people:
         wechat.set_phone(each.name, "13900000001")
