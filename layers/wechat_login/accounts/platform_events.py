@@ -1,4 +1,4 @@
-"""What WeChat's events about a user oblige us to do.
+"""What WeChat's events about a user oblige us to do, and its notices about the mini program.
 
 https://developers.weixin.qq.com/miniprogram/dev/server/event_push/platform/authorized_user_information_changes
 Each duty looks at the event's own time: data that came after it is newer consent, and stays. So an
@@ -6,7 +6,7 @@ event that comes twice does nothing more.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,21 +20,36 @@ if TYPE_CHECKING:
 PHONE = "8"
 # Nickname and avatar by the old button, the nickname keyboard, the avatar component.
 PROFILE_FIELDS = {"6": ("nickname", "avatarUrl"), "19": ("nickname",), "20": ("avatarUrl",)}
+# A notice is for the operator: the metric that raises its alarm, and the fields to log.
+# https://developers.weixin.qq.com/miniprogram/dev/server/event_push/charge/charge_mp_service_quota_notify.html
+NOTICES = {
+    "charge_mp_service_quota_notify": (
+        "PhonePackWarnings",
+        ("spu_id", "total_quota", "total_used_quota"),
+    ),
+    "charge_mp_service_validity_notify": ("PhonePackWarnings", ("spu_id", "validity_end_time")),
+    "wxa_punish_event": ("Punishments", ("punish_id", "illegal_reason")),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformEvents:
-    """Carries out what a user told WeChat, or WeChat decided about a user."""
+    """Carries out what a user told WeChat, or WeChat decided about a user; counts its notices."""
 
     erasure: "Erasure"
     claims: "PhoneClaims"
     profiles: "Profiles"
     appid: str
+    count: Callable[..., None]
 
     def carry_out(self, event: Mapping[str, str]) -> str:
         """Do what an event asks, and return what was done, for the log; `nothing` if unknown."""
         if event.get("AppID", self.appid) != self.appid:
             raise PushRejected(why="another appid")
+        if notice := NOTICES.get(event.get("Event", "")):
+            metric, names = notice
+            self.count(**{metric: 1})
+            return "noted " + ", ".join(f"{each}={event.get(each, '')}" for each in names)
         openid, created_at = event.get("OpenID", ""), event.get("CreateTime", "")
         if not openid or not re.fullmatch(r"[0-9]{1,12}", created_at):
             return "nothing"
