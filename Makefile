@@ -87,8 +87,8 @@ deploy: build ## Deploy samconfig.toml's environment STAGE=prod; options: PARAME
 rollback: $(VENV)/.local ## Point a deployment back at the release before, in seconds: STAGE=prod
 	@$(BIN)/python -m ops.rollback '$(STAGE)'
 
-doctor: $(VENV)/.local ## Check a deployment, one line each, with the remedy: STAGE=prod, or STAGE=local
-	@$(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)')
+doctor: $(VENV)/.local ## Check a deployment, one line each, with the remedy: STAGE=prod, or STAGE=local; RID=… explains one call
+	@$(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)') $(if $(RID),--rid '$(RID)')
 
 bench: build $(BENCH_VENV)/.bench ## Measure speed and cost beside others, ten minutes, into the tables of docs/; QUICK=true: a trial
 	$(BENCH_VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)
