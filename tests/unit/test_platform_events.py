@@ -204,7 +204,7 @@ def test_what_concerns_nobody_or_is_unknown_does_nothing(world, fields):
             "noted punish_id=7, illegal_reason=违规",
             "Punishments",
         ),
-        ({"Event": "wxa_punish_event"}, "noted punish_id=, illegal_reason=", "Punishments"),
+        ({"Event": "wxa_punish_event", "illegal_content": "x"}, "noted ", "Punishments"),
     ],
 )
 def test_a_notice_about_the_mini_program_is_counted_and_logged(world, fields, done, metric):

@@ -20,16 +20,15 @@ if TYPE_CHECKING:
 PHONE = "8"
 # Nickname and avatar by the old button, the nickname keyboard, the avatar component.
 PROFILE_FIELDS = {"6": ("nickname", "avatarUrl"), "19": ("nickname",), "20": ("avatarUrl",)}
-# A notice is for the operator: the metric that raises its alarm, and the fields to log.
-# https://developers.weixin.qq.com/miniprogram/dev/server/event_push/charge/charge_mp_service_quota_notify.html
-NOTICES = {
-    "charge_mp_service_quota_notify": (
-        "PhonePackWarnings",
-        ("spu_id", "total_quota", "total_used_quota"),
-    ),
-    "charge_mp_service_validity_notify": ("PhonePackWarnings", ("spu_id", "validity_end_time")),
-    "wxa_punish_event": ("Punishments", ("punish_id", "illegal_reason")),
-}
+# Of a notice about the mini program: https://developers.weixin.qq.com/miniprogram/dev/server/event_push/charge/charge_mp_service_quota_notify.html
+NOTICED = (
+    "spu_id",
+    "total_quota",
+    "total_used_quota",
+    "validity_end_time",
+    "punish_id",
+    "illegal_reason",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,8 @@ class PlatformEvents:
         """Do what an event asks, and return what was done, for the log; `nothing` if unknown."""
         if event.get("AppID", self.appid) != self.appid:
             raise PushRejected(why="another appid")
-        if notice := NOTICES.get(event.get("Event", "")):
-            metric, names = notice
-            self.count(**{metric: 1})
-            return "noted " + ", ".join(f"{each}={event.get(each, '')}" for each in names)
+        if notice := self._notice(event):
+            return notice
         openid, created_at = event.get("OpenID", ""), event.get("CreateTime", "")
         if not openid or not re.fullmatch(r"[0-9]{1,12}", created_at):
             return "nothing"
@@ -71,3 +68,14 @@ class PlatformEvents:
         for name in sorted({name for info in revoked for name in PROFILE_FIELDS.get(info, ())}):
             self.profiles.forget(self.appid, openid, name, at=at)
         return "revoked " + ",".join(sorted(revoked))
+
+    def _notice(self, event: Mapping[str, str]) -> str:
+        """Count what WeChat says about the mini program itself, and return it for the operator."""
+        match event.get("Event"):
+            case "charge_mp_service_quota_notify" | "charge_mp_service_validity_notify":
+                self.count(PhonePackWarnings=1)
+            case "wxa_punish_event":
+                self.count(Punishments=1)
+            case _:
+                return ""
+        return "noted " + ", ".join(f"{each}={event[each]}" for each in NOTICED if each in event)
