@@ -43,11 +43,11 @@ SCARCE, PACK_DAYS = 0.1, 15
 BUTTONS = {FAST: "getPhoneNumber", REALTIME: "getRealtimePhoneNumber"}
 # Why WeChat says nothing about a rid.
 NO_RID: dict[object, str] = {
-    76001: "WeChat knows no such call; those of /sns, such as logins, are not kept",
+    76001: "WeChat knows no such call; those of /sns, such as logins, are not kept: see the log",
     76002: "this is no rid of WeChat's",
     76003: "the call was another mini program's",
     76004: "the call is older than seven days",
-    76022: "the call was one of /sns, such as a login, which are not kept",
+    76022: "the call was one of /sns, such as a login, which are not kept: see the log",
 }
 # Which of the parameters a deployment can do without, and what it then does not do.
 OPTIONAL = {
@@ -736,8 +736,7 @@ class Doctor:
             call = self._numbers.refused_call(rid)
         except LoginError as refusal:
             reason = NO_RID.get(refusal.facts.get("errcode"))
-            remedy = "The log line with this rid has the route, and what WeChat said"
-            yield Finding(NOTE, "rid", reason, remedy) if reason else _unknown("rid", refusal)
+            yield Finding(NOTE, "rid", reason) if reason else _unknown("rid", refusal)
             return
         said = f"WeChat answered {call.errcode} ({call.errmsg}) to {call.client_ip}"
         remedy = "docs/troubleshooting.md says what that means"
