@@ -31,7 +31,7 @@ class Backend(Client):
         return Person(name, self.wechat, self.call)
 
     def items(self):
-        """Give the whole table by key."""
+        """Return the whole table by key."""
         return stored.read_all(self.dynamodb, self.table)
 
     def change(self, key, expression, **values):
@@ -57,6 +57,13 @@ class Backend(Client):
             ExpressionAttributeValues={f":{name}": {"N": str(at)} for name, at in times.items()},
         )
 
+    def forget_attempts(self):
+        """Give everybody new attempts, as ten minutes later."""
+        for pk, sk in self.items():
+            if pk.startswith("ATTEMPTS#"):
+                key = {"pk": {"S": pk}, "sk": {"S": sk}}
+                self.dynamodb.delete_item(TableName=self.table, Key=key)
+
     def parameter_name(self, name):
         return f"/wechat-login/{self.deployment.stack.parameters['Stage']}/{name}"
 
@@ -69,11 +76,11 @@ class Backend(Client):
         self.ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 
     def public_keys(self):
-        """Give the public half of the signing keys as a JWK Set."""
+        """Return the public half of the signing keys as a JWK Set."""
         keys = json.loads(self.parameter("signing-keys"))["keys"]
         public = ("kty", "kid", "use", "alg", "n", "e")
         return {"keys": [{name: key[name] for name in public} for key in keys]}
 
     def cold_start(self):
-        """Let the next invocation find nothing in memory, as in a new container."""
+        """Clear the memory, so that the next invocation runs as in a new container."""
         wiring.reset()

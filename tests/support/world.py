@@ -1,5 +1,7 @@
 """The accounts of one mini program, wired by hand on a clock that the test moves."""
 
+from collections import Counter
+
 from tests.support import stored
 from tests.support.clock import Clock
 from wechat_login.accounts.attempts import Attempts
@@ -30,7 +32,7 @@ def a_user(openid="o-alice", appid=APPID, **attributes):
 
 
 class Exchange:
-    """WeChat's side: a code gives a number once."""
+    """WeChat's part: a code gives a number once."""
 
     def __init__(self, clock):
         self.codes = {}
@@ -58,6 +60,7 @@ class World:
         self.time_left = how.pop("time_left", lambda: 20.0)
         self.days = how.pop("days", 30)
         self.exchange = Exchange(self.clock)
+        self.counted: Counter[str] = Counter()
         self.items = lambda: stored.read_all(dynamodb, table_name)
         self.build(self.table)
 
@@ -81,7 +84,9 @@ class World:
         self.claims = PhoneClaims(
             self.transactions, keyring=keyring, conflict=conflict or self.conflict
         )
-        self.events = PlatformEvents(self.erasure, self.claims, self.profiles, APPID)
+        self.events = PlatformEvents(
+            self.erasure, self.claims, self.profiles, appid=APPID, count=self.counted.update
+        )
         self.registration = Registration(
             claims=self.claims,
             attempts=Attempts(self.table, keyring=keyring, now=now),
@@ -96,15 +101,15 @@ class World:
         )
 
     def log_in(self, openid, unionid=None, session_key=None):
-        """Log somebody in, and give the text of the session."""
+        """Log a person in, and return the text of the session."""
         return self.logins.log_in(Identity(openid, unionid, session_key)).session
 
     def session(self, openid):
-        """Log somebody in, and give the session as it is read from the table."""
+        """Log a person in, and return the session as read from the table."""
         return self.sessions.authenticate(self.log_in(openid))
 
     def register(self, session, national, code=None, given_at=None):
-        """Register a number for the user of a session, and give the user."""
+        """Register a number for the user of a session, and return the user."""
         code = code or f"code-{session.user.openid}-{national}"
         self.exchange.codes[code] = national, given_at
         return self.registration.register(session, code, HERE)

@@ -1,10 +1,11 @@
-"""Registration: a code is exchanged once, and a number that was paid for is not lost."""
+"""Registration: a code is exchanged once, and a number that is paid for is not lost."""
 
 import pytest
 
 from tests.support import stored
 from tests.support.callers import at_once
 from tests.support.world import HERE, World
+from wechat_login.accounts.attempts import BUSY_SECONDS
 from wechat_login.errors import (
     CodeRejected,
     PhoneTaken,
@@ -182,7 +183,7 @@ def test_a_number_that_was_paid_for_is_written_when_the_table_answers_again(fail
     assert world.contradictions() == []
 
 
-def test_a_receipt_does_what_the_code_would_have_done(world, alice, receipt):
+def test_a_receipt_replaces_the_code(world, alice, receipt):
     world.clock.now += 599
 
     assert world.registration.redeem(alice, receipt).registered
@@ -221,7 +222,7 @@ ENDINGS = {
 
 @pytest.mark.parametrize("redeemed", [False, True], ids=["unused", "used"])
 @pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)
-def test_a_receipt_is_void_after_what_ended_its_consent(world, alice, receipt, redeemed, end):
+def test_a_receipt_is_void_after_its_consent_has_ended(world, alice, receipt, redeemed, end):
     if redeemed:
         world.registration.redeem(alice, receipt)
     world.clock.now += 1
@@ -252,7 +253,7 @@ def test_a_receipt_is_its_users_own(world, receipt):
 
 def test_no_letter_of_a_receipt_can_be_changed(world, alice, receipt):
     other = {"A": "B"}
-    # Of the last letter of base64 some bits stand for nothing.
+    # Some bits of base64's last letter have no meaning.
     altered = [
         receipt[:at] + other.get(receipt[at], "A") + receipt[at + 1 :]
         for at in range(len(receipt.rstrip("=")) - 1)
@@ -291,3 +292,16 @@ def test_of_one_code_at_once_wechat_is_asked_once(world):
     assert len([each for each in at_once([register] * 10) if each]) == 1
     assert len(world.exchange.asked) == 1
     assert world.number_of(ALICE) == f"+86{N1}"
+
+
+def test_a_code_that_was_used_for_an_earlier_number_brings_nothing_back(world, alice):
+    world.register(alice, N1, "first")
+    world.clock.now += 1
+    world.register(world.session(ALICE), "13900000002", "second")
+    with pytest.raises(TooManyAttempts):
+        world.registration.register(world.session(ALICE), "first", HERE)
+    world.clock.now += BUSY_SECONDS
+
+    refuse(world, world.session(ALICE), "first")
+
+    assert world.number_of(ALICE) == "+8613900000002"
