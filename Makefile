@@ -87,8 +87,8 @@ deploy: build ## Deploy samconfig.toml's environment STAGE=prod; options: PARAME
 rollback: $(VENV)/.local ## Point a deployment back at the previous release, in seconds: STAGE=prod
 	@$(BIN)/python -m ops.rollback '$(STAGE)'
 
-doctor: $(VENV)/.local ## Check a deployment, and report each fault with its fix: STAGE=prod, or STAGE=local
-	@$(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)')
+doctor: $(VENV)/.local ## Check a deployment, and report each fault with its fix: STAGE=prod, or STAGE=local; RID=… explains one call
+	@$(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)') $(if $(RID),--rid '$(RID)')
 
 bench: build $(BENCH_VENV)/.bench ## Measure speed and cost against others in ten minutes, for the tables of docs/; QUICK=true: a trial
 	$(BENCH_VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)

@@ -118,7 +118,7 @@ def counted():
 
 def raised():
     """Return the facts that errors add to the log line."""
-    returned = {"retry_after"}
+    returned = {"retry_after", "receipt"}
     return {
         keyword.arg
         for tree in TREES
