@@ -28,7 +28,13 @@ def test_a_user_is_found_by_each_name_with_the_number_in_clear(backend, alice, w
     assert user.items() >= names.items()
     assert user.items() >= {**body["data"], "phone": alice.phone, "nickname": "小丽"}.items()
     assert user["appid"] == wechat.appid
-    assert user.keys() == body["data"].keys() | {"appid", "lastLoginAt", "updatedAt"}
+    assert user.keys() == body["data"].keys() | {
+        "appid",
+        "lastLoginAt",
+        "updatedAt",
+        "roles",
+        "blocked",
+    }
 
 
 def test_what_is_found_holds_no_secret(backend, alice):
@@ -141,7 +147,7 @@ def test_whoever_shares_an_account_by_linking_is_erased_with_it(deployed_with, w
 
     assert backend.deployment.invoke("erase_user", {"userId": user["userId"]}) == {"erased": 2}
 
-    assert {key[0].partition("#")[0] for key in backend.items()} <= {"LOCK"}
+    assert {key[0].partition("#")[0] for key in backend.items()} <= {"LOCK", "ATTEMPTS"}
 
 
 def test_no_route_leads_to_what_is_for_the_team_alone(backend):

@@ -278,6 +278,7 @@ class Exercise:
             self.speak_for_a_token,
             self.use_the_account,
             self.be_found,
+            self.be_listed_and_blocked,
             self.hear_from_wechat,
             self.leave,
             self.rotate,
@@ -346,6 +347,23 @@ class Exercise:
             assert invoke("find_user", {"userId": found["userId"]})["users"] == [found]
             assert invoke("find_user", {"phone": found["phone"]})["users"] == [found]
 
+    def be_listed_and_blocked(self):
+        invoke = self.backend.deployment.invoke
+        with alone(self.backend, "ListUsers"):
+            (shown,) = [
+                user
+                for user in invoke("list_users", {})["users"]
+                if user["openid"] == self.bob.openid
+            ]
+            assert shown["phone"]
+        for blocked in (True, False):
+            change = {"openid": self.bob.openid, "blocked": blocked, "reason": "spam"}
+            with alone(self.backend, "UpdateUser"):
+                assert len(invoke("update_user", change)["users"]) == 1
+        with alone(self.backend, "EndSessions"):
+            assert invoke("end_sessions", {"phone": self.bob.phone}) == {"found": 1}
+        self.bob.log_in()
+
     def hear_from_wechat(self):
         carol = self.backend.person("carol")
         carol.register()
@@ -394,7 +412,9 @@ class Exercise:
         dave, erin = backend.person("dave"), backend.person("erin")
         dave.register()
         self.wechat.set_phone("erin", dave.phone.removeprefix("+86"))
-        erin.register()
+        erin.log_in()
+        with alone(backend, "RegisterPhone"):
+            erin.register()
         with alone(backend, "EraseUser"):
             assert backend.deployment.invoke("erase_user", {"phone": dave.phone}) == {"erased": 2}
 
