@@ -48,9 +48,9 @@ class Parameters:
         self._jitter = random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
 
     def load(self) -> None:
-        """Read all of them now. Raises `StorageUnavailable` where none was ever read."""
+        """Read all of them now. Raises `StorageUnavailable`, also if earlier values are there."""
         with self._lock:
-            self._read()
+            self._fetch()
 
     def get(self, name: str, *, max_age: float | None = None) -> str:
         """Return a parameter read at most about `max_age` seconds ago, by default five minutes.
@@ -100,15 +100,17 @@ class Parameters:
         if self._values and self._now() < self._failed_at + PAUSE:
             return
         try:
-            answer = aws.call(
-                self._client.get_parameters, Names=list(self._names.values()), WithDecryption=True
-            )
+            self._fetch()
         except StorageUnavailable as failure:
             if not self._values:
                 raise
             self._failed_at = self._now()
             log.warning("parameters_stale", extra=failure.facts)
-            return
+
+    def _fetch(self) -> None:
+        answer = aws.call(
+            self._client.get_parameters, Names=list(self._names.values()), WithDecryption=True
+        )
         found = {each["Name"]: each["Value"] for each in answer["Parameters"]}
         self._values = {ours: found[name] for ours, name in self._names.items() if name in found}
         self._read_at = self._now()
