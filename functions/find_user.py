@@ -1,4 +1,4 @@
-"""For the team's own services, by IAM: userId, openid or phone in, the whole record out."""
+"""For the team's own services, by IAM: find users by userId, openid or phone; return all data."""
 
 from collections.abc import Mapping
 

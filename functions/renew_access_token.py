@@ -1,4 +1,4 @@
-"""Every five minutes: keeps WeChat's access token in SSM fresh."""
+"""Every five minutes: renew WeChat's access token in SSM."""
 
 from collections.abc import Mapping
 

@@ -1,11 +1,11 @@
-// What the table holds right now, and what has just changed in it.
+// The table's present items, and the latest changes.
 
 import { element } from '../dom.js';
 import { localTime, words } from './texts.js';
 
 const KINDS = ['USER', 'PHONE', 'ID'];
 const TIMES = /(At|Until)$/;
-// What guards against abuse is the last that a reader of the table looks for.
+// Attributes against abuse come last: a reader needs them least.
 const GUARDS = /^(attempts|proofs)/;
 
 export function createTable(wechat, frame) {
@@ -24,7 +24,7 @@ export function createTable(wechat, frame) {
     const now = new Map(
       (items ?? []).map((item) => [`${item.pk} ${item.sk}`, JSON.stringify(item)]),
     );
-    // Rebuilding what is the same would lose the reader's selection and scroll position.
+    // Rebuilding unchanged items would lose the reader's selection and scroll position.
     const language = document.documentElement.lang;
     const state = `${language} ${[...now.values()].join()}`;
     if (box.dataset.state === state && items) return;
@@ -41,7 +41,7 @@ export function createTable(wechat, frame) {
   return { refresh, show };
 }
 
-// First comes the person who holds the phone, with all that is theirs.
+// The phone's present user and their items come first.
 function inOrder(items, openid) {
   const profile = items.find(({ pk, sk }) => sk === 'PROFILE' && pk.endsWith(`#${openid}`));
   const names = [openid, profile?.userId].filter(Boolean);
@@ -51,7 +51,7 @@ function inOrder(items, openid) {
   );
 }
 
-// Users and what is theirs come first, what only the machinery needs comes last.
+// Users and their items come first, internal items last.
 function byKind(one, other) {
   const rank = (item) => [...KINDS, kindOf(item)].indexOf(kindOf(item));
   return rank(one) - rank(other);

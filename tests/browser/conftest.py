@@ -28,14 +28,14 @@ def browser():
     """Chromium, which `make browser` installs."""
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         missing = "Chromium is not installed: make browser"
-        # Where tests decide about a change, a skipped one would be a silent yes.
+        # In CI, a skipped test would count as passed.
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     options = webdriver.ChromeOptions()
     for argument in ARGUMENTS:
         options.add_argument(f"--{argument}")
     options.binary_location = shutil.which("chromium")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    # Named, so that selenium does not look for a driver in the network.
+    # Given, so that selenium does not search for a driver on the network.
     service = webdriver.ChromeService(shutil.which("chromedriver"))
     driver = webdriver.Chrome(options, service)
     yield driver
@@ -65,8 +65,8 @@ def demo(browser, ministack, _wechat_server, wechat, screenshots):
     stack = read_stack(parameters)
     pages = {**PAGES, **api_docs.pages()}
     with deployed(stack, ministack.url, wechat.app_secret, pages=pages) as deployment:
-        # A port of its own is an origin of its own: the browser remembers nothing of other tests.
-        # What other tests' pages have written into the console.
+        # A new port is a new origin, so the browser has no data of other tests.
+        # Discards the console lines of other tests' pages.
         browser.get_log("browser")
         yield Demo(browser, deployment.url, screenshots, wechat)
         browser.get("about:blank")

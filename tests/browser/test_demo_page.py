@@ -180,7 +180,7 @@ LABELS = {
 
 @pytest.mark.parametrize("language", LABELS)
 def test_pictures(demo, language):
-    """Keeps what the README shows: SCREENSHOTS=docs/images pytest tests/browser -k pictures."""
+    """Makes the README's pictures: SCREENSHOTS=docs/images pytest tests/browser -k pictures."""
     log_in, agree, allow, verified = LABELS[language]
     suffix = language[:2]
     demo.open(language).tap(log_in)

@@ -1,4 +1,4 @@
-"""`make doctor`: names what is wrong and its remedy, and fails; or finds all well."""
+"""`make doctor`: reports each fault with its remedy, and fails; or finds no fault."""
 
 import json
 import sys
@@ -32,7 +32,7 @@ def issuing_here(deployed_with):
 
 @pytest.fixture
 def doctor(issuing_here, ministack, tmp_path, monkeypatch):
-    """Examine that backend as `make doctor STAGE=local` does: `doctor()` gives code and lines."""
+    """Check that backend like `make doctor STAGE=local`: `doctor()` returns code and lines."""
     stack = issuing_here.deployment.stack
     running = {
         "region": REGION,
@@ -54,7 +54,7 @@ def doctor(issuing_here, ministack, tmp_path, monkeypatch):
 
 @pytest.fixture
 def command(doctor, tmp_path):
-    """Run the command itself: `command()` gives what it did."""
+    """Run the command itself: `command()` returns the finished process."""
     doctor()
     return lambda: run(
         [sys.executable, "-m", "ops.doctor", "local"],
@@ -67,7 +67,7 @@ def failures(lines):
     return [line for line in lines if line.startswith("FAIL")]
 
 
-def test_a_healthy_deployment_has_nothing_to_mend(doctor):
+def test_a_healthy_deployment_has_nothing_to_fix(doctor):
     code, lines = doctor()
 
     assert failures(lines) == []
@@ -76,13 +76,13 @@ def test_a_healthy_deployment_has_nothing_to_mend(doctor):
         assert any(line.startswith(f"ok    {check}:") for line in lines), check
 
 
-def test_the_command_fails_when_there_is_something_to_mend(command, issuing_here):
+def test_the_command_fails_if_there_is_something_to_fix(command, issuing_here):
     well = command()
     issuing_here.set_parameter("app-secret", "0" * 32)
     ill = command()
 
     assert (well.returncode, well.stdout.splitlines()[-1]) == (0, "All is well."), well.stderr
-    assert (ill.returncode, ill.stdout.splitlines()[-1]) == (1, "1 to mend.")
+    assert (ill.returncode, ill.stdout.splitlines()[-1]) == (1, "1 to fix.")
     assert len(failures(ill.stdout.splitlines())) == 1
 
 
@@ -138,7 +138,7 @@ def test_a_parameter_that_can_be_done_without_is_a_note(doctor, issuing_here):
         (40002, "docs/troubleshooting.md"),
     ],
 )
-def test_what_wechat_says_has_its_remedy(doctor, issuing_here, errcode, remedy):
+def test_each_errcode_of_wechat_has_its_remedy(doctor, issuing_here, errcode, remedy):
     issuing_here.wechat.fault(STABLE, "errcode", errcode=errcode)
 
     check_one(doctor, str(errcode), remedy)
@@ -254,7 +254,7 @@ def test_a_parameter_that_cannot_be_read(doctor, issuing_here, name, said, garba
     check_one(doctor, *said)
 
 
-def test_an_api_that_tells_no_time(doctor):
+def test_an_api_without_a_date(doctor):
     class Timeless(BaseHTTPRequestHandler):
         def do_POST(self):
             self.send_response_only(404)
@@ -309,8 +309,8 @@ def test_the_domain(name, grade, said):
     [
         ("CREATE_COMPLETE", "ok", ""),
         ("UPDATE_COMPLETE", "ok", ""),
-        ("UPDATE_ROLLBACK_COMPLETE", "FAIL", "mend what failed, then make deploy"),
-        ("CREATE_FAILED", "FAIL", "mend what failed, then make deploy"),
+        ("UPDATE_ROLLBACK_COMPLETE", "FAIL", "fix the failed resource, then make deploy"),
+        ("CREATE_FAILED", "FAIL", "fix the failed resource, then make deploy"),
         ("DELETE_FAILED", "FAIL", "--stack-name s --region cn-north-1), then make deploy"),
         ("CREATE_IN_PROGRESS", "FAIL", "Wait"),
         ("ROLLBACK_IN_PROGRESS", "FAIL", "Wait"),

@@ -33,7 +33,7 @@ def a_user(openid="o-alice", appid=APPID, **attributes):
 
 
 class Exchange:
-    """WeChat's side: a code gives a number once."""
+    """WeChat's part: a code gives a number once."""
 
     def __init__(self, clock):
         self.codes = {}
@@ -103,15 +103,15 @@ class World:
         )
 
     def log_in(self, openid, unionid=None, session_key=None):
-        """Log somebody in, and give the text of the session."""
+        """Log a person in, and return the text of the session."""
         return self.logins.log_in(Identity(openid, unionid, session_key)).session
 
     def session(self, openid):
-        """Log somebody in, and give the session as it is read from the table."""
+        """Log a person in, and return the session as read from the table."""
         return self.sessions.authenticate(self.log_in(openid))
 
     def register(self, session, national, code=None, given_at=None):
-        """Register a number for the user of a session, and give the user."""
+        """Register a number for the user of a session, and return the user."""
         code = code or f"code-{session.user.openid}-{national}"
         self.exchange.codes[code] = national, given_at
         return self.registration.register(session, code, HERE)

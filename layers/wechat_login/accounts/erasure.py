@@ -7,7 +7,7 @@ from wechat_login.accounts.users import User, id_key
 
 
 class Erasure:
-    """Erases users of one mini program. What names nobody, such as attempts, expires by itself."""
+    """Erases users of one mini program. Items that name nobody, such as attempts, expire."""
 
     def __init__(self, transactions: Transactions, *, appid: str) -> None:
         self._transactions = transactions
@@ -16,7 +16,7 @@ class Erasure:
     def erase_openid(self, openid: str, *, at: float) -> None:
         """Erase the user of one openid, unless created after that Unix time.
 
-        Linked accounts stay, as if the user had left the number. Raises `StorageUnavailable`.
+        Linked accounts stay, as if the user had unbound the number. Raises `StorageUnavailable`.
         """
 
         def plan(transaction: Transaction) -> None:
@@ -28,11 +28,11 @@ class Erasure:
         self._transactions.run(plan)
 
     def erase_account(self, user: User) -> None:
-        """Erase the account of a user who asked for that, with all linked openids."""
+        """Erase the account of the user who asks for it, with all linked openids."""
         self._erase_account(user, lambda now: now.created_at == user.created_at)
 
     def erase_found(self, user: User) -> None:
-        """Erase an account that was looked up, unless it has another userId or number by now."""
+        """Erase an account that was looked up, unless its userId or number has changed since."""
         wanted = user.user_id, user.phone_index
         self._erase_account(user, lambda now: (now.user_id, now.phone_index) == wanted)
 

@@ -1,8 +1,8 @@
-"""What WeChat's events about a user oblige us to do.
+"""Our duties after WeChat's events about a user.
 
 https://developers.weixin.qq.com/miniprogram/dev/server/event_push/platform/authorized_user_information_changes
-Each duty looks at the event's own time: data that came after it is newer consent, and stays. So an
-event that comes twice does nothing more.
+Each duty compares times: data that a user gave after the event is newer consent, and stays. So an
+event that comes twice changes nothing the second time.
 """
 
 import re
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from wechat_login.accounts.profiles import Profiles
 
 PHONE = "8"
-# Nickname and avatar by the old button, the nickname keyboard, the avatar component.
+# Nickname and avatar, from the old button, the nickname keyboard and the avatar component.
 PROFILE_FIELDS = {"6": ("nickname", "avatarUrl"), "19": ("nickname",), "20": ("avatarUrl",)}
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformEvents:
-    """Carries out what a user told WeChat, or WeChat decided about a user."""
+    """Carries out what a user asked of WeChat, or WeChat decided about a user."""
 
     erasure: "Erasure"
     claims: "PhoneClaims"
@@ -32,7 +32,7 @@ class PlatformEvents:
     appid: str
 
     def carry_out(self, event: Mapping[str, str]) -> str:
-        """Do what an event asks, and return what was done, for the log; `nothing` if unknown."""
+        """Carry out an event, and return what was done, for the log; `nothing` if it is unknown."""
         if event.get("AppID", self.appid) != self.appid:
             raise PushRejected(why="another appid")
         openid, created_at = event.get("OpenID", ""), event.get("CreateTime", "")

@@ -19,7 +19,7 @@ from wechat_login.storage.table import ConditionFailed, Key, Table, Update
 
 SECRET_BYTES = 32
 DAY = 86_400
-# A stolen session that is used again and again ends all the same.
+# The longest life, however often the session is used: a stolen session ends too.
 LONGEST_LIFE = 180 * DAY
 # WeChat documents neither length nor alphabet of an openid, so this pattern is lenient.
 SHAPE = re.compile(r"([A-Za-z0-9_-]{1,128})\.([A-Za-z0-9_-]{43})")
@@ -37,7 +37,7 @@ class Session:
 
     @property
     def id(self) -> str:
-        """Return the session's name in the API: the sid itself stands in tokens."""
+        """Return the session's id in the API: not the sid, because tokens contain the sid."""
         return _base64url(hashlib.sha256(self.sid.encode()).digest()[:12])
 
     def shown(self, current: "Session") -> dict[str, object]:
@@ -53,7 +53,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A new session's text, which only the client gets, and its sid."""
+    """A new session: its text, which only the client gets, and its sid."""
 
     text: str = field(repr=False)
     sid: str
@@ -91,7 +91,7 @@ class Sessions:
         if parts is None:
             raise SessionInvalid(why="shape")
         owner, secret = parts.groups()
-        # An openid is no secret, so comparing it first reveals nothing.
+        # An openid is no secret, so comparing openids first reveals nothing.
         if openid is not None and owner != openid:
             raise SessionMismatch
         session = self._find(owner, _sid(secret))
@@ -122,14 +122,14 @@ class Sessions:
         return sorted(valid, key=lambda each: (-each.used_at, -each.created_at, each.sid))
 
     def end(self, session: Session) -> None:
-        """End one session. Ending it twice is no error."""
+        """End one session, if it has not ended yet."""
         change = Update(
             session.user.key,
             "REMOVE sessions.#sid",
             "attribute_exists(sessions)",
             names={"#sid": session.sid},
         )
-        # The user has been erased, and the session with them.
+        # The user was erased together with the session.
         with suppress(ConditionFailed):
             self._table.write(change)
 
@@ -146,7 +146,7 @@ class Sessions:
                 self._table.write(_end_all(each.key))
 
     def _linked(self, user: User) -> list[User]:
-        """Return the users of this mini program that share the userId, as they are now."""
+        """Return the users of this mini program that share the userId, read now."""
         return [each for each in self._users.with_id(user.user_id) if each.appid == user.appid]
 
     def _find(self, openid: str, sid: str) -> Session:
@@ -177,7 +177,7 @@ class Sessions:
         try:
             self._table.write(change)
         except ConditionFailed:
-            # Revoked since it was read: this write must not bring it back.
+            # The session was revoked after it was read: this write must not restore it.
             raise SessionInvalid(why="revoked meanwhile") from None
 
 
