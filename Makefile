@@ -87,8 +87,8 @@ deploy: build ## Deploy samconfig.toml's environment STAGE=prod; options: PARAME
 rollback: $(VENV)/.local ## Point a deployment back at the previous release, in seconds: STAGE=prod
 	@$(BIN)/python -m ops.rollback '$(STAGE)'
 
-doctor: $(VENV)/.local ## Check a deployment, and report each fault with its fix: STAGE=prod, or STAGE=local
-	@$(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)')
+doctor: $(VENV)/.local ## Check a deployment, and report each fault with its fix: STAGE=prod, or STAGE=local; RID=… explains one call
+	@$(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)') $(if $(RID),--rid '$(RID)')
 
 user: $(VENV)/.local ## Find users, or list, block, unblock or erase them: STAGE=prod DO="block +8613800138000 reason=spam"
 	@$(BIN)/python -m ops.users '$(STAGE)' '$(DO)' $(if $(filter true,$(JSON)),--json)

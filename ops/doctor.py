@@ -2,6 +2,7 @@
 
 A line begins with `ok`, with `note` for useful facts, or with `FAIL`; then the line names the
 remedy, and the exit code is 1. Nothing is changed, but for WeChat's access token being renewed.
+With `--rid RID` it says instead what became of the call that WeChat refused under this id.
 """
 
 # ruff: noqa: T201 - a command line's module
@@ -24,10 +25,12 @@ import requests
 from ops.parameters import one
 from ops.releases import NEW, live, outputs_of
 from ops.stage import APPID, AWS_KEY, CannotGoOn, Stage, aws, find, keys_of
+from ops.wechat_numbers import FAST, NO_PUSH_ADDRESS, REALTIME, PhonePacks, WeChatNumbers
 from wechat_login.errors import CodeRejected, LoginError
 from wechat_login.settings import PARAMETERS
 from wechat_login.storage.sealing import Keyring
 from wechat_login.tokens.signing_keys import KEY_DAYS
+from wechat_login.wechat.access_token import SharedToken
 from wechat_login.wechat.client import WeChatClient
 
 PATIENCE = 15.0
@@ -35,6 +38,17 @@ DAY = 86_400
 # WeChat and API Gateway reject signatures from a clock that differs by more.
 CLOCK_SECONDS = 30
 CERTIFICATE_DAYS = 21
+# WeChat's own first warnings are at a fifth, and 15 days before the end.
+SCARCE, PACK_DAYS = 0.1, 15
+BUTTONS = {FAST: "getPhoneNumber", REALTIME: "getRealtimePhoneNumber"}
+# Why WeChat says nothing about a rid.
+NO_RID: dict[object, str] = {
+    76001: "WeChat knows no such call; those of /sns, such as logins, are not kept: see the log",
+    76002: "this is no rid of WeChat's",
+    76003: "the call was another mini program's",
+    76004: "the call is older than seven days",
+    76022: "the call was one of /sns, such as a login, which are not kept: see the log",
+}
 # The optional parameters, and the effect of their absence.
 OPTIONAL = {
     "event-token": "message pushes are refused",
@@ -209,12 +223,16 @@ class Doctor:
             self.wechat,
             self.appid,
             self.access_token,
+            self.phone_numbers,
+            self.phone_required,
             self.table,
             self.throughput,
             self.concurrency,
             self.api,
             self.discovery,
             self.domain,
+            self.request_domain,
+            self.push_address,
             self.alarms,
         ]
 
@@ -226,6 +244,8 @@ class Doctor:
                 yield from check()
             except CannotGoOn as reason:
                 yield Finding(FAIL, name, str(reason), "Fix that first")
+            except LoginError as refusal:
+                yield _unknown(name, refusal)
             except requests.RequestException as failed:
                 result = f"{self.deployment.url} does not answer ({type(failed).__name__})"
                 yield Finding(FAIL, name, result, f"Is it deployed? {self._deploy}")
@@ -445,21 +465,68 @@ class Doctor:
         """Check that WeChat's access token is renewed."""
         if self.said:
             return
+        token = self._shared_token()
+        remedy = "Look at the log of RenewAccessToken, and at its schedule in EventBridge Scheduler"
+        if token is None:
+            yield Finding(FAIL, "access token", "nothing has renewed it yet", remedy)
+            return
+        left = token.expires_at - int(time.time())
+        result = f"fresh for {left // 60} minutes"
+        yield _either(left > 0, "access token", result, "it has expired", remedy)
+
+    def _shared_token(self) -> SharedToken | None:
         answer = aws(
             "reading the access token",
             self.deployment.stage.client("ssm").get_parameters,
             Names=[self.deployment.stage.prefix + BY_ITSELF],
             WithDecryption=True,
         )
-        remedy = "Look at the log of RenewAccessToken, and at its schedule in EventBridge Scheduler"
-        try:
-            shared = json.loads(answer["Parameters"][0]["Value"])
-            left = int(shared["expires_at"]) - int(time.time())
-        except (IndexError, KeyError, TypeError, ValueError):
-            yield Finding(FAIL, "access token", "nothing has renewed it yet", remedy)
+        found = answer["Parameters"]
+        return SharedToken.from_json(found[0]["Value"]) if found else None
+
+    @cached_property
+    def _numbers(self) -> WeChatNumbers | None:
+        """Return what asks WeChat, or None without an access token: other checks report that."""
+        with contextlib.suppress(CannotGoOn):
+            token = self._shared_token()
+            if not self.said and token is not None and token.expires_at > time.time():
+                return WeChatNumbers(self._client(), token.value)
+        return None
+
+    def phone_numbers(self) -> Iterator[Finding]:
+        """Tell how many numbers of each phone button are left, and until when."""
+        if self._numbers is None:
             return
-        result = f"fresh for {left // 60} minutes"
-        yield _either(left > 0, "access token", result, "it has expired", remedy)
+        for spu, button in BUTTONS.items():
+            yield self._packs(button, self._numbers.phone_packs(spu), is_logins=spu == FAST)
+
+    def _packs(self, button: str, packs: PhonePacks, *, is_logins: bool) -> Finding:
+        what, buy = "phone numbers", "Buy a pack in WeChat's console (付费管理)"
+        if not packs.left:
+            # A team that uses the other button, or pays nothing, has no reason to buy any.
+            grade = FAIL if packs.used or (is_logins and packs.bought) else NOTE
+            never = "" if grade == FAIL else ", if a page has this button and you are not exempt"
+            return Finding(grade, what, f"{button} has none left", f"{buy}{never}")
+        ends = packs.ends_at
+        found = f"{button} has {packs.left} of {packs.total} left, until {ends:%Y-%m-%d}"
+        soon = ends.timestamp() - time.time() < PACK_DAYS * DAY
+        if soon or packs.left < packs.total * SCARCE:
+            return Finding(NOTE, what, found, buy)
+        return Finding(OK, what, found)
+
+    def phone_required(self) -> Iterator[Finding]:
+        """Note a released mini program that locks out users who refuse to give their number."""
+        if self._setting("PhoneRequired") == self._setting("DeletionProtection") == "true":
+            found = "PhoneRequired=true gives no token to users who refuse their number"
+            rule = "WeChat's rule 15.1.3.2 forbids to lock them out of all else"
+            remedy = "Set PhoneRequired=false, unless nothing works without a number"
+            yield Finding(NOTE, "phone", f"{found}, and {rule}", remedy)
+
+    def _setting(self, name: str) -> str:
+        """Return a parameter of the stack, or nothing if the stack has none: `stack` says so."""
+        with contextlib.suppress(CannotGoOn, KeyError):
+            return self.deployment.setting(name)
+        return ""
 
     def table(self) -> Iterator[Finding]:
         """Check that the table works, and deletes expired items."""
@@ -626,6 +693,59 @@ class Doctor:
         remedy = "ACM renews by itself while the DNS record of its validation stands; restore that"
         yield _either(days > CERTIFICATE_DAYS, "domain", result, result, remedy)
 
+    def request_domain(self) -> Iterator[Finding]:
+        """Tell whether WeChat lets the mini program call the API's own domain."""
+        name = self._setting("DomainName").lower()
+        if not name or self._numbers is None:
+            return
+        found = f"{name} is in WeChat's list"
+        wrong = f"{name} is not in WeChat's list, so the released mini program cannot call it"
+        remedy = f"Add https://{name} as request 合法域名 in {CONSOLE}"
+        listed = name in self._numbers.request_domains()
+        yield _either(listed, "request domain", found, wrong, remedy)
+
+    def push_address(self) -> Iterator[Finding]:
+        """Tell whether WeChat finds the address that its message pushes go to."""
+        if self._numbers is None:
+            return
+        what, path = "push address", "/wechat/events"
+        try:
+            answered = self._numbers.push_address()
+        except LoginError as refusal:
+            if refusal.facts.get("errcode") != NO_PUSH_ADDRESS:
+                raise
+            found = "none is set, so withdrawals, closed accounts and warnings are not heard of"
+            yield Finding(NOTE, what, found, f"Set {self.deployment.url}{path} in {CONSOLE}")
+            return
+        if not answered:
+            wrong = "WeChat finds no IP address for it"
+            remedy = f"Compare it in {CONSOLE} with {self.deployment.url}{path}, and its DNS record"
+            yield Finding(FAIL, what, wrong, remedy)
+        elif any(answered.values()):
+            yield Finding(OK, what, "WeChat reaches it")
+        else:
+            # One ICMP packet, which API Gateway does not answer, nor do many firewalls:
+            # https://developers.weixin.qq.com/doc/service/api/base/api_callbackcheck.html
+            found = f"WeChat finds {', '.join(sorted(answered))}, and no ping comes back"
+            remedy = f"API Gateway answers none; save the address anew in {CONSOLE}, which calls it"
+            yield Finding(NOTE, what, found, remedy)
+
+    def rid(self, rid: str) -> Iterator[Finding]:
+        """Tell what WeChat knows about a call that it refused."""
+        if self._numbers is None:
+            remedy = f"make doctor STAGE={self.deployment.stage.name} says why"
+            yield Finding(NOTE, "rid", "cannot tell: there is no access token", remedy)
+            return
+        try:
+            call = self._numbers.refused_call(rid)
+        except LoginError as refusal:
+            reason = NO_RID.get(refusal.facts.get("errcode"))
+            yield Finding(NOTE, "rid", reason) if reason else _unknown("rid", refusal)
+            return
+        said = f"WeChat answered {call.errcode} ({call.errmsg}) to {call.client_ip}"
+        remedy = "docs/troubleshooting.md says what that means"
+        yield Finding(NOTE, "rid", f"{said} at {call.at}, in {call.ms} ms", remedy)
+
     def alarms(self) -> Iterator[Finding]:
         """Check that somebody receives the alarms."""
         stage = self.deployment.stage
@@ -654,6 +774,17 @@ def _either(good: bool, what: str, result: str, wrong: str, remedy: str) -> Find
     return Finding(OK, what, result) if good else Finding(FAIL, what, wrong, remedy)
 
 
+def _unknown(what: str, refusal: LoginError) -> Finding:
+    """Return a note for what WeChat does not say: that is no fault of the deployment."""
+    facts = refusal.facts
+    if "errcode" not in facts:
+        found = f"cannot tell: no answer of WeChat's ({facts.get('why', refusal.code)})"
+        return Finding(NOTE, what, found, "Can this machine reach WeChat's address, WeChatUrl?")
+    rid = f", rid {facts['rid']}" if "rid" in facts else ""
+    found = f"cannot tell: WeChat says {facts['errcode']}{rid}"
+    return Finding(NOTE, what, found, "docs/troubleshooting.md says what that means")
+
+
 def main() -> int:
     """Print the results; return 0 if nothing has failed."""
     parser = argparse.ArgumentParser(prog="python -m ops.doctor", description=__doc__)
@@ -661,12 +792,17 @@ def main() -> int:
     parser.add_argument(
         "--api", metavar="URL", help="the API's URL, if it differs from the stack's output"
     )
+    parser.add_argument("--rid", help="explain this call of WeChat's API, and check nothing")
     arguments = parser.parse_args()
     try:
         doctor = Doctor(Deployment(find(arguments.stage), arguments.api))
     except CannotGoOn as reason:
         print(f"make doctor: {reason}", file=sys.stderr)
         return 1
+    if arguments.rid:
+        for finding in doctor.rid(arguments.rid):
+            print(finding)
+        return 0
     failed = 0
     for finding in doctor.examine():
         print(finding, flush=True)

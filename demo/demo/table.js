@@ -5,6 +5,7 @@ import { localTime, words } from './texts.js';
 
 const KINDS = ['USER', 'PHONE', 'ID'];
 const TIMES = /(At|Until)$/;
+const ID = /^[\w-]{20,}$/;
 // Attributes against abuse come last: a reader needs them least.
 const GUARDS = /^(attempts|proofs)/;
 
@@ -89,7 +90,17 @@ function shownValue(name, value) {
   return TIMES.test(name) && value ? [localTime(value)] : broken(String(value));
 }
 
-// Keys may be broken after each #.
+// Keys may be broken after each #, and an id in its middle: else one character of it would be
+// left for the next line.
 function broken(text) {
-  return text.split(/(?<=#)/).flatMap((part) => [part, element('wbr')]);
+  return text
+    .split(/(?<=#)/)
+    .flatMap((part) => (ID.test(part) ? halves(part) : [part]))
+    .flatMap((part) => [part, element('wbr')]);
+}
+
+function halves(text) {
+  const middle = Math.ceil(text.length / 2);
+  const parts = [text.slice(0, middle), text.slice(middle)];
+  return parts.map((half) => element('span', { className: 'half' }, half));
 }

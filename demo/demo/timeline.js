@@ -116,7 +116,7 @@ function platformStep({ at, name, answer }) {
 
 function callStep({ at, path, outcome, ms }) {
   return {
-    at: at * 1000 - ms,
+    at: at * 1000,
     from: 'service',
     to: 'wechat',
     what: path.split('/').at(-1),

@@ -296,7 +296,9 @@ def platform_events() -> "PlatformEvents":
     """Return our duties after WeChat's events."""
     from wechat_login.accounts.platform_events import PlatformEvents
 
-    return PlatformEvents(erasure(), claims(), profiles(), settings().appid)
+    return PlatformEvents(
+        erasure(), claims(), profiles(), appid=settings().appid, count=invocation.count
+    )
 
 
 @once

@@ -167,6 +167,9 @@ def test_a_slow_wechat_is_waited_for(phone):
     phone.waits_for_step("POST /login", "等待中")
     phone.waits_for_step(*LOGIN)
     phone.sees("登录后领取会员卡")
+    phone.waits_for_step("jscode2session", "0")
+    whats = [what for what, _ in phone.steps()]
+    assert whats.index("wx.login") < whats.index("POST /login") < whats.index("jscode2session")
 
 
 def test_a_used_up_quota_is_reported_without_a_sheet(phone, wechat):

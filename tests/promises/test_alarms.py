@@ -10,8 +10,10 @@ import re
 import time
 
 import pytest
+import requests
 
 from local.functions import FunctionError
+from simulated_wechat import serve
 from stack.cloudformation import Values
 from stack.template import ROOT
 from tests.support import alarms
@@ -204,6 +206,50 @@ def test_signing_keys_overdue(backend, written):
     assert not is_on("SigningKeysOverdue", looked_after)
     assert not is_on("SigningKeysOverdue", [each.ago(86_400 + 10) for each in looked_after])
     assert is_on("SigningKeysOverdue", [each.ago(2 * 86_400 + 10) for each in looked_after])
+
+
+@pytest.fixture
+def pushed(backend):
+    """Let WeChat push an event about the mini program: `pushed(event)` gives what we answered."""
+    parameters = backend.deployment.parameters
+    server = serve(
+        backend.wechat,
+        api_url=backend.url,
+        event_token=parameters["event-token"],
+        event_aes_key=parameters["event-aes-key"],
+    )
+    yield lambda **event: requests.post(
+        f"{server.url}/simulated/events", json=event, timeout=20
+    ).json()
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "event", ["charge_mp_service_quota_notify", "charge_mp_service_validity_notify"]
+)
+@pytest.mark.parametrize("as_written", ["json", "xml"])
+def test_phone_pack_ending(  # noqa: PLR0917 - each is a parameter of the test
+    backend, person, pushed, written, event, as_written
+):
+    person("alice").register()
+    pushed(user="alice", event="user_info_modified")
+    assert not is_on("PhonePackEnding", written())
+
+    assert pushed(event=event, format=as_written)["body"] == "success"
+
+    one = written()
+    assert is_on("PhonePackEnding", one)
+    assert not is_on("Punished", one)
+    assert backend.wechat.asked(PHONE) == 1
+
+
+def test_punished(pushed, written):
+    assert pushed(event="wxa_punish_event")["body"] == "success"
+
+    one = written()
+    assert is_on("Punished", one)
+    assert not is_on("PhonePackEnding", one)
+    assert not is_on("Punished", [each.ago(3600) for each in one])
 
 
 def test_phones_costly(backend, person, written):

@@ -343,6 +343,15 @@ class Exercise:
             with alone(self.backend, function):
                 status, body = self.backend.call(module, session=self.bob.session, **fields)
             assert status == 200, body
+        self.a_day_later()
+        with alone(self.backend, "EndSession"):
+            headers = [("Authorization", f"Bearer {self.bob.session}")]
+            shown = self.backend.call("list_sessions", session=self.bob.session)[1]["data"]
+            (ours,) = [each["id"] for each in shown if each["current"]]
+            self.a_day_later()
+            ended = self.backend.send("DELETE", f"/account/sessions/{ours}", headers=headers)
+        assert ended.status == 200
+        self.bob.log_in()
 
     def be_found(self):
         with alone(self.backend, "FindUser"):

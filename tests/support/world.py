@@ -1,5 +1,7 @@
 """The accounts of one mini program, wired by hand on a clock that the test moves."""
 
+from collections import Counter
+
 from tests.support import stored
 from tests.support.clock import Clock
 from wechat_login.accounts.attempts import Attempts
@@ -61,6 +63,7 @@ class World:
         self.time_left = how.pop("time_left", lambda: 20.0)
         self.days = how.pop("days", 30)
         self.exchange = Exchange(self.clock)
+        self.counted: Counter[str] = Counter()
         self.items = lambda: stored.read_all(dynamodb, table_name)
         self.build(self.table)
 
@@ -88,7 +91,9 @@ class World:
         self.claims = PhoneClaims(
             self.transactions, keyring=keyring, conflict=conflict or self.conflict
         )
-        self.events = PlatformEvents(self.erasure, self.claims, self.profiles, APPID)
+        self.events = PlatformEvents(
+            self.erasure, self.claims, self.profiles, appid=APPID, count=self.counted.update
+        )
         self.registration = Registration(
             claims=self.claims,
             attempts=Attempts(self.table, keyring=keyring, now=now),

@@ -177,6 +177,44 @@ def test_an_unknown_event_or_one_about_nobody_does_nothing(world, fields):
     assert world.held == {"phone", "nickname", "avatar"}
 
 
+@pytest.mark.parametrize(
+    ("fields", "done", "metric"),
+    [
+        (
+            {
+                "Event": "charge_mp_service_quota_notify",
+                "spu_id": "10000077",
+                "total_quota": "1000",
+                "total_used_quota": "950",
+            },
+            "noted spu_id=10000077, total_quota=1000, total_used_quota=950",
+            "PhonePackWarnings",
+        ),
+        (
+            {
+                "Event": "charge_mp_service_validity_notify",
+                "spu_id": "10000086",
+                "validity_end_time": "2027-01-15 16:00:00",
+            },
+            "noted spu_id=10000086, validity_end_time=2027-01-15 16:00:00",
+            "PhonePackWarnings",
+        ),
+        (
+            {"Event": "wxa_punish_event", "punish_id": "7", "illegal_reason": "违规"},
+            "noted punish_id=7, illegal_reason=违规",
+            "Punishments",
+        ),
+        ({"Event": "wxa_punish_event", "illegal_content": "x"}, "noted ", "Punishments"),
+    ],
+)
+def test_a_notice_about_the_mini_program_is_counted_and_logged(world, fields, done, metric):
+    said = world.parts.events.carry_out({"CreateTime": "1", **fields})
+
+    assert said == done
+    assert world.parts.counted == {metric: 1}
+    assert world.held == {"phone", "nickname", "avatar"}
+
+
 def test_an_event_of_another_app_is_refused(world):
     with pytest.raises(PushRejected):
         world.happen("user_authorization_cancellation", world.now + 1, AppID="wx" + "f" * 16)

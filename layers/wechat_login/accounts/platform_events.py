@@ -1,4 +1,4 @@
-"""Our duties after WeChat's events about a user.
+"""Our duties after WeChat's events about a user, and its notices about the mini program.
 
 https://developers.weixin.qq.com/miniprogram/dev/server/event_push/platform/authorized_user_information_changes
 Each duty compares times: data that a user gave after the event is newer consent, and stays. So an
@@ -6,7 +6,7 @@ event that comes twice changes nothing the second time.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,21 +20,33 @@ if TYPE_CHECKING:
 PHONE = "8"
 # Nickname and avatar, from the old button, the nickname keyboard and the avatar component.
 PROFILE_FIELDS = {"6": ("nickname", "avatarUrl"), "19": ("nickname",), "20": ("avatarUrl",)}
+# Of a notice about the mini program: https://developers.weixin.qq.com/miniprogram/dev/server/event_push/charge/charge_mp_service_quota_notify.html
+NOTICED = (
+    "spu_id",
+    "total_quota",
+    "total_used_quota",
+    "validity_end_time",
+    "punish_id",
+    "illegal_reason",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformEvents:
-    """Carries out what a user asked of WeChat, or WeChat decided about a user."""
+    """Carries out what a user asked of WeChat, or WeChat decided; counts WeChat's notices."""
 
     erasure: "Erasure"
     claims: "PhoneClaims"
     profiles: "Profiles"
     appid: str
+    count: Callable[..., None]
 
     def carry_out(self, event: Mapping[str, str]) -> str:
         """Carry out an event, and return what was done, for the log; `nothing` if it is unknown."""
         if event.get("AppID", self.appid) != self.appid:
             raise PushRejected(why="another appid")
+        if notice := self._notice(event):
+            return notice
         openid, created_at = event.get("OpenID", ""), event.get("CreateTime", "")
         if not openid or not re.fullmatch(r"[0-9]{1,12}", created_at):
             return "nothing"
@@ -56,3 +68,14 @@ class PlatformEvents:
         for name in sorted({name for info in revoked for name in PROFILE_FIELDS.get(info, ())}):
             self.profiles.forget(self.appid, openid, name, at=at)
         return "revoked " + ",".join(sorted(revoked))
+
+    def _notice(self, event: Mapping[str, str]) -> str:
+        """Count what WeChat says about the mini program itself, and return it for the operator."""
+        match event.get("Event"):
+            case "charge_mp_service_quota_notify" | "charge_mp_service_validity_notify":
+                self.count(PhonePackWarnings=1)
+            case "wxa_punish_event":
+                self.count(Punishments=1)
+            case _:
+                return ""
+        return "noted " + ", ".join(f"{each}={event[each]}" for each in NOTICED if each in event)
