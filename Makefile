@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run check unit test browser docs invoke lint build bench secrets deploy rollback doctor format lock clean
+.PHONY: help run check unit test browser docs invoke lint build bench secrets deploy rollback doctor user format lock clean
 
 # Any Python from 3.11 on: make run PYTHON=python3.13
 PYTHON ?= python3
@@ -89,6 +89,9 @@ rollback: $(VENV)/.local ## Point a deployment back at the previous release, in 
 
 doctor: $(VENV)/.local ## Check a deployment, and report each fault with its fix: STAGE=prod, or STAGE=local; RID=… explains one call
 	@$(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)') $(if $(RID),--rid '$(RID)')
+
+user: $(VENV)/.local ## Find users, or list, block, unblock or erase them: STAGE=prod DO="block +8613800138000 reason=spam"
+	@$(BIN)/python -m ops.users '$(STAGE)' '$(DO)' $(if $(filter true,$(JSON)),--json)
 
 bench: build $(BENCH_VENV)/.bench ## Measure speed and cost against others in ten minutes, for the tables of docs/; QUICK=true: a trial
 	$(BENCH_VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)

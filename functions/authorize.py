@@ -22,4 +22,5 @@ def handler(request: Request) -> Mapping[str, str]:
         "openid": session.user.openid,
         "appid": session.user.appid,
         "sid": session.sid,
+        "roles": " ".join(sorted(session.user.roles)),
     }

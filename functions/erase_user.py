@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from wechat_login import wiring
-from wechat_login.api import Event, note, task
+from wechat_login.api import Event, note, note_act, task
 
 
 @task
@@ -13,4 +13,5 @@ def handler(event: Event) -> Mapping[str, object]:
         wiring.erasure().erase_found(user)
 
     note(found=len(users))
+    note_act("erase_user", event, [user.openid for user in users])
     return {"erased": len(users)}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from wechat_login import wiring
-from wechat_login.api import Event, note, task
+from wechat_login.api import Event, note, note_act, task
 
 
 @task
@@ -11,4 +11,5 @@ def handler(event: Event) -> Mapping[str, object]:
     users = wiring.look_ups().users(event)
 
     note(found=len(users))
+    note_act("find_user", event, [user.openid for user in users])
     return {"users": [wiring.look_ups().record(user) for user in users]}

@@ -84,7 +84,9 @@ def deployed(
         functions = Functions(stack.functions.values())
         schedules = Schedules(stack.functions, functions)
         gateway = Gateway(stack, functions)
-        application = gateway if pages is None else Inspected(gateway, stack, dynamodb, pages)
+        application = (
+            gateway if pages is None else Inspected(gateway, stack, dynamodb, pages, functions)
+        )
         server = HttpServer(application, port, report)
         server.start()
         try:

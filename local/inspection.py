@@ -2,14 +2,17 @@
 
 import json
 import mimetypes
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from local.errors import NoSuchFunction
+from local.functions import FunctionError, Functions
 from local.gateway import Gateway
 from local.http_server import Request, Response
 from stack.template import Stack
@@ -25,31 +28,49 @@ OPEN_ATTRIBUTES = frozenset(
 )
 TIMES = ("At", "Until")
 # In these keys the last part is derived from a secret: a keyed hash, or a blind index.
-SECRET_KEYS = ("ATTEMPTS#", "PHONE#")
+SECRET_KEYS = ("ATTEMPTS#", "BLOCK#", "PHONE#")
 # Maps whose keys are hashes of secrets: of sessions, and of phone codes.
 SECRET_MAPS = ("sessions", "proofs")
 SHOWN = 6
+# https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+INVOKE = re.compile(r"/2015-03-31/functions/(\w+)/invocations")
 
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """A gateway with the demo: its files by path, and a few routes under /local/."""
+    """A gateway with the demo: its files by path, and a few routes under /local/.
+
+    It also answers Lambda's Invoke, so that `make user STAGE=local` works as with AWS.
+    """
 
     gateway: Gateway
     stack: Stack
     dynamodb: "DynamoDBClient"
     pages: Mapping[str, Path]
+    functions: Functions
 
     def answer(self, request: Request) -> Response:
         """Answer the demo's own requests, and pass all others to the gateway."""
         if request.path in self.pages and request.method in ("GET", "HEAD"):
             return _file(self.pages[request.path])
         look = _LOOKS.get((request.method, request.path))
-        if look is None:
+        invoked = INVOKE.fullmatch(request.path) if request.method == "POST" else None
+        if look is None and invoked is None:
             return self.gateway.answer(request)
         if _is_of_another_page(request):
             return _json(403, {"error": "Only the demo's own page may do this."})
-        return _json(200, look(self))
+        if invoked:
+            return self._invoke(invoked[1], request)
+        return _json(200, look(self) if look else None)
+
+    def _invoke(self, function: str, request: Request) -> Response:
+        try:
+            return _json(200, self.functions.invoke(function, json.loads(request.body or b"{}")))
+        except NoSuchFunction as missing:
+            return _json(404, {"Type": "User", "Message": str(missing)})
+        except FunctionError as failed:
+            answer = _json(200, {"errorMessage": str(failed.__cause__)})
+            return replace(answer, headers=(*answer.headers, ("x-amz-function-error", "Unhandled")))
 
     def info(self) -> Mapping[str, object]:
         """Return the simulated WeChat's address, and the AppID."""

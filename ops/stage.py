@@ -55,7 +55,9 @@ class Stage:
     def client(self, service: str) -> Any:
         """Return a client of an AWS service, in the stage's region."""
         make: Any = self.session.client  # boto3's stubs know only literal names
-        return make(service, endpoint_url=self.endpoint, config=QUICK)
+        # The local run invokes functions itself, not ministack.
+        endpoint = self.running["api"] if self.running and service == "lambda" else self.endpoint
+        return make(service, endpoint_url=endpoint, config=QUICK)
 
     @property
     def options(self) -> list[str]:

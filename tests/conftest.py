@@ -104,6 +104,7 @@ def _stack(**parameters):
 def deployed_with(ministack, wechat_url, wechat, secrecy):
     """Deploy with other template parameters: `deployed_with(PhoneRequired="false")`.
 
+    With `pages`, even none, the demo's addresses and Lambda's Invoke answer too.
     With `seconds` the functions have more time than the template gives them; the timeouts are
     those of calls to WeChat.
     """
@@ -112,7 +113,7 @@ def deployed_with(ministack, wechat_url, wechat, secrecy):
     requests.post(f"{ministack.url}/_ministack/reset", timeout=60).raise_for_status()
     with contextlib.ExitStack() as running:
 
-        def deploy(*, seconds=None, connect_timeout=2, read_timeout=5, **parameters):
+        def deploy(*, seconds=None, connect_timeout=2, read_timeout=5, pages=None, **parameters):
             stack = _stack(**{**defaults, "Issuer": ISSUER, **parameters})
             waiting = {"CONNECT_TIMEOUT": f"{connect_timeout}", "READ_TIMEOUT": f"{read_timeout}"}
             functions = {
@@ -124,7 +125,9 @@ def deployed_with(ministack, wechat_url, wechat, secrecy):
                 for name, each in stack.functions.items()
             }
             stack = replace(stack, functions=functions)
-            deployment = running.enter_context(deployed(stack, ministack.url, wechat.app_secret))
+            deployment = running.enter_context(
+                deployed(stack, ministack.url, wechat.app_secret, pages=pages)
+            )
             return Backend(deployment, wechat, secrecy)
 
         yield deploy

@@ -14,7 +14,15 @@ from functools import wraps
 from typing import Any
 
 from wechat_login.errors import BadRequest, LoginError, PayloadTooLarge, SessionRequired
-from wechat_login.invocation import SERVER_ERROR, Event, Invocation, count, note, task
+from wechat_login.invocation import (
+    SERVER_ERROR,
+    Event,
+    Invocation,
+    count,
+    note,
+    note_act,
+    task,
+)
 
 # The names that functions import, besides `wiring` and `errors`.
 __all__ = [
@@ -27,6 +35,7 @@ __all__ = [
     "count",
     "endpoint",
     "note",
+    "note_act",
     "task",
 ]
 

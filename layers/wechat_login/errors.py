@@ -8,7 +8,7 @@
     ├── CodeRejected            401  code_rejected          WeChat rejects this code
     ├── TokenInvalid            401  token_invalid          not a token of ours, or expired
     ├── SessionMismatch         403  session_mismatch       the session belongs to another openid
-    ├── UserBlocked             403  user_blocked           WeChat blocks this user as high-risk
+    ├── UserBlocked             403  user_blocked           WeChat or the team blocks this user
     ├── PhoneTaken              409  phone_taken            the number belongs to another account
     ├── SessionKeyStale         409  session_key_stale      encryptedData does not open
     ├── LegacyPhoneDisabled     409  legacy_phone_disabled  encryptedData is switched off
@@ -114,11 +114,11 @@ class SessionMismatch(LoginError):
 
 
 class UserBlocked(LoginError):
-    """WeChat blocks this user as high-risk (errcode 40226). Retrying does not help."""
+    """WeChat blocks this user as high-risk (errcode 40226), or the team has blocked the user."""
 
     status = 403
     code = "user_blocked"
-    message = "WeChat does not allow this user to log in."
+    message = "This user may not log in."
 
 
 class PhoneTaken(LoginError):

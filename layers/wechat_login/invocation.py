@@ -4,9 +4,10 @@ Any part of the layer reports facts by `note` and `count`; they go into one log 
 written when the invocation ends.
 """
 
+import re
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from functools import cache, wraps
 from typing import Any, Self
@@ -26,6 +27,7 @@ NO_DEADLINE = 10.0
 SERVER_ERROR = 500
 # A shorter openid would be shown nearly whole by its first and last four characters.
 SHORTEST_MASKED = 12
+LONGEST_LINE = 200
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 _line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
@@ -112,6 +114,16 @@ def count(**times: int) -> None:
         counts[name] = counts.get(name, 0) + number
 
 
+def note_act(act: str, event: Event, openids: Iterable[str]) -> None:
+    """Add to the log line what an operator did, to whom, why and who it was; count it.
+
+    A call by IAM does not say who makes it, so `by` is what the caller says of themselves.
+    """
+    by, reason = (_without_numbers(event.get(name)) for name in ("by", "reason"))
+    note(act=act, by=by or "unknown", reason=reason, users=[masked(each) for each in openids])
+    count(OperatorActions=1)
+
+
 def note_wechat_call(path: str, said: int | str, ms: float) -> None:
     """Add a call of WeChat's API to the current log line: its errcode, or its kind of failure."""
     line = _line.get()
@@ -122,6 +134,12 @@ def note_wechat_call(path: str, said: int | str, ms: float) -> None:
 def masked(openid: str) -> str:
     """Return the parts of an openid that suffice to follow a user through the log."""
     return f"{openid[:4]}…{openid[-4:]}" if len(openid) > SHORTEST_MASKED else "…"
+
+
+def _without_numbers(text: object) -> str:
+    """Return a line that an operator wrote without what may be a phone number."""
+    line = text[:LONGEST_LINE] if isinstance(text, str) and text.isprintable() else ""
+    return re.sub(r"\d[\d -]{5,}\d", "…", line)
 
 
 @cache

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ssm import SSMClient
 
+    from wechat_login.accounts.blocks import Blocks
     from wechat_login.accounts.claims import PhoneClaims
     from wechat_login.accounts.erasure import Erasure
     from wechat_login.accounts.legacy_phone import LegacyPhone
+    from wechat_login.accounts.listing import Listing
     from wechat_login.accounts.logins import Logins
     from wechat_login.accounts.lookups import LookUps
+    from wechat_login.accounts.operators import Operators
     from wechat_login.accounts.platform_events import PlatformEvents
     from wechat_login.accounts.profiles import Profiles
     from wechat_login.accounts.registration import Registration
@@ -173,9 +176,34 @@ def logins() -> "Logins":
         table(),
         transactions(),
         sessions(),
+        blocks(),
         appid=chosen.appid,
         seal_session_key=legacy_phone().seal_session_key if chosen.legacy_phone else None,
     )
+
+
+@once
+def blocks() -> "Blocks":
+    """Return the blocks that the team sets."""
+    from wechat_login.accounts.blocks import Blocks
+
+    return Blocks(keyring=keyring)
+
+
+@once
+def operators() -> "Operators":
+    """Return the changes that only the team makes."""
+    from wechat_login.accounts.operators import Operators
+
+    return Operators(transactions(), blocks(), appid=settings().appid)
+
+
+@once
+def listing() -> "Listing":
+    """Return the pages of all users."""
+    from wechat_login.accounts.listing import Listing
+
+    return Listing(table())
 
 
 @once

@@ -28,7 +28,13 @@ def test_a_user_is_found_by_each_name_with_the_number_in_clear(backend, alice, w
     assert user.items() >= names.items()
     assert user.items() >= {**body["data"], "phone": alice.phone, "nickname": "小丽"}.items()
     assert user["appid"] == wechat.appid
-    assert user.keys() == body["data"].keys() | {"appid", "lastLoginAt", "updatedAt"}
+    assert user.keys() == body["data"].keys() | {
+        "appid",
+        "lastLoginAt",
+        "updatedAt",
+        "roles",
+        "blocked",
+    }
 
 
 def test_the_found_leaks_show_no_secret(backend, alice):

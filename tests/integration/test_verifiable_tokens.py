@@ -375,6 +375,7 @@ def test_the_authorizer_returns_the_user_and_nothing_else(backend, person, wecha
             "openid": alice.openid,
             "appid": wechat.appid,
             "sid": claims["sid"],
+            "roles": "",
         },
     }
 

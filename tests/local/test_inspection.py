@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from local.functions import Functions
 from local.http_server import Request, Response
 from local.inspection import Inspected, expire_sessions, masked_items
 from stack.template import read_stack
@@ -69,7 +70,7 @@ def inspected(dynamodb, tmp_path):
     page = tmp_path / "index.html"
     page.write_text("你好", "utf-8")
     gateway: Any = Gateway()
-    return Inspected(gateway, stack, dynamodb, {"/": page})
+    return Inspected(gateway, stack, dynamodb, {"/": page}, Functions([]))
 
 
 def test_the_demo_learns_where_wechat_is(inspected):

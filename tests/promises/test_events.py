@@ -17,14 +17,21 @@ from wechat_login import wiring
 
 # The answer of each function without a route to its event.
 ANSWERS: dict[str, Callable[[Any, Any], bool]] = {
+    "end_sessions": lambda _, answer: answer == {"found": 1},
     "erase_user": lambda _, answer: answer == {"erased": 1},
     "find_user": lambda event, answer: (
         [each["openid"] for each in answer["users"]] == [event["openid"]]
+    ),
+    "list_users": lambda _, answer: (
+        len(answer["users"]) == 1 and answer["next"] is None and answer["readUnits"] > 0
     ),
     "renew_access_token": lambda _, answer: (
         answer.keys() == {"validSeconds"} and 0 < answer["validSeconds"] <= 7200
     ),
     "rotate_signing_keys": lambda _, answer: answer == {"signing_keys": 1, "public_keys": 1},
+    "update_user": lambda event, answer: (
+        [each["blocked"]["reason"] for each in answer["users"]] == [event["reason"]]
+    ),
 }
 EVENTS = sorted((ROOT / "events").glob("*.json"))
 

@@ -89,7 +89,7 @@ def add_an_action(policy):
     """Add one more permission to the first statement: for the table or SSM, deletion."""
     statement = policy["PolicyDocument"]["Statement"][0]
     service = listed(statement["Action"])[0].partition(":")[0]
-    more = {"dynamodb": "dynamodb:Scan", "ssm": "ssm:DeleteParameter"}[service]
+    more = {"dynamodb": "dynamodb:Query", "ssm": "ssm:DeleteParameter"}[service]
     statement["Action"] = [*listed(statement["Action"]), more]
 
 
@@ -282,6 +282,7 @@ class Exercise:
             self.speak_for_a_token,
             self.use_the_account,
             self.be_found,
+            self.be_listed_and_blocked,
             self.hear_from_wechat,
             self.leave,
             self.rotate,
@@ -342,6 +343,15 @@ class Exercise:
             with alone(self.backend, function):
                 status, body = self.backend.call(module, session=self.bob.session, **fields)
             assert status == 200, body
+        self.a_day_later()
+        with alone(self.backend, "EndSession"):
+            headers = [("Authorization", f"Bearer {self.bob.session}")]
+            shown = self.backend.call("list_sessions", session=self.bob.session)[1]["data"]
+            (ours,) = [each["id"] for each in shown if each["current"]]
+            self.a_day_later()
+            ended = self.backend.send("DELETE", f"/account/sessions/{ours}", headers=headers)
+        assert ended.status == 200
+        self.bob.log_in()
 
     def be_found(self):
         with alone(self.backend, "FindUser"):
@@ -349,6 +359,23 @@ class Exercise:
             (found,) = invoke("find_user", {"openid": self.bob.openid})["users"]
             assert invoke("find_user", {"userId": found["userId"]})["users"] == [found]
             assert invoke("find_user", {"phone": found["phone"]})["users"] == [found]
+
+    def be_listed_and_blocked(self):
+        invoke = self.backend.deployment.invoke
+        with alone(self.backend, "ListUsers"):
+            (shown,) = [
+                user
+                for user in invoke("list_users", {})["users"]
+                if user["openid"] == self.bob.openid
+            ]
+            assert shown["phone"]
+        for blocked in (True, False):
+            change = {"openid": self.bob.openid, "blocked": blocked, "reason": "spam"}
+            with alone(self.backend, "UpdateUser"):
+                assert len(invoke("update_user", change)["users"]) == 1
+        with alone(self.backend, "EndSessions"):
+            assert invoke("end_sessions", {"phone": self.bob.phone}) == {"found": 1}
+        self.bob.log_in()
 
     def hear_from_wechat(self):
         carol = self.backend.person("carol")
@@ -398,7 +425,9 @@ class Exercise:
         dave, erin = backend.person("dave"), backend.person("erin")
         dave.register()
         self.wechat.set_phone("erin", dave.phone.removeprefix("+86"))
-        erin.register()
+        erin.log_in()
+        with alone(backend, "RegisterPhone"):
+            erin.register()
         with alone(backend, "EraseUser"):
             assert backend.deployment.invoke("erase_user", {"phone": dave.phone}) == {"erased": 2}
 

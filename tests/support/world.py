@@ -5,10 +5,13 @@ from collections import Counter
 from tests.support import stored
 from tests.support.clock import Clock
 from wechat_login.accounts.attempts import Attempts
+from wechat_login.accounts.blocks import Blocks
 from wechat_login.accounts.claims import PhoneClaims
 from wechat_login.accounts.erasure import Erasure
+from wechat_login.accounts.listing import Listing
 from wechat_login.accounts.logins import Logins
 from wechat_login.accounts.lookups import LookUps
+from wechat_login.accounts.operators import Operators
 from wechat_login.accounts.platform_events import PlatformEvents
 from wechat_login.accounts.profiles import Profiles
 from wechat_login.accounts.registration import Registration
@@ -70,10 +73,14 @@ class World:
         self.users = Users(table, appid=APPID)
         self.transactions = Transactions(table, now=now)
         self.sessions = Sessions(table, self.users, days=self.days, now=now)
+        self.blocks = Blocks(keyring=keyring)
+        self.operators = Operators(self.transactions, self.blocks, appid=APPID, now=now)
+        self.listing = Listing(table, now=now)
         self.logins = Logins(
             table,
             self.transactions,
             self.sessions,
+            self.blocks,
             appid=APPID,
             seal_session_key=self.seal_session_key,
             now=now,

@@ -41,8 +41,8 @@ class PhoneClaims:
     def bind(self, session: "Session", number: "PhoneNumber", proof: str) -> User:
         """Bind a number, and return the user; `proof` is the hash of the code that paid for it.
 
-        Raises `PhoneTaken`, `CodeRejected` if the consent is void, `SessionInvalid` if the session
-        has ended meanwhile, and `StorageUnavailable`.
+        Raises `PhoneTaken`, `UserBlocked`, `CodeRejected` if the consent is void, `SessionInvalid`
+        if the session has ended meanwhile, and `StorageUnavailable`.
         """
         keyring, user = self._keyring(), session.user
         index = keyring.blind_index(number.e164)
@@ -94,6 +94,7 @@ class PhoneClaims:
         if self._conflict == "link" and len(owners) < MOST_LINKED:
             if user.user_id == owners[0].user_id:
                 return user
+            transaction.require_unblocked(owners[0])
             return transaction.change(transaction.rename(user, owners[0].user_id), {"linked": 1})
         if self._conflict != "transfer":
             raise PhoneTaken

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wechat_login.accounts.sessions import Credential, Sessions
-from wechat_login.accounts.transaction import TRIES, Transaction, Transactions
+from wechat_login.accounts.transaction import TRIES, UNBLOCKED, Transaction, Transactions
 from wechat_login.accounts.users import User, id_key, user_key, uuid7
-from wechat_login.errors import StorageUnavailable
+from wechat_login.errors import StorageUnavailable, UserBlocked
 from wechat_login.storage.table import ConditionFailed, Item, Table, Update, Value
 
 if TYPE_CHECKING:
+    from wechat_login.accounts.blocks import Blocks
     from wechat_login.wechat.client import Identity
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Logins:
         table: Table,
         transactions: Transactions,
         sessions: Sessions,
+        blocks: "Blocks",
         *,
         appid: str,
         seal_session_key: Callable[[str, str], str] | None = None,
@@ -52,6 +54,7 @@ class Logins:
         self._table = table
         self._transactions = transactions
         self._sessions = sessions
+        self._blocks = blocks
         self._appid = appid
         self._seal_session_key = seal_session_key
         self._now = now
@@ -59,7 +62,7 @@ class Logins:
     def log_in(self, identity: "Identity") -> Login:
         """Open a session for a user, and create the user at the first login.
 
-        Raises `StorageUnavailable`.
+        Raises `UserBlocked` and `StorageUnavailable`.
         """
         credential = Credential.new(identity.openid)
         for _ in range(TRIES):
@@ -81,7 +84,7 @@ class Logins:
         """Return the write that logs a user in; its condition fails if there is more to do."""
         now = int(self._now())
         sets = ["lastLoginAt = :now", "sessions.#sid = :session"]
-        condition = "attribute_exists(sessions)"
+        condition = f"attribute_exists(sessions) AND ({UNBLOCKED})"
         values: dict[str, Value] = {":now": now, ":session": {"createdAt": now, "usedAt": now}}
         if identity.unionid:
             condition += " AND unionid = :unionid"
@@ -108,15 +111,21 @@ class Logins:
         def plan(transaction: Transaction) -> Item | None:
             user = transaction.find(self._appid, identity.openid)
             if user is None:
+                self._blocks.check_new(transaction, new)
                 transaction.add(new)
                 return new.item
+            if user.is_blocked(transaction.now):
+                raise UserBlocked(why="by the team")
             changes: dict[str, Value | None] = dict.fromkeys(FORMER)
             changes["sessions"] = user.sessions
             changes["unionid"] = identity.unionid or user.unionid
             transaction.change(user, changes)
             return None
 
-        return self._transactions.run(plan, {new.key: found, id_key(new.user_id): None})
+        assumed = {new.key: found, id_key(new.user_id): None}
+        if found is None:
+            assumed[self._blocks.key(new.appid, new.openid)] = None
+        return self._transactions.run(plan, assumed)
 
     def _new_item(self, identity: "Identity", sid: str) -> Item:
         pk, sk = user_key(self._appid, identity.openid)

@@ -52,4 +52,17 @@ class LookUps:
             "appid": user.appid,
             "lastLoginAt": user.last_login_at,
             "updatedAt": user.updated_at,
+            "roles": sorted(user.roles),
+            "blocked": _shown_block(user.blocked),
         }
+
+    def summary(self, user: User) -> dict[str, object]:
+        """Return the record with the number masked."""
+        return {**self.record(user), "phone": self.account(user)["phone"]}
+
+
+def _shown_block(blocked: Mapping[str, object]) -> dict[str, object] | None:
+    """Return the block, which may have ended, without the sessions that it ended."""
+    if not blocked:
+        return None
+    return {name: blocked.get(name) for name in ("blockedAt", "endsAt", "reason")}

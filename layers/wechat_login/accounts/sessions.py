@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from wechat_login.accounts.users import User, Users
-from wechat_login.errors import SessionInvalid, SessionMismatch
+from wechat_login.errors import SessionInvalid, SessionMismatch, UserBlocked
 from wechat_login.storage.table import ConditionFailed, Key, Table, Update
 
 SECRET_BYTES = 32
@@ -84,8 +84,8 @@ class Sessions:
     def authenticate(self, presented: str, openid: str | None = None) -> Session:
         """Return the session that a client sent, and extend it at most once a day.
 
-        Raises `SessionInvalid` if it is forged, revoked or expired, and `SessionMismatch` if the
-        session belongs to another user than `openid`.
+        Raises `SessionInvalid` if it is forged, revoked or expired, `UserBlocked` if a block ended
+        it, and `SessionMismatch` if it belongs to another user than `openid`.
         """
         parts = SHAPE.fullmatch(presented)
         if parts is None:
@@ -102,7 +102,8 @@ class Sessions:
     def resume(self, openid: str, sid: str, user_id: str) -> Session:
         """Return the session that a token names, without extending it.
 
-        Raises `SessionInvalid` if it was revoked, has expired, or its user has another userId.
+        Raises `SessionInvalid` if it was revoked or has expired, or its user has another userId,
+        and `UserBlocked` if a block ended it.
         """
         session = self._find(openid, sid)
         if session.user.user_id != user_id:
@@ -151,6 +152,8 @@ class Sessions:
     def _find(self, openid: str, sid: str) -> Session:
         user = self._users.find(openid)
         times = user.sessions.get(sid) if user else None
+        if user and user.is_blocked(self._now()) and sid in user.blocked.get("sids", ()):
+            raise UserBlocked(why="by the team")
         if user is None or times is None:
             raise SessionInvalid(why="unknown or revoked")
         session = self._read(user, sid, times)

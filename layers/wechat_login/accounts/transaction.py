@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from wechat_login.accounts.users import PROFILE, User, id_key, phone_key, user_key, uuid7
-from wechat_login.errors import SessionInvalid, StorageUnavailable
+from wechat_login.errors import SessionInvalid, StorageUnavailable, UserBlocked
 from wechat_login.storage.table import (
+    ConditionCheck,
     ConditionFailed,
     Delete,
     Item,
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 # Each failed try means that another request wrote in between.
 TRIES = 20
+# `:now` is the time in Unix seconds.
+UNBLOCKED = "attribute_not_exists(blocked) OR blocked.endsAt <= :now"
 REMOVED_PHONE = dict.fromkeys(("phone", "phoneIndex", "registeredAt", "phoneCodeHash"))
 
 
@@ -39,6 +42,8 @@ class Transaction:
         self._before: dict[Key, Item] = {}
         self._after: dict[Key, Item] = {}
         self._sids: dict[Key, str] = {}
+        self._logged_out: set[Key] = set()
+        self._checks: dict[Key, ConditionCheck] = {}
 
     def find(self, appid: str, openid: str) -> User | None:
         """Return a user as planned by this transaction, or None."""
@@ -47,9 +52,11 @@ class Transaction:
     def acting(self, user: User, sid: str) -> User:
         """Return the user whose session makes this change; it must be valid until the write.
 
-        Raises `SessionInvalid` if the session has ended, or its user was erased.
+        Raises `SessionInvalid` if the session has ended, or its user was erased, and `UserBlocked`.
         """
         found = self._user(user.key)
+        if found is not None and found.is_blocked(self.now):
+            raise UserBlocked(why="by the team")
         if found is None or sid not in found.sessions:
             raise SessionInvalid(why="ended meanwhile")
         self._sids[user.key] = sid
@@ -73,6 +80,34 @@ class Transaction:
         if user.phone_index:
             self.leave(phone_key(user.appid, user.phone_index), user)
         self._after[user.key] = {}
+
+    def end_sessions(self, user: User) -> None:
+        """End every session of a user, those that begin before the write too."""
+        self.change(user, {"sessions": {}})
+        self._logged_out.add(user.key)
+
+    def require_unblocked(self, user: User) -> None:
+        """Raise `UserBlocked` if the user is blocked; they must not be at the write either."""
+        if user.is_blocked(self.now):
+            raise UserBlocked(why="by the team")
+        self._checks[user.key] = ConditionCheck(user.key, UNBLOCKED, {":now": int(self.now)})
+
+    def require_expired(self, key: Key) -> bool:
+        """Return whether an item is missing or has expired; it must be so at the write too."""
+        expired = "attribute_not_exists(pk) OR expiresAt <= :now"
+        self._checks[key] = ConditionCheck(key, expired, {":now": int(self.now)})
+        return bool(self._item(key).get("expiresAt", 0) <= self.now)
+
+    def put(self, key: Key, item: Item) -> None:
+        """Set an item that is neither a user nor a claim, or remove it if `item` is empty."""
+        self._item(key)
+        self._after[key] = {"pk": key[0], "sk": key[1], **item} if item else {}
+
+    def all_owners(self, claim: Key) -> list[User]:
+        """Return the owners of a claim, which must have no others at the write."""
+        if item := self._item(claim):
+            self._checks[claim] = ConditionCheck(claim, *_unchanged(item))
+        return self.owners(claim)
 
     def owners(self, claim: Key) -> list[User]:
         """Return the owners of a claim."""
@@ -121,8 +156,14 @@ class Transaction:
 
     def writes(self) -> list[Write]:
         """Return the writes, on the condition that nothing has changed since it was read."""
-        changed = [key for key, item in self._after.items() if item != self._before[key]]
-        return [self._write(key, self._before[key], self._after[key]) for key in changed]
+        changed = [
+            key
+            for key, item in self._after.items()
+            if item != self._before[key] or key in self._logged_out
+        ]
+        writes = [self._write(key, self._before[key], self._after[key]) for key in changed]
+        checks = [check for key, check in self._checks.items() if key not in changed]
+        return [*writes, *checks] if writes else []
 
     def _user(self, key: Key) -> User | None:
         item = self._item(key)
@@ -138,9 +179,7 @@ class Transaction:
             return Put(after, "attribute_not_exists(pk)")
         if key[1] == PROFILE:
             return self._write_user(key, before, after)
-        content = {name: each for name, each in before.items() if name not in ("pk", "sk")}
-        condition = " AND ".join(f"{name} = :{name}" for name in content)
-        values = {f":{name}": each for name, each in content.items()}
+        condition, values = _unchanged(before)
         return Put(after, condition, values) if after else Delete(key, condition, values)
 
     def _write_user(self, key: Key, before: Item, after: Item) -> Write:
@@ -158,9 +197,9 @@ class Transaction:
             names["#sid"] = self._sids[key]
         after = {**after, "revision": (revision or int(self.now * 1000)) + 1}
         sets, removes = [], []
-        for name in sorted(
-            name for name in {*before, *after} if before.get(name) != after.get(name)
-        ):
+        differing = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+        # A login does not change the revision, so there may be sessions that were not read.
+        for name in sorted(differing | ({"sessions"} if key in self._logged_out else set())):
             names[f"#{name}"] = name
             if name in after:
                 sets.append(f"#{name} = :new_{name}")
@@ -204,3 +243,10 @@ class Transactions:
 
     def _reader(self, known: Mapping[Key, Item | None]) -> Callable[[Key], Item | None]:
         return lambda key: known[key] if key in known else self._table.get(key)
+
+
+def _unchanged(item: Item) -> tuple[str, dict[str, Value]]:
+    """Return the condition that an item is as it was read, and its values."""
+    content = {name: each for name, each in item.items() if name not in ("pk", "sk")}
+    condition = " AND ".join(f"{name} = :{name}" for name in content)
+    return condition, {f":{name}": each for name, each in content.items()}

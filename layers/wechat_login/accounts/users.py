@@ -4,6 +4,7 @@
     USER#<appid>#<openid>     PROFILE   the user
     PHONE#<appid>#<index>     OWNER     the owners of a number: several if accounts are linked
     ID#<userId>               OWNER     the owners of a userId
+    BLOCK#<appid>#<hash>      OPENID    until when an openid is blocked, also if it is erased
 
 `accounts.transaction` changes users and claims together.
 """
@@ -12,6 +13,7 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from wechat_login.storage.table import Item, Key, Table
 
@@ -39,6 +41,8 @@ class User:
     nickname: str | None = field(repr=False)
     avatar_url: str | None = field(repr=False)
     updated_at: int | None
+    roles: frozenset[str]
+    blocked: Mapping[str, Any] = field(repr=False)  # blockedAt, endsAt, reason, sids; or nothing
     item: Item = field(repr=False, compare=False)  # the item as read
 
     @property
@@ -50,6 +54,10 @@ class User:
     def registered(self) -> bool:
         """Return whether a phone number is bound."""
         return self.phone_index is not None
+
+    def is_blocked(self, now: float) -> bool:
+        """Return whether the team has blocked the user; a block without `endsAt` has no end."""
+        return bool(self.blocked) and self.blocked.get("endsAt", now + 1) > now
 
     def shown(self, phone: str | None) -> dict[str, object]:
         """Return the account as the API shows it, with `phone` masked or in clear."""
@@ -97,6 +105,8 @@ class User:
             nickname=item.get("nickname"),
             avatar_url=item.get("avatarUrl"),
             updated_at=item.get("updatedAt"),
+            roles=item.get("roles", frozenset()),
+            blocked=item.get("blocked", {}),
             item=item,
         )
 

@@ -86,7 +86,29 @@ class Delete:
         return _request(table, self, Key=_key(self.key))
 
 
-Write = Put | Update | Delete
+@dataclass(frozen=True, slots=True)
+class ConditionCheck:
+    """Changes nothing; a transaction fails if `condition` does not hold."""
+
+    key: Key
+    condition: str
+    values: Mapping[str, Value] = field(default_factory=dict, repr=False)
+
+    def request(self, table: str) -> dict[str, Any]:
+        """Return the parameters of ConditionCheck in TransactWriteItems."""
+        return _request(table, self, Key=_key(self.key))
+
+
+Write = Put | Update | Delete | ConditionCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a scan, the key after which the next one begins, and its read units."""
+
+    items: list[Item] = field(repr=False)
+    last: Key | None
+    read_units: float
 
 
 class Table:
@@ -113,6 +135,30 @@ class Table:
             self._client.get_item, TableName=self._name, Key=_key(key), ConsistentRead=True
         )
         return _unmarshal(answer["Item"]) if "Item" in answer else None
+
+    def scan(self, *, limit: int, after: Key | None, condition: str, **values: Value) -> Page:
+        """Look at the next `limit` items of the whole table, and return those that match.
+
+        It costs a read unit for each 8 KB that it looks at: for operators, never for a request.
+        """
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "Limit": limit,
+            "FilterExpression": condition,
+            "ExpressionAttributeValues": {
+                f":{name}": _typed(each) for name, each in values.items()
+            },
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        if after:
+            request["ExclusiveStartKey"] = _key(after)
+        answer = aws.call(self._client.scan, **request)
+        last = answer.get("LastEvaluatedKey")
+        return Page(
+            [_unmarshal(item) for item in answer["Items"]],
+            (last["pk"]["S"], last["sk"]["S"]) if last else None,
+            answer["ConsumedCapacity"]["CapacityUnits"],
+        )
 
     def write(self, *writes: Write) -> None:
         """Make all writes or none: one as a plain request, several as a transaction.

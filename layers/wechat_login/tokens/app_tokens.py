@@ -102,6 +102,7 @@ class Tokens:
             "openid": user.openid,
             "sid": sid,
             "phone_number_verified": user.registered,
+            "roles": sorted(user.roles),
             "iat": now - BACKDATED_SECONDS,
             "exp": now + self.lifetime,
             "jti": uuid.uuid4().hex,
@@ -133,7 +134,7 @@ class Tokens:
             "response_types_supported": ["token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [ALGORITHM],
-            "claims_supported": [*CLAIMS, "jti", "phone_number_verified"],
+            "claims_supported": [*CLAIMS, "jti", "phone_number_verified", "roles"],
         }
 
     def verify(self, token: str, *, domain: str) -> dict[str, Any]:

@@ -1,0 +1,149 @@
+"""`make user`: as an operator uses it, against a local run."""
+
+import json
+import sys
+from typing import Any
+
+import pytest
+
+from ops.stage import CannotGoOn
+from ops.users import parse
+from stack.cloudformation import REGION
+from stack.template import ROOT
+from tests.support.written import run
+
+REFUSED = 403
+
+
+@pytest.fixture
+def backend(deployed_with):
+    return deployed_with(pages={})
+
+
+@pytest.fixture
+def alice(backend):
+    alice = backend.person("alice")
+    alice.register()
+    return alice
+
+
+@pytest.fixture
+def user(backend, ministack, tmp_path):
+    """Run the command: `user("find +8613800138000", says="yes")`."""
+    running = {
+        "region": REGION,
+        "api": backend.url,
+        "aws": ministack.url,
+        "accessKey": "local",
+        "table": backend.table,
+        "parameters": dict(backend.deployment.stack.parameters),
+    }
+    (tmp_path / "running.json").write_text(json.dumps(running))
+    command = [sys.executable, "-m", "ops.users", "local"]
+
+    def run_it(do, *options, says="") -> Any:
+        environment = {"LOCAL_DIR": str(tmp_path)}
+        return run([*command, do, *options], cwd=ROOT, env=environment, input=f"{says}\n")
+
+    return run_it
+
+
+def test_a_user_is_found_by_number(user, alice):
+    found = user(f"find {alice.phone}")
+
+    assert found.returncode == 0, found.stderr
+    header, line = found.stdout.splitlines()
+    assert dict(zip(header.split("\t"), line.split("\t"), strict=True))["openid"] == alice.openid
+
+
+def test_a_block_is_shown_first_and_waits_for_yes(user, alice):
+    refused = user(f"block {alice.openid} reason=spam", says="no")
+    assert refused.returncode == 1
+    assert alice.openid in refused.stderr
+    assert "nothing was changed" in refused.stderr
+    assert alice.look_up_token()[0] == 200
+
+    done = user(f"block {alice.openid} reason=spam until=2999-01-31", says="yes")
+
+    assert done.returncode == 0, done.stderr
+    assert "spam until 2999-01-31" in done.stdout
+    assert alice.look_up_token()[0] == REFUSED
+
+
+def test_a_block_is_lifted_and_a_session_ended_and_a_user_erased(user, alice):
+    user(f"block {alice.openid} reason=spam", says="yes")
+    assert user(f"unblock {alice.openid}", says="yes").returncode == 0
+    alice.log_in()
+    assert user(f"end-sessions {alice.phone}", says="yes").stdout == "found: 1\n"
+    assert alice.look_up_token()[0] == 401
+    assert user(f"erase {alice.phone}", says="yes").stdout == "erased: 1\n"
+    gone = user(f"erase {alice.phone}", says="yes")
+    assert gone.stderr == "make user: there is no such user\n"
+
+
+def test_roles_are_set_and_shown_as_json(user, alice):
+    done = user(f"roles {alice.openid} editor,admin", "--json", says="yes")
+
+    assert json.loads(done.stdout)["users"][0]["roles"] == ["admin", "editor"]
+    assert '"roles": []' in user(f"roles {alice.openid} none", "--json", says="yes").stdout
+
+
+def test_all_users_are_listed_with_what_that_costs(user, backend, alice):
+    request = [
+        {
+            "PutRequest": {
+                "Item": {
+                    "pk": {"S": f"USER#wx1234567890abcdef#o-{number}"},
+                    "sk": {"S": "PROFILE"},
+                    "userId": {"S": f"id-{number}"},
+                    "createdAt": {"N": str(number)},
+                    "lastLoginAt": {"N": str(number)},
+                }
+            }
+        }
+        for number in range(10_000)
+    ]
+    for at in range(0, len(request), 25):
+        backend.dynamodb.batch_write_item(RequestItems={backend.table: request[at : at + 25]})
+
+    listed = user("list")
+
+    assert listed.returncode == 0, listed.stderr
+    lines = listed.stdout.splitlines()
+    assert len(lines) == len(set(lines)) == 10_002
+    assert "10001 users" in listed.stderr
+    assert "read units" in listed.stderr
+    assert alice.phone not in listed.stdout
+    assert len(user("list registered=true").stdout.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("do", "says"),
+    [
+        ("", "say what to do"),
+        ("dance", "say what to do"),
+        ("find", "takes one user"),
+        ("find a b", "takes one user"),
+        ("find 13800138000!", "is no phone number"),
+        ("find +8613800138000 reason=x", "has no option reason"),
+        ("block +8613800138000", "needs a reason"),
+        ("block +8613800138000 reason=spam until=tomorrow", "is no date"),
+        ("list registered=maybe", "is true or false"),
+        ("list alice", "takes nobody"),
+        ('find "+86', "not readable"),
+    ],
+)
+def test_what_is_wrong_gets_one_clear_line(do, says):
+    with pytest.raises(CannotGoOn, match=says) as wrong:
+        parse(do)
+
+    assert "\n" not in str(wrong.value)
+
+
+def test_what_a_function_refuses_gets_one_clear_line(user, alice):
+    refused = user(f"roles {alice.openid} two;words", says="yes")
+
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].endswith(
+        "A role is 1 to 64 letters, digits and . _ : / - of ASCII."
+    )
