@@ -338,7 +338,7 @@ def test_a_local_run_rotates_its_signing_keys_itself(local_run):
     ran = local_run("--rotate", "signing-keys")
 
     assert ran.returncode == 1
-    assert ran.stderr.splitlines()[-1].endswith("itself, when it starts and daily")
+    assert ran.stderr.splitlines()[-1].endswith("itself, at its start and daily")
 
 
 @pytest.mark.parametrize(
