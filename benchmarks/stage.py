@@ -65,7 +65,8 @@ class Stage:
 
     def forget_access_token(self) -> None:
         """Leave no access token of ours in SSM, as on the first day."""
-        name = self.stack.functions["RegisterPhone"].environment["ACCESS_TOKEN_PARAMETER"]
+        folder = self.stack.functions["RegisterPhone"].environment["ACCESS_TOKENS_PARAMETER"]
+        name = f"{folder}/{self.stack.parameters['WeChatAppId']}"
         with contextlib.suppress(self.ssm.exceptions.ParameterNotFound):
             self.ssm.delete_parameter(Name=name)
 
@@ -92,7 +93,7 @@ def stage(
         running.callback(wechat_server.stop)
         where = {"WeChatUrl": wechat_server.url, "Issuer": "https://login.example"}
         stack = read_stack({"Stage": "bench", "WeChatAppId": wechat.appid, **where})
-        with deployed(stack, url, wechat.app_secret) as deployment:
+        with deployed(stack, url, {wechat.appid: wechat.app_secret}) as deployment:
             # They go on, and so do the table and the parameters.
             dynamodb, ssm = deployment.dynamodb, deployment.ssm
         aws = AsAWS(url, dynamodb)

@@ -1,4 +1,4 @@
-"""For the team's own services, by IAM: userId, openid or phone in, the whole record erased."""
+"""For the team's own services, by IAM: userId, unionid, openid or phone in, all records erased."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Every five minutes: keeps WeChat's access token in SSM fresh."""
+"""Every five minutes: keeps the access token of each mini program in SSM fresh."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from wechat_login.api import Event, note, task
 
 @task
 def handler(_event: Event) -> Mapping[str, object]:
-    valid_seconds = wiring.access_tokens().renew()
+    valid_seconds = wiring.renewal()()
 
     note(valid_seconds=valid_seconds)
     return {"validSeconds": valid_seconds}

@@ -124,7 +124,9 @@ def deployed_with(ministack, wechat_url, wechat, secrecy):
                 for name, each in stack.functions.items()
             }
             stack = replace(stack, functions=functions)
-            deployment = running.enter_context(deployed(stack, ministack.url, wechat.app_secret))
+            deployment = running.enter_context(
+                deployed(stack, ministack.url, {wechat.appid: wechat.app_secret})
+            )
             return Backend(deployment, wechat, secrecy)
 
         yield deploy

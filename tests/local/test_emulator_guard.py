@@ -117,7 +117,7 @@ def test_a_run_has_a_key_of_its_own_and_its_file_is_for_its_user_alone(tmp_path)
             file = tmp_path / "running.json"
             told = json.loads(file.read_text())
             keys.add(told["accessKey"])
-            named = running.api.stack.functions["Login"].environment["APP_SECRET_PARAMETER"]
+            named = running.api.stack.functions["Login"].environment["APP_SECRETS_PARAMETER"]
             read = ssm(told["aws"], told["accessKey"]).get_parameter(
                 Name=named, WithDecryption=True
             )

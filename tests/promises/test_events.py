@@ -21,8 +21,10 @@ ANSWERS: dict[str, Callable[[Any, Any], bool]] = {
     "find_user": lambda event, answer: (
         [each["openid"] for each in answer["users"]] == [event["openid"]]
     ),
+    "merge_users": lambda _, answer: (answer["merged"], answer["dryRun"]) == ([], True),
     "renew_access_token": lambda _, answer: (
-        answer.keys() == {"validSeconds"} and 0 < answer["validSeconds"] <= 7200
+        answer.keys() == {"validSeconds"}
+        and all(0 < each <= 7200 for each in answer["validSeconds"].values())
     ),
     "rotate_signing_keys": lambda _, answer: answer == {"signing_keys": 1, "public_keys": 1},
 }

@@ -14,6 +14,7 @@ from simulated_wechat.message_push import MessagePush
 from stack.cloudformation import ACCOUNT, REGION
 from stack.template import ROOT
 from tests.support import privileges, stored
+from tests.support.backend import ACCESS_TOKEN
 from tests.support.policies import FUNCTIONS, differences, granted, statements
 from tests.support.translated import resolver, translated
 from tests.support.written import run, stack
@@ -297,7 +298,7 @@ class Exercise:
 
     def register(self):
         # A dead token makes the function renew it by itself.
-        self.backend.set_parameter("access-token", "{}")
+        self.backend.set_parameter(ACCESS_TOKEN, "{}")
         self.wechat.set_phone("alice", "13900000001")
         with alone(self.backend, "RegisterPhone"):
             spent = self.alice.phone_code()
@@ -334,7 +335,7 @@ class Exercise:
             ("UpdateAccount", "update_account", {"nickname": "Bob"}),
         ):
             self.a_day_later()
-            self.backend.set_parameter("access-token", "{}")
+            self.backend.set_parameter(ACCESS_TOKEN, "{}")
             with alone(self.backend, function):
                 status, body = self.backend.call(module, session=self.bob.session, **fields)
             assert status == 200, body

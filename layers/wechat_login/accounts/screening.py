@@ -5,13 +5,14 @@ goes on.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wechat_login.errors import ContentRejected, LoginError, UserBlocked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wechat_login.accounts.users import User
 
 log = logging.getLogger(__name__)
@@ -23,15 +24,15 @@ class Screening:
 
     risk_limit: int  # ranks from this on are refused, 1 to 4; 0 asks nothing
     check_content: bool
-    risk_rank: Callable[[str, str], int]  # openid, client IP
-    opinion: Callable[[str, str], str]  # openid, text
+    risk_rank: "Callable[[User, str], int]"  # user, client IP
+    opinion: "Callable[[User, str], str]"  # user, text
 
     def registration(self, user: "User", client_ip: str) -> None:
         """Raise `UserBlocked` if WeChat ranks a user who has no number yet as too risky."""
         if not self.risk_limit or user.registered:
             return
         try:
-            rank = self.risk_rank(user.openid, client_ip)
+            rank = self.risk_rank(user, client_ip)
         except LoginError as failure:
             log.warning("risk_rank_skipped", extra={"facts": failure.facts})
             return
@@ -43,7 +44,7 @@ class Screening:
         if not self.check_content:
             return
         try:
-            opinion = self.opinion(user.openid, text)
+            opinion = self.opinion(user, text)
         except LoginError as failure:
             log.warning("content_check_skipped", extra={"facts": failure.facts})
             return

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_AGE = 300.0
+# GetParameters takes so many names.
+MOST_NAMES = 10
 # While SSM fails, the values last read serve on, and SSM is asked this often.
 PAUSE = 5.0
 # However many requests find at once that a value has been replaced.
@@ -37,7 +39,7 @@ class Parameters:
         kms_key_arn: str = "",
     ) -> None:
         self._client = client
-        self._names = names
+        self._names = dict(names)
         # Without a KeyId SSM would encrypt a new value by AWS's key again.
         self._key: dict[str, Any] = {"KeyId": kms_key_arn} if kms_key_arn else {}
         self._now = now
@@ -46,6 +48,13 @@ class Parameters:
         self._read_at = self._failed_at = self._renewed_at = float("-inf")
         # Containers that start together would otherwise all read again at the same moment.
         self._jitter = random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
+
+    def add(self, name: str, in_ssm: str) -> None:
+        """Read one more parameter from now on, together with the others."""
+        with self._lock:
+            if name not in self._names:
+                self._names[name] = in_ssm
+                self._read_at = float("-inf")
 
     def load(self) -> None:
         """Read all of them now. Raises `StorageUnavailable` where none was ever read."""
@@ -99,16 +108,18 @@ class Parameters:
     def _read(self) -> None:
         if self._values and self._now() < self._failed_at + PAUSE:
             return
+        names = list(self._names.values())
+        found: dict[str, str] = {}
         try:
-            answer = aws.call(
-                self._client.get_parameters, Names=list(self._names.values()), WithDecryption=True
-            )
+            for at in range(0, len(names), MOST_NAMES):
+                some = names[at : at + MOST_NAMES]
+                answer = aws.call(self._client.get_parameters, Names=some, WithDecryption=True)
+                found |= {each["Name"]: each["Value"] for each in answer["Parameters"]}
         except StorageUnavailable as failure:
             if not self._values:
                 raise
             self._failed_at = self._now()
             log.warning("parameters_stale", extra=failure.facts)
             return
-        found = {each["Name"]: each["Value"] for each in answer["Parameters"]}
         self._values = {ours: found[name] for ours, name in self._names.items() if name in found}
         self._read_at = self._now()

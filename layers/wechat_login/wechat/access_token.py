@@ -10,11 +10,17 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from wechat_login.errors import AccessTokenRejected, StorageUnavailable, WeChatUnavailable
+from wechat_login.errors import (
+    AccessTokenRejected,
+    LoginError,
+    Misconfigured,
+    StorageUnavailable,
+    WeChatUnavailable,
+)
 from wechat_login.storage.table import ConditionFailed, Key, Table, Update, Value
 
 if TYPE_CHECKING:
@@ -102,6 +108,29 @@ class ForcedRefreshes:
         return True
 
 
+def renew_each(
+    appids: Iterable[str], tokens: "Callable[[str], AccessTokens]", count: Callable[..., None]
+) -> dict[str, int]:
+    """Renew the token of each mini program, and return for how many seconds each is valid.
+
+    A failure stops no other renewal. It is raised at the end, a `Misconfigured` first;
+    `count(AccessTokenRenewals=1)` counts a run without a failure.
+    """
+    valid: dict[str, int] = {}
+    failures: list[LoginError] = []
+    for appid in appids:
+        try:
+            valid[appid] = tokens(appid).renew()
+        except LoginError as failure:
+            failure.facts.setdefault("appid", appid)
+            log.error("renewal_failed", extra={"code": failure.code, "facts": failure.facts})  # noqa: TRY400 - its text quotes nothing more
+            failures.append(failure)
+    if failures:
+        raise min(failures, key=lambda each: not isinstance(each, Misconfigured))
+    count(AccessTokenRenewals=1)
+    return valid
+
+
 class AccessTokens:
     """The access token of one mini program; safe for threads."""
 
@@ -114,15 +143,15 @@ class AccessTokens:
         fetch: "Callable[..., NewAccessToken]",
         time_left: Callable[[], float],
         reserve: float,
-        parameter: str = "access-token",
-        count: Callable[..., None] | None = None,
+        appid: str,
+        count: Callable[..., None],
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Wire it: `fetch(force_refresh=…)` asks WeChat, `parameter` is our name of SSM's.
+        """Wire it: `fetch(force_refresh=…)` asks WeChat for the token of the mini program `appid`.
 
         A renewal begins only while `reserve` of `time_left()`, both in seconds, is left.
-        `count(AccessTokenRenewals=1)` and `count(ForcedRefreshes=1)` are told of these.
+        `count(ForcedRefreshes=1)` counts these.
         """
         self._parameters = parameters
         self._lock = lock
@@ -130,8 +159,9 @@ class AccessTokens:
         self._fetch = fetch
         self._time_left = time_left
         self._reserve = reserve
-        self._parameter = parameter
-        self._count = count or (lambda **_: None)
+        self._appid = appid
+        self._parameter = f"access-token/{appid}"
+        self._count = count
         self._now = now
         self._sleep = sleep
         self._mutex = threading.Lock()
@@ -145,7 +175,7 @@ class AccessTokens:
         try:
             return call(token.value)
         except AccessTokenRejected:
-            log.warning("access_token_rejected")
+            log.warning("access_token_rejected", extra={"appid": self._appid})
         # Another container may have noticed first; so look before asking.
         return call((self._usable(token.value, 0) or self._renewed(token.value)).value)
 
@@ -158,7 +188,6 @@ class AccessTokens:
         token = self._ask_wechat(force_refresh=False)
         if shared is None or shared.value != token.value:
             self._parameters.put(self._parameter, token.to_json())
-        self._count(AccessTokenRenewals=1)
         return token.expires_at - int(self._now())
 
     def _usable(self, rejected: str | None, max_age: float) -> SharedToken | None:
@@ -189,7 +218,7 @@ class AccessTokens:
                 return holder
             self._sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads load
             pause = min(0.5, pause * 1.5)
-        raise WeChatUnavailable(why="no time left for a renewal")
+        raise WeChatUnavailable(why="no time left for a renewal", appid=self._appid)
 
     def _new(self, rejected: str | None) -> SharedToken:
         token = self._ask_wechat(force_refresh=False)
@@ -197,15 +226,14 @@ class AccessTokens:
             return token
         # WeChat hands out the very token it refuses. Forcing kills that token for everybody.
         if not self._forced.take():
-            raise WeChatUnavailable(why="forced refreshes used up")
-        log.warning("access_token_forced")
+            raise WeChatUnavailable(why="forced refreshes used up", appid=self._appid)
+        log.warning("access_token_forced", extra={"appid": self._appid})
         self._count(ForcedRefreshes=1)
         return self._ask_wechat(force_refresh=True)
 
     def _share(self, token: SharedToken) -> SharedToken:
         try:
             self._parameters.put(self._parameter, token.to_json())
-            self._count(AccessTokenRenewals=1)
         except StorageUnavailable as failure:
             # The token is good all the same; the next container asks WeChat again.
             log.warning("access_token_not_shared", extra=failure.facts)
