@@ -7,8 +7,8 @@ from wechat_login.api import Event, note, task
 
 
 @task
-def handler(_event: Event) -> Mapping[str, object]:
-    valid_seconds = wiring.renewal()()
+def handler(event: Event) -> Mapping[str, object]:
+    valid_seconds = wiring.renewal().renew(event.get("appid"))
 
     note(valid_seconds=valid_seconds)
     return {"validSeconds": valid_seconds}

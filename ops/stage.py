@@ -22,6 +22,7 @@ SAMCONFIG = ROOT / "samconfig.toml"
 LOCAL = "local"
 ALIAS = "live"  # of each function, in template.yaml
 APPID = "appid"
+APP_SECRETS = "app-secrets"
 AWS_KEY = "alias/aws/ssm"  # what SSM encrypts by if it is given no key
 QUICK = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "max_attempts": 3})
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from wechat_login.storage.table import Table
     from wechat_login.tokens.app_tokens import Tokens
     from wechat_login.tokens.signing_keys import Rotation
-    from wechat_login.wechat.access_token import AccessTokens
+    from wechat_login.wechat.access_token import AccessTokens, Renewal
     from wechat_login.wechat.authorized_client import AuthorizedClient
     from wechat_login.wechat.client import WeChatClient
     from wechat_login.wechat.message_push import MessagePush
@@ -172,11 +172,11 @@ def _access_token(appid: str) -> tuple[str, str]:
 
 
 @once
-def renewal() -> "Callable[[], dict[str, int]]":
-    """Return what renews the access token of each mini program."""
-    from wechat_login.wechat.access_token import renew_each
+def renewal() -> "Renewal":
+    """Return the renewal of access tokens."""
+    from wechat_login.wechat.access_token import Renewal
 
-    return lambda: renew_each(mini_programs().appids(), access_tokens, invocation.count)
+    return Renewal(mini_programs(), access_tokens, invocation.count)
 
 
 @per_mini_program

@@ -10,7 +10,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wechat_login.storage.lock import Lock
     from wechat_login.storage.parameters import Parameters
     from wechat_login.wechat.client import NewAccessToken
+    from wechat_login.wechat.mini_programs import MiniPrograms
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -106,29 +107,6 @@ class ForcedRefreshes:
         except ConditionFailed:
             return False
         return True
-
-
-def renew_each(
-    appids: Iterable[str], tokens: "Callable[[str], AccessTokens]", count: Callable[..., None]
-) -> dict[str, int]:
-    """Renew the token of each mini program, and return for how many seconds each is valid.
-
-    A failure stops no other renewal. It is raised at the end, a `Misconfigured` first;
-    `count(AccessTokenRenewals=1)` counts a run without a failure.
-    """
-    valid: dict[str, int] = {}
-    failures: list[LoginError] = []
-    for appid in appids:
-        try:
-            valid[appid] = tokens(appid).renew()
-        except LoginError as failure:
-            failure.facts.setdefault("appid", appid)
-            log.error("renewal_failed", extra={"code": failure.code, "facts": failure.facts})  # noqa: TRY400 - its text quotes nothing more
-            failures.append(failure)
-    if failures:
-        raise min(failures, key=lambda each: not isinstance(each, Misconfigured))
-    count(AccessTokenRenewals=1)
-    return valid
 
 
 class AccessTokens:
@@ -242,3 +220,32 @@ class AccessTokens:
     def _ask_wechat(self, *, force_refresh: bool) -> SharedToken:
         new = self._fetch(force_refresh=force_refresh)
         return SharedToken(new.value, int(self._now()) + new.expires_in)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Renews the access tokens of all mini programs; the failure of one stops no other."""
+
+    mini_programs: "MiniPrograms"
+    tokens: "Callable[[str], AccessTokens]"
+    count: Callable[..., None]
+
+    def renew(self, only: str | None = None) -> dict[str, int]:
+        """Renew each token, or `only` one mini program's; return the seconds that each is valid.
+
+        A failure is raised at the end, a `Misconfigured` first. `count(AccessTokenRenewals=1)`
+        counts a run without a failure.
+        """
+        valid: dict[str, int] = {}
+        failures: list[LoginError] = []
+        for appid in [only] if only else self.mini_programs.appids():
+            try:
+                valid[appid] = self.tokens(appid).renew()
+            except LoginError as failure:
+                failure.facts.setdefault("appid", appid)
+                log.warning("renewal_failed", extra={"code": failure.code, "facts": failure.facts})
+                failures.append(failure)
+        if failures:
+            raise min(failures, key=lambda each: not isinstance(each, Misconfigured))
+        self.count(AccessTokenRenewals=1)
+        return valid
