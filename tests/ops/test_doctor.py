@@ -112,7 +112,7 @@ def test_a_wrong_app_secret(doctor, issuing_here):
     check_one(doctor, "AppSecret", "40125", "make secrets STAGE=local ROTATE=app-secret")
 
 
-@pytest.mark.parametrize("name", ["app-secret", "sealing-key", "signing-keys", "public-keys"])
+@pytest.mark.parametrize("name", ["app-secrets", "sealing-key", "signing-keys", "public-keys"])
 def test_a_missing_parameter(doctor, issuing_here, name):
     issuing_here.ssm.delete_parameter(Name=issuing_here.parameter_name(name))
 
@@ -246,7 +246,7 @@ def test_a_signing_key_that_should_have_been_replaced(doctor, issuing_here, made
         ("sealing-key", ["sealing key:", "history"]),
         ("signing-keys", ["signing keys:", "history"]),
         ("public-keys", ["public keys:", "SSM"]),
-        ("access-token", ["access token:", "RenewAccessToken"]),
+        (ACCESS_TOKEN, ["access token:", "RenewAccessToken"]),
     ],
 )
 def test_a_parameter_that_cannot_be_read(doctor, issuing_here, name, said, garbage):

@@ -36,6 +36,7 @@ MANAGED = {
 # Lambda itself makes these calls, with the function's role: no client of ours can show them.
 BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
 DAY = 86_400
+SECOND = "wxfedcba0987654321"
 
 each_function = pytest.mark.parametrize("function", FUNCTIONS)
 
@@ -282,6 +283,7 @@ class Exercise:
             self.hear_from_wechat,
             self.leave,
             self.rotate,
+            self.be_merged,
             self.be_erased,
         ):
             each()
@@ -291,6 +293,26 @@ class Exercise:
             self.alice.log_in()
             self.alice.log_in()
             self.bob.log_in()
+            self.join_another_open_platform_account()
+            self.bob.log_in()
+
+    def join_another_open_platform_account(self):
+        """Let bob's unionid be one that WeChat gave in a former Open Platform account."""
+        pk = f"USER#{self.wechat.appid}#{self.bob.openid}"
+        profile = self.backend.items()[pk, "PROFILE"]
+        claim = {
+            "pk": {"S": "UNION#oFormer"},
+            "sk": {"S": "OWNER"},
+            "userId": {"S": profile["userId"]},
+            "owners": {"SS": [pk]},
+        }
+        self.backend.dynamodb.put_item(TableName=self.backend.table, Item=claim)
+        self.backend.dynamodb.update_item(
+            TableName=self.backend.table,
+            Key={"pk": {"S": pk}, "sk": {"S": "PROFILE"}},
+            UpdateExpression="SET unionid = :former",
+            ExpressionAttributeValues={":former": {"S": "oFormer"}},
+        )
 
     def renew(self):
         with alone(self.backend, "RenewAccessToken"):
@@ -389,6 +411,21 @@ class Exercise:
     def rotate(self):
         with alone(self.backend, "RotateSigningKeys"):
             self.backend.deployment.invoke("rotate_signing_keys", {"now": True})
+
+    def be_merged(self):
+        self.backend.add_mini_program(SECOND)
+        for each in self.wechat.mini_programs():
+            each.unionids = False
+        for appid in (None, SECOND):
+            self.backend.person("frank", appid).log_in()
+        for each in self.wechat.mini_programs():
+            each.unionids = True
+        for appid in (None, SECOND):
+            self.backend.person("frank", appid).log_in()
+        event = {"unionid": self.wechat.unionid("frank"), "dryRun": False}
+        with alone(self.backend, "MergeUsers"):
+            merged = self.backend.deployment.invoke("merge_users", event)
+        assert len(merged["merged"]) == 1
 
     def be_erased(self):
         backend = self.deployed_with(PhoneConflict="link")
