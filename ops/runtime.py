@@ -13,13 +13,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ops.stage import ROOT
-
 VERSION = (3, 13)
 NAME = "python" + ".".join(map(str, VERSION))
 SAYS_VERSION = "import sys; print(*sys.version_info[:2])"
 PATIENCE = 30
 INSTALL_PATIENCE = 300
+ROOT = Path(__file__).resolve().parent.parent
 UV = ROOT / ".venv-sam" / "bin" / "uv"
 INSTALLED = ROOT / ".local" / "python"
 

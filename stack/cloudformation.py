@@ -77,7 +77,7 @@ def _short_form(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str,
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
     else:
-        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type] # the one kind left, which yaml's stubs do not narrow
+        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]  # yaml's stubs do not narrow it
     return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
 
 

@@ -118,7 +118,8 @@ def test_after_a_transfer_the_used_code_of_the_former_owner_brings_nothing_back(
 
     status, body = alice.tap(code)
 
-    assert (status, body["error"]["code"]) == (401, "code_rejected")
+    # For half a minute nobody knows whether the request that took the code still runs.
+    assert (status, body["error"]["code"]) == (429, "too_many_attempts")
     assert account(backend, bob)["phone"]
 
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from tests.support import stored
 from tests.support.callers import at_once
 from tests.support.fault_proxy import FaultProxy
-from wechat_login.errors import LoginError
+from wechat_login.errors import LoginError, StorageUnavailable
 from wechat_login.storage.lock import Lock
 from wechat_login.storage.parameters import Parameters
 from wechat_login.storage.sealing import Keyring, with_new_key
@@ -34,11 +34,14 @@ class StandardParameters:
     def __init__(self, private, public):
         self.values = {"signing-keys": private, "public-keys": public}
         self.failing = ()  # names whose put fails
+        self.is_down = False  # whether reads fail
         self.acts = False  # whether such a put is carried out though its answer is lost
         self.largest = 0
 
     def get_parameters(self, *, Names, WithDecryption):  # noqa: N803 - boto3's names
         assert WithDecryption
+        if self.is_down:
+            raise ClientError({"Error": {"Code": "InternalServerError"}}, "GetParameters")
         return {"Parameters": [{"Name": name, "Value": self.values[name]} for name in Names]}
 
     def put_parameter(self, *, Name, Value, Type, Overwrite):  # noqa: N803 - boto3's names
@@ -215,6 +218,20 @@ def test_a_run_that_is_not_due_changes_nothing(world):
     said = world.rotate()
 
     assert said == {"signing_keys": 1, "public_keys": 1}
+    assert world.ssm.values == before
+
+
+def test_a_run_does_not_write_what_it_has_not_read_this_time(world):
+    world.rotate()
+    world.wait(2 * DAY)
+    # Another container has rotated since, and SSM does not answer this one.
+    world.ssm.values = dict(zip(world.ssm.values, new_signing_keys(world.now), strict=True))
+    before = dict(world.ssm.values)
+    world.ssm.is_down = True
+
+    with pytest.raises(StorageUnavailable):
+        world.rotate(by_hand=True)
+
     assert world.ssm.values == before
 
 

@@ -460,7 +460,7 @@ def test_the_authorizer_is_kept_a_minute_and_offered_to_other_stacks(backend):
     outputs = load_template(TEMPLATE)["Outputs"]
 
     assert backend.deployment.stack.authorizers["Token"].reuse_seconds == 60
-    assert outputs["AuthorizerArn"]["Value"] == {"Fn::GetAtt": "Authorize.Arn"}
+    assert outputs["AuthorizerArn"]["Value"] == {"Ref": "Authorize.Alias"}
 
 
 def test_another_api_may_use_the_authorizer_where_the_issuer_is_set(backend):

@@ -163,7 +163,7 @@ def test_storage_throttled(deployed_with, ministack, monkeypatch, written):
         monkeypatch.setenv("AWS_ENDPOINT_URL", storage.url)
         wiring.reset()
         log_in(backend, 1)
-        storage.fail("TransactWriteItems")
+        storage.fail("UpdateItem")
 
         statuses = log_in(backend, 6)
 

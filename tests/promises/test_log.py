@@ -118,7 +118,7 @@ def counted():
 
 def raised():
     """Give the facts that errors carry to the line."""
-    told = {"retry_after"}  # to the caller
+    told = {"retry_after", "receipt"}  # to the caller
     return {
         keyword.arg
         for tree in TREES

@@ -8,6 +8,7 @@ import pytest
 from stack.template import TEMPLATE
 from tests.support.written import function_resources, resolved, routes_of, stack, template
 from wechat_login import budget
+from wechat_login.settings import Settings
 
 TEXT = TEMPLATE.read_text("utf-8")
 CODE = re.sub(r"(^|\s)#.*", "", TEXT)
@@ -143,7 +144,8 @@ def test_an_api_that_was_imported_in_part_is_not_deployed():
 
 def test_a_registration_has_time_for_each_of_its_steps():
     function = stack().functions["RegisterPhone"]
-    call = sum(float(function.environment[name]) for name in ("CONNECT_TIMEOUT", "READ_TIMEOUT"))
+    settings = Settings.from_environment(function.environment)
+    call = settings.connect_timeout + settings.read_timeout
 
     assert call + budget.AFTER_PHONE_NUMBER <= budget.AFTER_RISK_RANK
     assert function.timeout >= call + budget.AFTER_RISK_RANK

@@ -3,7 +3,7 @@
 import pytest
 
 from simulated_wechat import SimulatedWeChat, serve
-from tests.simulated_wechat.asking import Asking
+from tests.support.asking import Asking
 from tests.support.clock import Clock
 
 

@@ -15,7 +15,7 @@ import requests
 from local.http_server import free_port
 from simulated_wechat import SimulatedWeChat
 from stack.template import ROOT
-from tests.simulated_wechat.asking import login_query
+from tests.support.asking import login_query
 
 README = ROOT / "simulated_wechat" / "README.md"
 LOGIN = "/sns/jscode2session"

@@ -40,7 +40,7 @@ def test_a_tap_before_the_first_login_is_opened_by_the_key_that_login_gives(wech
 def test_another_users_session_key_does_not_open_it(wechat, backend):
     key = backend.login(wechat.login_code("bob"))["session_key"]
 
-    with pytest.raises(ValueError):  # noqa: PT011  Padding, UTF-8 or JSON: chance decides.
+    with pytest.raises(ValueError):  # noqa: PT011 - padding, UTF-8 or JSON: chance decides
         decrypted_phone(wechat.phone_code("alice"), key)
 
 

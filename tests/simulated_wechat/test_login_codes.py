@@ -3,7 +3,7 @@
 import pytest
 
 from simulated_wechat import SimulatedWeChat
-from tests.simulated_wechat.asking import login_query
+from tests.support.asking import login_query
 
 LOGIN = "/sns/jscode2session"
 MINUTE = 60

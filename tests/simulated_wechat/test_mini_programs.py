@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from simulated_wechat import SimulatedWeChat
-from tests.simulated_wechat.asking import Asking
+from tests.support.asking import Asking
 
 LOGIN = "/sns/jscode2session"
 STABLE = "/cgi-bin/stable_token"

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from simulated_wechat import SimulatedWeChat, serve
-from tests.simulated_wechat.asking import login_query
+from tests.support.asking import login_query
 
 LOGIN = "/sns/jscode2session"
 STABLE = "/cgi-bin/stable_token"

@@ -58,6 +58,13 @@ class Backend(Client):
             ExpressionAttributeValues={f":{name}": {"N": str(at)} for name, at in times.items()},
         )
 
+    def forget_attempts(self):
+        """Give everybody new attempts, as ten minutes later."""
+        for pk, sk in self.items():
+            if pk.startswith("ATTEMPTS#"):
+                key = {"pk": {"S": pk}, "sk": {"S": sk}}
+                self.dynamodb.delete_item(TableName=self.table, Key=key)
+
     def parameter_name(self, name):
         return f"/wechat-login/{self.deployment.stack.parameters['Stage']}/{name}"
 

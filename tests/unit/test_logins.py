@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.capacity import item_bytes
 from tests.support import stored
 from tests.support.callers import at_once
 from tests.support.world import APPID, World
@@ -243,3 +244,26 @@ def is_valid(world, text):
         return bool(world.sessions.authenticate(text))
     except SessionInvalid:
         return False
+
+
+@pytest.mark.parametrize("aws", ["moto"], indirect=True)
+@pytest.mark.parametrize(("sessions", "most"), [(4, 1024), (MOST_SESSIONS, 2048)])
+def test_a_whole_user_fits_into_one_write_unit_with_four_sessions_and_into_two_with_ten(
+    dynamodb, table_name, world, sessions, most
+):
+    identity = Identity("oI7xT_lnqExWB9MvkiVcu-Q06VMA", "owZWR2lk8PcIrKgyhfiwRhy7X0jE")
+    text = world.logins.log_in(identity).session
+    session = world.sessions.authenticate(text)
+    world.register(session, "13800138000")
+    # As long as the URLs under which WeChat itself publishes avatars.
+    avatar = f"https://thirdwx.qlogo.cn/mmopen/vi_32/{'Q' * 90}/132"
+    world.profiles.update(session, {"nickname": "小丽", "avatarUrl": avatar}, lambda *_: None)
+    for _ in range(sessions - 1):
+        world.logins.log_in(identity)
+
+    pk, sk = session.user.key
+    key = {"pk": {"S": pk}, "sk": {"S": sk}}
+    item = dynamodb.get_item(TableName=table_name, Key=key)["Item"]
+
+    assert len(item["sessions"]["M"]) == sessions
+    assert item_bytes(item) <= most

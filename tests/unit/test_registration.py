@@ -5,6 +5,7 @@ import pytest
 from tests.support import stored
 from tests.support.callers import at_once
 from tests.support.world import APPID, HERE, World
+from wechat_login.accounts.attempts import BUSY_SECONDS
 from wechat_login.errors import (
     CodeRejected,
     PhoneTaken,
@@ -291,3 +292,16 @@ def test_of_one_code_at_once_wechat_is_asked_once(world):
     assert len([each for each in at_once([register] * 10) if each]) == 1
     assert len(world.exchange.asked) == 1
     assert world.number_of(ALICE) == f"+86{N1}"
+
+
+def test_a_code_that_was_used_for_an_earlier_number_brings_nothing_back(world, alice):
+    world.register(alice, N1, "first")
+    world.clock.now += 1
+    world.register(world.session(ALICE), "13900000002", "second")
+    with pytest.raises(TooManyAttempts):
+        world.registration.register(world.session(ALICE), "first", HERE)
+    world.clock.now += BUSY_SECONDS
+
+    refuse(world, world.session(ALICE), "first")
+
+    assert world.number_of(ALICE) == "+8613900000002"

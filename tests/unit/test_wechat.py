@@ -221,7 +221,7 @@ def test_an_errcode_of_login_means(upstream, client, errcode, error):
     [
         (-1, errors.WeChatUnavailable),
         (40001, errors.AccessTokenRejected),
-        (40013, errors.Misconfigured),
+        (40013, errors.CodeRejected),
         (40014, errors.AccessTokenRejected),
         (40029, errors.CodeRejected),
         (41001, errors.Misconfigured),

@@ -57,9 +57,9 @@ class Parameters:
                 self._read_at = float("-inf")
 
     def load(self) -> None:
-        """Read all of them now. Raises `StorageUnavailable` where none was ever read."""
+        """Read all of them now. Raises `StorageUnavailable`, also if earlier values are there."""
         with self._lock:
-            self._read()
+            self._fetch()
 
     def get(self, name: str, *, max_age: float | None = None) -> str:
         """Return a parameter read at most about `max_age` seconds ago, by default five minutes.
@@ -108,18 +108,20 @@ class Parameters:
     def _read(self) -> None:
         if self._values and self._now() < self._failed_at + PAUSE:
             return
-        names = list(self._names.values())
-        found: dict[str, str] = {}
         try:
-            for at in range(0, len(names), MOST_NAMES):
-                some = names[at : at + MOST_NAMES]
-                answer = aws.call(self._client.get_parameters, Names=some, WithDecryption=True)
-                found |= {each["Name"]: each["Value"] for each in answer["Parameters"]}
+            self._fetch()
         except StorageUnavailable as failure:
             if not self._values:
                 raise
             self._failed_at = self._now()
             log.warning("parameters_stale", extra=failure.facts)
-            return
+
+    def _fetch(self) -> None:
+        names = list(self._names.values())
+        found: dict[str, str] = {}
+        for at in range(0, len(names), MOST_NAMES):
+            some = names[at : at + MOST_NAMES]
+            answer = aws.call(self._client.get_parameters, Names=some, WithDecryption=True)
+            found |= {each["Name"]: each["Value"] for each in answer["Parameters"]}
         self._values = {ours: found[name] for ours, name in self._names.items() if name in found}
         self._read_at = self._now()

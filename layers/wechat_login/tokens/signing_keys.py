@@ -89,7 +89,9 @@ class Rotation:
 
     def _rotate(self, *, by_hand: bool) -> dict[str, object]:
         now = int(self.now())
-        private = json.loads(self.parameters.get("signing-keys", max_age=0))["keys"]
+        # Values of an earlier read could undo what another run has written since.
+        self.parameters.load()
+        private = json.loads(self.parameters.get("signing-keys"))["keys"]
         public = json.loads(self.parameters.get("public-keys"))["keys"]
         signing = _still_signing(private, now)
         newest = signing[-1]["activeFrom"]
