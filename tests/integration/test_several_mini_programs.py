@@ -9,6 +9,7 @@ import requests
 from local.functions import FunctionError
 from simulated_wechat.message_push import MessagePush
 from tests.support import alarms, stored
+from tests.support.backend import ACCESS_TOKEN
 
 SECOND = "wxfedcba0987654321"
 STRANGER = "wx0000000000000009"
@@ -164,9 +165,7 @@ def test_an_event_for_one_changes_nothing_in_the_other(both, here, there, wechat
     assert left["userId"] == find(both, openid=here.openid)[0]["userId"]
 
 
-def test_a_wrong_app_secret_of_one_does_not_stop_the_other(
-    both, here, there, wechat, capsys, caplog
-):
+def test_a_wrong_app_secret_of_one_does_not_stop_the_other(both, here, there, capsys, caplog):
     both.set_app_secret("0" * 32, SECOND)
     both.cold_start()
 
@@ -183,7 +182,7 @@ def test_a_wrong_app_secret_of_one_does_not_stop_the_other(
     points = list(alarms.embedded(printed))
     assert alarms.is_on(alarms.alarm("Misconfigured"), points)
     assert "AccessTokenRenewals" not in printed
-    shared = json.loads(both.parameter(f"access-token/{wechat.appid}"))
+    shared = json.loads(both.parameter(ACCESS_TOKEN))
     assert shared["expires_at"] > time.time() + 7000
     assert both.parameter(f"access-token/{SECOND}") is None
     assert here.tap()[0] == 200
