@@ -10,18 +10,18 @@ BIN := $(VENV)/bin
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 LOCK := ../$(SAM_VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-header \
   --python-version 3.11
-# What ministack asks for and DynamoDB and SSM never load.
+# Requirements of ministack that DynamoDB and SSM never load.
 LEFT_OUT := $(addprefix --no-emit-package ,botocore jmespath python-dateutil six urllib3 \
   jsonata-python graphql-core defusedxml)
 NO_DJANGO := $(addprefix --no-emit-package ,django asgiref sqlparse tzdata)
-# Makes the project importable in a virtual environment, for editors and scripts too.
+# Makes the project importable in a virtual environment, also for editors and scripts.
 SEARCH_PATH = printf '%s\n' '$(CURDIR)' '$(CURDIR)/functions' '$(CURDIR)/layers' > \
   "$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/wechat_login.pth"
-# What `sam build` reads.
+# The sources of `sam build`.
 BUILT_FROM := template.yaml monitoring.yaml functions layers requirements/sam.txt
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r
 
-# What the tests need beside the two environments; no test installs anything.
+# The tests' other requirements; no test installs anything.
 MINISTACK := .local/ministack-venv/installed
 VERIFIERS := .local/verifiers/.installed tests/verifiers/node_modules/.package-lock.json
 WHEELS := .local/wheels/.downloaded
@@ -30,10 +30,10 @@ CLIENT := tests/client/node_modules/.made
 CHROMIUM := chromium chromium-driver fonts-noto-cjk
 # One more than there are processors, as tests wait more than they compute.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-# The tests of the client run in the Node that came with the development packages.
+# The client's tests run in the Node of the development packages.
 PYTEST = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-help: ## Show what can be made
+help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 run: $(VENV)/.local ## Run the whole login on this machine; options: PARAMETERS="…" PORT= WECHAT_PORT=
@@ -51,7 +51,7 @@ unit: $(VENV)/.dev $(MINISTACK) ## Run the unit tests of the layer, or others: T
 test: lint $(WHEELS) build browser $(MINISTACK) $(VERIFIERS) $(BEYOND) $(CLIENT) ## Check everything: style, types, template, build, and every test
 	$(PYTEST) -n $(WORKERS)
 
-browser: ## Install Chromium for the browser's tests, where this is Debian and you are root
+browser: ## Install Chromium for the browser's tests, if this is Debian and you are root
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
 	  { command -v apt-get >/dev/null && test "$$(id -u)" = 0 && export DEBIAN_FRONTEND=noninteractive && \
 	    apt-get -q update && apt-get -q install -y --no-install-recommends $(CHROMIUM); } || \
@@ -63,10 +63,10 @@ docs: $(VENV)/.local ## Write the tables that documents share with the code
 invoke: $(VENV)/.local ## Invoke one function without Docker: FUNCTION=login EVENT=events/login.json
 	@$(BIN)/python -m local.invoke '$(FUNCTION)' '$(EVENT)'
 
-lint: check $(SAM_VENV)/.sam ## Check the same, and the template
+lint: check $(SAM_VENV)/.sam ## Run `make check`, and check the template
 	$(SAM) validate --lint --region us-east-1
 
-build: $(VENV)/.local $(SAM_VENV)/.sam ## Build what is deployed, into .aws-sam/build
+build: $(VENV)/.local $(SAM_VENV)/.sam ## Build the deployment into .aws-sam/build
 	@architecture="$$(PARAMETERS='$(PARAMETERS)' $(BIN)/python -m ops.parameters Architecture $(STAGE))" && \
 	  runtime="$$($(BIN)/python -m ops.runtime --install)" && \
 	  wanted="$$(echo "$$architecture $$runtime"; find $(BUILT_FROM) -name __pycache__ -prune -o -type f -exec cksum {} + | sort)" && \
@@ -77,7 +77,7 @@ build: $(VENV)/.local $(SAM_VENV)/.sam ## Build what is deployed, into .aws-sam/
 	    PYTHON='$(abspath $(BIN)/python)' RUNTIME_PYTHON="$$runtime" ARCHITECTURE="$$architecture" \
 	    $(SAM) build --region us-east-1 && echo "$$wanted" > .aws-sam/built-from; fi
 
-secrets: $(VENV)/.local ## Put what a deployment needs into SSM, asking for it: STAGE=prod, ROTATE=name, APPID=wx… [REMOVE=true]
+secrets: $(VENV)/.local ## Ask for a deployment's secrets, and put them into SSM: STAGE=prod, ROTATE=name, APPID=wx… [REMOVE=true]
 	@$(BIN)/python -m ops.secrets '$(STAGE)' $(if $(ROTATE),--rotate '$(ROTATE)') $(if $(APPID),--appid '$(APPID)') \
 	  $(if $(filter true,$(REMOVE)),--remove)
 
@@ -85,26 +85,26 @@ deploy: build ## Deploy samconfig.toml's environment STAGE=prod; options: PARAME
 	@PARAMETERS='$(PARAMETERS)' $(BIN)/python -m ops.deploy '$(STAGE)' \
 	  $(if $(filter true,$(GRADUAL)),--gradual) $(if $(filter true,$(UNCOMPILED)),--uncompiled)
 
-rollback: $(VENV)/.local ## Point a deployment back at the release before, in seconds: STAGE=prod
+rollback: $(VENV)/.local ## Point a deployment back at the previous release, in seconds: STAGE=prod
 	@$(BIN)/python -m ops.rollback '$(STAGE)'
 
-doctor: $(VENV)/.local ## Check a deployment, one line each, with the remedy: STAGE=prod, or STAGE=local
-	@$(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)')
+doctor: $(VENV)/.local ## Check a deployment, and report each fault with its fix: STAGE=prod, or STAGE=local; RID=… explains one call
+	@$(BIN)/python -m ops.doctor '$(STAGE)' $(if $(API),--api '$(API)') $(if $(RID),--rid '$(RID)')
 
-bench: build $(BENCH_VENV)/.bench ## Measure speed and cost beside others, ten minutes, into the tables of docs/; QUICK=true: a trial
+bench: build $(BENCH_VENV)/.bench ## Measure speed and cost against others in ten minutes, for the tables of docs/; QUICK=true: a trial
 	$(BENCH_VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(SAM_VENV)/.sam ## Pin again what the .in files ask for
+lock: $(SAM_VENV)/.sam ## Pin the requirements of the .in files again
 	cd requirements && $(LOCK) $(NO_DJANGO) dev.in -o dev.txt && $(LOCK) $(NO_DJANGO) -c dev.txt local.in -o local.txt \
 	  && $(LOCK) -c dev.txt ../layers/requirements.in \
 	       -o ../layers/requirements.txt \
 	  && $(LOCK) -c dev.txt bench.in -o bench.txt && $(LOCK) sam.in -o sam.txt && $(LOCK) $(LEFT_OUT) ministack.in -o ministack.txt
 
-clean: ## Remove what was built and installed; .local, the local data, stays
+clean: ## Remove builds and installations, but not .local, the local data
 	rm -rf $(VENV) $(SAM_VENV) $(BENCH_VENV) tests/client/node_modules .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/.made:
@@ -114,22 +114,22 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.local: requirements/local.txt | $(VENV)/.made
-	@echo "Installing what the local run needs into $(VENV) …"
+	@echo "Installing the local run's requirements into $(VENV) …"
 	@$(BIN)/python $(PIP_INSTALL) requirements/local.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt | $(VENV)/.local
-	@echo "Installing what the tests need into $(VENV) …"
+	@echo "Installing the tests' requirements into $(VENV) …"
 	@$(BIN)/python $(PIP_INSTALL) requirements/dev.txt
 	@touch $@
 
 # The types of wx, uni and Taro, and the compilers; npm comes with the development packages.
 tests/client/node_modules/.made: tests/client/package-lock.json | $(VENV)/.dev
-	@echo "Installing what checks the client's types …"
+	@echo "Installing the type checks of the client …"
 	@cd tests/client && PATH="$(abspath $(BIN)):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-# SAM CLI pins its own boto3, so it has a virtual environment of its own.
+# SAM CLI pins its own boto3, so it has its own virtual environment.
 $(SAM_VENV)/.sam: requirements/sam.txt | $(VENV)/.made
 	@echo "Installing SAM CLI into $(SAM_VENV) …"
 	@$(BIN)/python -m venv $(SAM_VENV)
@@ -140,9 +140,9 @@ $(MINISTACK): requirements/ministack.txt | $(VENV)/.local
 	@$(BIN)/python -c 'from local.emulator import installed; installed()'
 	@touch $@
 
-# Services of other teams, which verify our tokens with libraries of their own.
+# The libraries with which other teams' services verify our tokens.
 .local/verifiers/.installed: tests/verifiers/requirements.txt | $(VENV)/.made
-	@echo "Installing what services that verify tokens use into .local/verifiers …"
+	@echo "Installing libraries that verify tokens into .local/verifiers …"
 	@$(BIN)/python -m venv --clear .local/verifiers
 	@.local/verifiers/bin/python $(PIP_INSTALL) tests/verifiers/requirements.txt
 	@touch $@
@@ -160,15 +160,15 @@ tests/verifiers/node_modules/.package-lock.json: tests/verifiers/package.json te
 	  --dest .local/wheels -r layers/requirements.txt || exit 1; done
 	@touch $@
 
-# What a whole AWS account in ministack needs and neither environment has.
+# Further requirements of a whole AWS account in ministack.
 .local/deployed/.installed: tests/deployed/requirements.txt | $(VENV)/.made
 	@rm -rf .local/deployed
 	@$(BIN)/python $(PIP_INSTALL) tests/deployed/requirements.txt --target .local/deployed
 	@touch $@
 
-# On Lambda's own version of Python, where there is one.
+# Uses Lambda's version of Python, if it is installed.
 $(BENCH_VENV)/.bench: requirements/bench.txt | $(VENV)/.made
-	@echo "Installing what the benchmarks need into $(BENCH_VENV) …"
+	@echo "Installing the benchmarks' requirements into $(BENCH_VENV) …"
 	@python="$$($(BIN)/python -m ops.runtime 2>/dev/null)"; "$${python:-$(BIN)/python}" -m venv $(BENCH_VENV)
 	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) requirements/bench.txt
 	@$(call SEARCH_PATH,$(BENCH_VENV))

@@ -1,1 +1,1 @@
-"""How fast and how cheap the backend is, beside what one would use instead: `make bench`."""
+"""Measures speed and cost of the backend and of its alternatives: `make bench`."""

@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a trial: few samples, copies of docs")
     quick = parser.parse_args().quick
-    # SIGTERM shall end all that was started, just as Ctrl-C does.
+    # SIGTERM ends everything, like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         results = measure(2, 6, 10) if quick else measure(6, 40, 50)

@@ -1,4 +1,4 @@
-"""The folders that are measured: what was built, and what it is compared with."""
+"""The folders that are measured: our build, and the other contestants'."""
 
 import compileall
 import py_compile
@@ -17,13 +17,13 @@ LAYER = BUILD / "Layer" / "python"
 HANDLERS = Path(__file__).with_name("handlers")
 WORK = ROOT / ".local" / "benchmarks"
 SITE_PACKAGES = Path(sysconfig.get_paths()["purelib"])
-Source = tuple[Path, tuple[str, ...]]  # a folder, and patterns of what is taken out of it
+Source = tuple[Path, tuple[str, ...]]  # a folder, and patterns of the files to remove from it
 
 OURS, OURS_PLAIN = "ours", "ours, plain sam build"
 FLOOR = "floor"
 WECHATPY, WECHATPY_COMPILED = "wechatpy", "wechatpy, compiled"
 
-# Lambda's own Python brings these.
+# Lambda's own Python has these.
 OF_LAMBDA = (
     *("awslambdaric", "runtime_client*", "simplejson", "snapshot_restore_py.py"),
     *("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", "urllib3"),
@@ -56,14 +56,14 @@ class Bundle:
         return Container(command, self.task, {**environment, "PYTHONPATH": search_path})
 
     def megabytes(self) -> float:
-        """Return what Lambda would unpack, in megabytes of a million bytes."""
+        """Return the unpacked size on Lambda, in megabytes of a million bytes."""
         folders = [folder for folder in (self.task, self.layer) if folder is not None]
         files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
         return sum(path.stat().st_size for path in files) / 1e6
 
 
 def make_bundles(certificate: str) -> dict[str, Bundle]:
-    """Make all bundles anew; each trusts the certificate like one of a public authority."""
+    """Make all bundles again; each trusts the certificate like a public authority's."""
     shutil.rmtree(WORK / "bundles", ignore_errors=True)
     _link((SITE_PACKAGES, OF_LAMBDA), WORK / "lambda")
     # All functions of ours ship the same files. `make build` compiles, `sam build` does not.

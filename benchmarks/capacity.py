@@ -13,7 +13,7 @@ READ_BYTES = 4096
 WRITE_BYTES = 1024
 NESTED = 3  # the overhead of a map or a list, and one byte more for each member
 
-Item = Mapping[str, Mapping[str, Any]]  # as boto3's client has it: {"pk": {"S": "…"}}
+Item = Mapping[str, Mapping[str, Any]]  # in the form of boto3's client: {"pk": {"S": "…"}}
 
 
 def item_bytes(item: Item) -> int:
@@ -22,12 +22,12 @@ def item_bytes(item: Item) -> int:
 
 
 def read_units(size: int, *, consistent: bool) -> float:
-    """Return what reading an item takes; one that does not exist costs as much as a small one."""
+    """Return the read units of an item; an absent item costs as much as a small one."""
     return max(1, math.ceil(size / READ_BYTES)) * (1.0 if consistent else 0.5)
 
 
 def write_units(before: int, after: int, *, in_transaction: bool) -> float:
-    """Return what a write takes, by the larger of the item's sizes; a refused write costs too."""
+    """Return the write units, by the larger of the item's sizes; a failed write costs too."""
     return max(1, math.ceil(max(before, after) / WRITE_BYTES)) * (2.0 if in_transaction else 1.0)
 
 

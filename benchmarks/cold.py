@@ -1,4 +1,4 @@
-"""Cold starts: from nothing to the first answer, contestants in turn."""
+"""Cold starts: from the start of a process to its first answer, contestants in turn."""
 
 import random
 from dataclasses import dataclass

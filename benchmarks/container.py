@@ -21,7 +21,7 @@ from benchmarks.server import Headers, Server
 from local.http_server import HOST
 
 PATIENCE = 300
-# Lambda sets these, and nothing of this shell.
+# The variables that Lambda sets, without those of this shell.
 OF_LAMBDA = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LANG": "en_US.UTF-8",
@@ -31,13 +31,13 @@ OF_LAMBDA = {
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(MEMORY_MB),
     "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
     "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
-    # Lambda's own folders cannot be written to.
+    # Lambda's own folders are read-only.
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
 
 class ContainerFailed(Exception):
-    """The text ends with the last lines that were printed."""
+    """The container has failed; the text ends with the last printed lines."""
 
 
 class Container:
@@ -117,7 +117,7 @@ class Container:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            # Ctrl-C reaches the benchmarks alone, which then end what they started.
+            # Only the benchmarks get Ctrl-C; they then end their containers.
             start_new_session=True,
         )
         threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""People with phones, and the events that API Gateway makes of what they send."""
+"""People with phones, and the API Gateway events of their requests."""
 
 import contextlib
 import itertools
@@ -27,7 +27,7 @@ class Person:
 
 
 class People:
-    """Makes people, who log in and register by one contestant's own functions."""
+    """Makes people, who log in and register with one contestant's functions."""
 
     def __init__(self, stage: Stage, containers: dict[str, Container]) -> None:
         self._stage = stage
@@ -36,7 +36,7 @@ class People:
     def somebody(
         self, *, registered: bool = True, sessions: int = 1, profile: bool = False
     ) -> Person:
-        """Make somebody with so many sessions, with a number or without."""
+        """Make a person with this number of sessions, with or without a phone number."""
         name, number = f"person-{next(_numbers)}", f"13{next(_numbers):09d}"
         self._stage.wechat.set_phone(name, number)
         person = Person(name, self._stage.wechat.openid(name))
@@ -50,7 +50,7 @@ class People:
         return person
 
     def fit_for(self, flow: str) -> Person:
-        """Return somebody new who can send a flow's request."""
+        """Return a new person who can send a flow's request."""
         return self.somebody(registered=flow != "phone")
 
     def _send(self, flow: str, person: Person) -> None:
@@ -62,7 +62,7 @@ Cast = dict[str, People]  # by contestant
 
 @contextlib.contextmanager
 def cast(stage: Stage) -> Iterator[Cast]:
-    """Keep containers by which people log in and register, until the end of the block."""
+    """Keep the containers for log-ins and registrations until the end of the block."""
     stage.share_access_token()
     with contextlib.ExitStack() as running:
 

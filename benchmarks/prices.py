@@ -1,7 +1,7 @@
-"""What a million logins cost: public prices, and what was measured and counted.
+"""The cost of a million logins, from public prices and measured figures.
 
-This is the only place with prices of AWS. docs/benchmarks.md and docs/runbook.md get their tables
-from here.
+Only this module has AWS's prices. The tables of docs/benchmarks.md and docs/runbook.md come from
+this module.
 """
 
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ LOGS_GB = 0.50
 COLD_SHARE = 0.01  # one request in a hundred meets a new container
 MEMORY_MB = 512
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-function.html
-CPU_SHARE = MEMORY_MB / 1769  # of a whole CPU, which the benchmarks give; init has a whole one
-# The three lines that Lambda writes of a request in JSON, and API Gateway's one in the access log.
+CPU_SHARE = MEMORY_MB / 1769  # of a whole CPU, which the benchmarks and Lambda's init use
+# Lambda's three JSON lines per request, and API Gateway's line in the access log.
 PLATFORM_LOG_BYTES = 900
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What one login takes."""
+    """The resources of one login."""
 
     warm_ms: float  # with a whole CPU
     warm_cpu_ms: float  # of the former
@@ -37,26 +37,26 @@ class Login:
     first_ms: float  # with a whole CPU
     reads: float
     writes: float
-    secrets: int  # SecureStrings that a cold start has KMS decrypt
+    secrets: int  # SecureStrings that KMS decrypts for a cold start
     log_bytes: float  # of the function's own lines
 
 
 def duration(ms: float) -> float:
-    """Return what a million times so many milliseconds cost."""
+    """Return the cost of a million times these milliseconds."""
     return ms / 1000 * MEMORY_MB / 1024 * 1e6 * LAMBDA_GB_SECOND
 
 
 def billed_ms(login: Login) -> tuple[float, float]:
-    """Return how long a login takes with the CPU share of its memory, warm and cold: at most.
+    """Return the longest duration of a login with the CPU share of its memory, warm and cold.
 
-    Lambda gives the share in short slices, so a small piece of work often takes less.
+    Lambda gives the share in short slices, so a short task often takes less time.
     """
     slower = 1 / CPU_SHARE
     return login.warm_ms + login.warm_cpu_ms * (slower - 1), login.init_ms + login.first_ms * slower
 
 
 def million(login: Login) -> dict[str, float]:
-    """Return what a million logins cost, by what is paid for, without the log."""
+    """Return the cost of a million logins by item, without the log."""
     warm_ms, cold_ms = billed_ms(login)
     return {
         "API Gateway": HTTP_API_MILLION_REQUESTS,
@@ -70,5 +70,5 @@ def million(login: Login) -> dict[str, float]:
 
 
 def log(login: Login) -> float:
-    """Return what the log of a million logins costs."""
+    """Return the cost of the log of a million logins."""
     return (login.log_bytes + PLATFORM_LOG_BYTES) / 1e9 * 1e6 * LOGS_GB

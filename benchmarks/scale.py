@@ -1,4 +1,4 @@
-"""Many containers cold at once, while nobody has WeChat's access token."""
+"""Many cold starts at once, without an access token of WeChat's."""
 
 import contextlib
 import threading
@@ -13,7 +13,7 @@ from benchmarks.people import Cast, event_of
 from benchmarks.stage import FLOWS, Stage
 
 CROWDS = [(OURS, 1), (OURS, 10), (OURS, 50), (WECHATPY, 1), (WECHATPY, 10)]
-# Two cores start them one after another; the servers that they call must go on answering.
+# Two cores start them one after another; meanwhile the servers must keep answering.
 NICENESS = 10
 
 
@@ -28,7 +28,7 @@ class Crowd:
 
 
 def crowds(stage: Stage, cast: Cast, *, largest: int) -> list[Crowd]:
-    """Start each crowd that is not larger than the largest."""
+    """Start each number of containers up to the largest."""
     found = [_crowd(stage, cast, *each) for each in CROWDS if each[1] <= largest]
     stage.share_access_token()
     return found

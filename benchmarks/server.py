@@ -1,4 +1,4 @@
-"""An HTTP server on the loopback address, with TLS or without, that a function answers for."""
+"""An HTTP server on the loopback address, with or without TLS, answered by a function."""
 
 import ssl
 import sys
@@ -32,7 +32,7 @@ class Server(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), OSError):  # A client has gone: containers are ended.
+        if not isinstance(sys.exception(), OSError):  # The client's container was ended.
             super().handle_error(request, client_address)
 
 

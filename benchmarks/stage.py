@@ -1,4 +1,4 @@
-"""Sets the stage: ministack, the simulated WeChat, a deployed stack, and bundles to run on it."""
+"""The setting of a benchmark: ministack, simulated WeChat, a deployed stack, and bundles."""
 
 import contextlib
 import json
@@ -29,7 +29,7 @@ FLOWS = {"login": "Login", "look-up": "LookUpToken", "phone": "RegisterPhone"}
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Everything that a measurement needs."""
+    """The servers and bundles of a measurement."""
 
     stack: Stack
     bundles: Mapping[str, Bundle]
@@ -40,11 +40,11 @@ class Stage:
     ssm: Any
 
     def far(self, seconds: float) -> None:
-        """Put that much time before each answer of WeChat and of AWS."""
+        """Delay each answer of WeChat and AWS by this time."""
         self.wechat_server.latency = self.aws_server.latency = seconds
 
     def take_calls(self) -> list[Call]:
-        """Return the calls since the last time, of WeChat first, and forget them."""
+        """Return and clear the calls since the last time, WeChat's first."""
         calls = [*self.wechat_server.calls, *self.aws_server.calls]
         self.wechat_server.calls.clear()
         self.aws_server.calls.clear()
@@ -71,7 +71,7 @@ class Stage:
             self.ssm.delete_parameter(Name=name)
 
     def share_access_token(self) -> None:
-        """Leave a good access token of ours in SSM, as the schedule does."""
+        """Put a valid access token into SSM, as the schedule does."""
         with self.container(OURS, "RenewAccessToken") as renewal:
             renewal.invoke({})
 
@@ -82,7 +82,7 @@ def stage(
 ) -> Iterator[Stage]:
     """Run everything until the end of the block, on free ports, with the ministack at `url`.
 
-    `bundles_of` makes the bundles, which must trust the certificate that it is given.
+    `bundles_of` makes the bundles, which must trust the certificate in its argument.
     """
     context, certificate = _certificate(folder)
     bundles = bundles_of(certificate)

@@ -1,4 +1,4 @@
-"""Writes the measured tables into the documents, between their markers; the words stay."""
+"""Writes the measured tables into the documents, between their markers."""
 
 import re
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ SECRETS = {OURS: 3, WECHATPY: 2}
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All that a run has measured."""
+    """The results of a run."""
 
     machine: str
     cold: list[ColdStart]
@@ -50,13 +50,13 @@ class Results:
         return [ms for block in self.of_case(case, is_far=is_far) for ms in block.ms]
 
     def beyond_upstream(self, case: Case) -> float:
-        """Return the time of a request from afar, as a multiple of the time of its calls."""
+        """Return the time of a distant request, as a multiple of the time of its calls."""
         blocks = self.of_case(case, is_far=True)
         pairs = [pair for each in blocks for pair in zip(each.ms, each.upstream_ms, strict=True)]
         return median(ms / upstream for ms, upstream in pairs)
 
     def weight(self, case: Case) -> Weight:
-        """Return the calls and units of a case: those of the request that took most."""
+        """Return the calls and units of a case's most expensive request."""
         found = [each for each in self.weights if each.case == case]
         return max(found, key=lambda each: (sum(each.calls.values()), each.reads, each.writes))
 

@@ -1,4 +1,4 @@
-"""Stands for WeChat and AWS, behind TLS, at a chosen distance, and counts each call."""
+"""Simulates WeChat and AWS, with TLS and a chosen latency, and counts each call."""
 
 import json
 import ssl
@@ -16,14 +16,14 @@ from local.http_server import HOST
 from simulated_wechat import SimulatedWeChat
 from simulated_wechat.rules import Request
 
-# TCP's and TLS 1.3's handshakes: a round trip each before the first request can be sent.
+# TCP's and TLS 1.3's handshakes: one round trip each before the first request.
 HANDSHAKES = 2
 LEFT_OUT = {"host", "content-length", "connection", "expect"}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as it was answered; `ms` from its arrival to its answer."""
+    """One answered call; `ms` is the time from its arrival to its answer."""
 
     service: str  # wechat, dynamodb or ssm
     operation: str  # "/sns/jscode2session" or "GetItem"
@@ -75,8 +75,8 @@ def as_wechat(wechat: SimulatedWeChat) -> Upper:
 class AsAWS:
     """Answers as ministack does.
 
-    While `weighs` is true, it looks at the items that a call reads or writes, before and after, and
-    counts the capacity units; this takes time, so no time is measured meanwhile.
+    If `weighs` is true, it reads the items before and after each call, and counts the capacity
+    units; this takes time, so no time is measured meanwhile.
     """
 
     def __init__(self, url: str, dynamodb: Any) -> None:

@@ -15,7 +15,7 @@ LATENCY = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A request of a user who already has so many sessions; they have a number, unless it is it."""
+    """A request of a user with this number of sessions and, unless it registers one, a number."""
 
     contestant: str
     flow: str
@@ -60,7 +60,7 @@ class Weight:
 def warm_requests(
     stage: Stage, cast: Cast, *, rounds: int, requests: int
 ) -> tuple[list[Block], list[Weight]]:
-    """Send requests from near, from afar, and some whose capacity units are counted."""
+    """Send requests with low latency, with high latency, and to count capacity units."""
     with contextlib.ExitStack() as running:
         containers = {}
         for contestant in (OURS, FLOOR, WECHATPY):
@@ -91,7 +91,7 @@ def _block(
 ) -> Block:
     requests = len(people) - 1
     stage.far(LATENCY if is_far else 0.0)
-    # The first after a pause finds other people's data in the CPU's caches.
+    # After a pause, the first request finds other programs' data in the CPU's caches.
     send(stage, container, case.flow, people.pop())
     cpu_ms, log_bytes, ms, upstream_ms = container.cpu_ms(), container.log_bytes, [], []
     for person in people:

@@ -1,4 +1,4 @@
-"""The browser demo at the local API's `/`, as it was built and shipped: static files, no Node."""
+"""The browser demo at the local API's `/`: built static files, which need no Node."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-// Makes an element: properties where the element has them, attributes otherwise.
+// Makes an element: sets properties if the element has them, else attributes.
 export function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {

@@ -1,4 +1,4 @@
-// Who holds the phone. The simulated WeChat makes a person of any name; these have a face.
+// The phone's users. The simulated WeChat makes a person of any name; these have a face.
 export const PEOPLE = [
   { user: 'xiaoming', zh: '小明', en: 'Xiaoming', colour: '#3d6fb4' },
   { user: 'xiaohong', zh: '小红', en: 'Xiaohong', colour: '#b4543d' },

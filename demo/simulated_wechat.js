@@ -1,4 +1,4 @@
-// The control routes of the simulated WeChat: what WeChat's app and console would do.
+// The control routes of the simulated WeChat: actions of WeChat's app and console.
 export function simulatedWeChat(address) {
   const url = (name) => `${address}/simulated/${name}`;
   return {

@@ -1,4 +1,4 @@
-"""API Gateway's authorizer: a token of ours, whose session still holds, or a refusal."""
+"""API Gateway's authorizer: allow a token of ours whose session is valid, reject any other."""
 
 from collections.abc import Mapping
 

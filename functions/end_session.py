@@ -1,4 +1,4 @@
-"""DELETE /account/sessions/{id}: ends one session of the signed-in user."""
+"""DELETE /account/sessions/{id}: end one session of the signed-in user."""
 
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint, note

@@ -1,4 +1,4 @@
-"""DELETE /account: the user, all sessions and the claim to the phone number, gone for good."""
+"""DELETE /account: erase the user, all sessions and the claim to the phone number."""
 
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint, note

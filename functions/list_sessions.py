@@ -1,4 +1,4 @@
-"""GET /account/sessions: where the signed-in user is logged in."""
+"""GET /account/sessions: list the sessions of the signed-in user."""
 
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint, note

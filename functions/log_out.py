@@ -1,4 +1,4 @@
-"""POST /logout: ends this session, or all sessions of its user."""
+"""POST /logout: end this session, or all sessions of its user."""
 
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint, note

@@ -1,4 +1,4 @@
-"""POST /login: a wx.login code in, a session out, and the token of a registered user."""
+"""POST /login: exchange a wx.login code for a session, and a registered user's token."""
 
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, count, endpoint, note

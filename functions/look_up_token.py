@@ -1,4 +1,4 @@
-"""POST /token: an openid and its session in, the app token of a registered user out."""
+"""POST /token: return a registered user's app token, for an openid and its session."""
 
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint, note

@@ -1,4 +1,4 @@
-"""GET /.well-known/…: OpenID discovery, and the public keys that verify tokens."""
+"""GET /.well-known/…: return OpenID discovery, and the public keys that verify tokens."""
 
 from wechat_login import wiring
 from wechat_login.api import Document, Request, endpoint

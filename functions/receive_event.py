@@ -1,4 +1,4 @@
-"""GET and POST /wechat/events: WeChat's check of this address, and its message pushes."""
+"""GET and POST /wechat/events: answer WeChat's check of this address, and its message pushes."""
 
 from wechat_login import wiring
 from wechat_login.api import Request, Text, endpoint, note

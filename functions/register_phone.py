@@ -1,4 +1,4 @@
-"""POST /phone: a getPhoneNumber code in, the number bound to this user, the app token out."""
+"""POST /phone: bind the number of a getPhoneNumber code to this user, and return the app token."""
 
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, count, endpoint, note

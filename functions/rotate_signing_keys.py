@@ -1,4 +1,4 @@
-"""Every day, or by hand with {"now": true}: makes the next signing key in time, drops old ones."""
+"""Every day, or by hand with {"now": true}: make the next signing key if due, drop old keys."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""GET /account: what is held about the signed-in user, the phone number masked."""
+"""GET /account: return the data of the signed-in user, with the phone number masked."""
 
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint, note

@@ -1,4 +1,4 @@
-"""GET /userinfo: who a token speaks of, as OpenID Connect's UserInfo."""
+"""GET /userinfo: return the user of a token, as OpenID Connect's UserInfo."""
 
 from wechat_login import wiring
 from wechat_login.api import Document, Request, endpoint, note

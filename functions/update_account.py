@@ -1,4 +1,4 @@
-"""PUT /account: sets the nickname and the avatar, or removes them with null."""
+"""PUT /account: set the nickname and the avatar, or remove them with null."""
 
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, endpoint, note

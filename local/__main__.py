@@ -10,10 +10,10 @@ def main() -> int:
     """Run until Ctrl-C or SIGTERM, and return the exit code."""
     if sys.version_info < OLDEST_PYTHON:  # A Mac's own python3 is older.
         return _fail(f"this is Python {sys.version.split()[0]}, and 3.11 or later is needed")
-    # SIGTERM shall end a run just as Ctrl-C does.
+    # SIGTERM ends a run like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        # Not at the top: where the dependencies are missing, one line has to say so.
+        # Not at the top: if a dependency is missing, one line has to report that.
         from local.errors import CannotRun  # noqa: PLC0415 - see above
         from local.run import run  # noqa: PLC0415 - see above
         from stack.errors import StackError  # noqa: PLC0415 - see above

@@ -1,6 +1,6 @@
-"""The page at /docs: Swagger UI over docs/openapi.yaml, in the browser's language.
+"""The page at /docs: Swagger UI for docs/openapi.yaml, in the browser's language.
 
-Each route can be read and tried there.
+A reader can try each route there.
 """
 
 from importlib.util import find_spec
@@ -9,13 +9,13 @@ from pathlib import Path
 from local.errors import CannotRun
 from stack.template import ROOT
 
-# Packaged for Django; its files are served as they are, and nothing of it is imported.
+# Packaged for Django; we serve its files unchanged, and import nothing of it.
 SWAGGER_UI = "drf_spectacular_sidecar"
 FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
 
 
 def pages() -> dict[str, Path]:
-    """Return the files of the page by the paths they are served at."""
+    """Return the files of the page by their URL paths."""
     found = find_spec(SWAGGER_UI)
     if found is None or not found.submodule_search_locations:
         raise CannotRun(f"{SWAGGER_UI} is not installed; `make run` installs it")

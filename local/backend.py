@@ -35,14 +35,14 @@ def backend(
     report: Report | None = None,
     pages: Mapping[str, Path] | None = None,
 ) -> Iterator[Backend]:
-    """Run everything until the end of the block, on free ports and from nothing by default.
+    """Run everything until the end of the block; by default on free ports, with an empty table.
 
     Raises `BadParameter`: a template parameter is unknown or not allowed.
     Raises `BrokenTemplate`: the template cannot be run here.
     Raises `EmulatorFailed`: ministack could not be installed or started.
     Raises `OSError`: a port is taken.
     """
-    # Both addresses are settings of the stack, so they are fixed before anything listens.
+    # Both addresses are settings of the stack, so they are chosen before any server listens.
     port, wechat_port = port or free_port(), wechat_port or free_port()
     wechat_url = f"http://{HOST}:{wechat_port}"
     defaults = {
@@ -59,10 +59,10 @@ def backend(
     with contextlib.ExitStack() as running:
         aws = running.enter_context(emulator(state_dir, access_key=access_key))
         if log_file is not None:
-            # The handlers log to standard output, which Lambda collects.
+            # The handlers log to standard output, as in Lambda.
             log = running.enter_context(log_file.open("w", encoding="utf-8", buffering=1))
             running.enter_context(contextlib.redirect_stdout(log))
-        # Ends after the deployment, whose last requests may still ask WeChat.
+        # WeChat stops after the deployment, whose last requests may still call WeChat.
         wechat_runs = running.enter_context(contextlib.ExitStack())
         api = running.enter_context(
             deployed(

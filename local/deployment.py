@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A stack that runs here, and the means to look into it."""
+    """A stack that runs in this process, with its addresses and resources."""
 
     url: str
     stack: Stack
@@ -65,10 +65,10 @@ def deployed(
     report: Report | None = None,
     access_key: str = "local",
 ) -> Iterator[Deployment]:
-    """Run the stack until the end of the block; the schedules only when they are started.
+    """Run the stack until the end of the block; `start_schedules` starts the schedules.
 
-    With `pages`, files by path, the demo is served beside the API and may look into the table.
-    In ministack an `access_key` of 12 digits is an account, which sees nothing of the others.
+    With `pages`, files by path, the demo is served beside the API and may read the table.
+    In ministack an `access_key` of 12 digits is an account, separate from other accounts.
 
     Raises `OSError`: the port is taken.
     Raises `BrokenTemplate`: a handler cannot be loaded, or two functions disagree on a variable.
@@ -96,7 +96,7 @@ def deployed(
 
 
 def environment_of(stack: Stack) -> dict[str, str]:
-    """Unite the functions' environments: here they all share one.
+    """Merge the functions' environments: in this process all functions share one.
 
     Raises `BrokenTemplate`: two functions give one variable different values.
     """
@@ -112,7 +112,7 @@ def environment_of(stack: Stack) -> dict[str, str]:
 
 
 def aws_environment(aws_url: str, access_key: str) -> dict[str, str]:
-    """Return the variables that lead every AWS client to an emulator, and nowhere else."""
+    """Return the variables that direct every AWS client to an emulator, and only there."""
     return {
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_ACCESS_KEY_ID": access_key,
@@ -120,7 +120,7 @@ def aws_environment(aws_url: str, access_key: str) -> dict[str, str]:
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
-        # A developer's own profile could name a real endpoint, or tell boto3 to ignore ours.
+        # A developer's own profile could name a real endpoint, or make boto3 ignore ours.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "NO_PROXY": "127.0.0.1,localhost",
@@ -154,9 +154,9 @@ def _search_path(folders: Sequence[Path]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _fresh_wiring() -> Iterator[None]:
-    # The layer is importable only now that it is on the path.
+    # The layer can be imported only after it is on the path.
     reset: Callable[[], None] = importlib.import_module("wechat_login.wiring").reset
-    # boto3's default session would keep the credentials of the deployment before.
+    # boto3's default session would keep the credentials of the previous deployment.
     boto3.setup_default_session()
     reset()
     try:
@@ -211,7 +211,7 @@ def _new_secrets(app_secrets: Mapping[str, str], missing: Sequence[str]) -> dict
     if "app-secrets" in missing:
         made["app-secrets"] = json.dumps(dict(app_secrets))
     if "signing-keys" in missing or "public-keys" in missing:
-        # Half of the pair is of no use without the other.
+        # One key of the pair is useless without the other.
         made["signing-keys"], made["public-keys"] = _signing_keys()
     if "sealing-key" in missing:
         made["sealing-key"] = new_keyring()
@@ -224,7 +224,7 @@ def _new_secrets(app_secrets: Mapping[str, str], missing: Sequence[str]) -> dict
 
 @cache
 def _signing_keys() -> tuple[str, str]:
-    # One pair for all deployments of a test run: to make one takes up to seconds.
+    # One pair for all deployments of a test run: making a pair takes up to seconds.
     from wechat_login.tokens.signing_keys import new_signing_keys  # noqa: PLC0415 - the same
 
     return new_signing_keys(time.time())

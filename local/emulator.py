@@ -1,4 +1,4 @@
-"""Starts and stops ministack, which stands in for DynamoDB and SSM, on the loopback address."""
+"""Starts and stops ministack, the emulator of DynamoDB and SSM, on the loopback address."""
 
 import contextlib
 import hashlib
@@ -46,8 +46,8 @@ def emulator(
 ) -> Iterator[Emulator]:
     """Run ministack; without a folder for its state it starts empty and keeps nothing.
 
-    Web pages are always refused. With an access key, so is every request that is not signed with
-    it; otherwise any key passes, and one of 12 digits is an AWS account.
+    Requests from web pages are always rejected. With an access key, so are requests not signed with
+    that key; without one, any key is accepted, and a key of 12 digits is an AWS account.
 
     Raises `EmulatorFailed`: it could not be installed or did not start.
     """
@@ -61,27 +61,25 @@ def emulator(
 
 
 def installed(folder: Path = LOCAL_FOLDER) -> Path:
-    """Return the interpreter of ministack's own environment, which is made when it has changed."""
+    """Return the interpreter of ministack's own environment; make it if its packages changed."""
     environment = folder / "ministack-venv"
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     mark = environment / "installed"
     wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
     try:
         with held(folder / "ministack-venv.lock", _INSTALL_SECONDS):
-            # The interpreter is a link, and leads nowhere once its Python has been removed.
+            # The interpreter is a link, which breaks if its Python is removed.
             if not python.exists() or not mark.is_file() or mark.read_text() != wanted:
                 _install(environment, python)
                 mark.write_text(wanted)
     except Taken:
-        raise EmulatorFailed(
-            f"another process has been installing {environment} for long"
-        ) from None
+        raise EmulatorFailed(f"another process is still installing {environment}") from None
     return python
 
 
 def _install(environment: Path, python: Path) -> None:
     print(f"Installing ministack into {environment}, once …", file=sys.stderr, flush=True)
-    # Only what DynamoDB and SSM load: with --no-deps pip does not ask for the rest.
+    # Only the packages that DynamoDB and SSM load: --no-deps leaves out the rest.
     options = [
         "--no-deps",
         "--require-hashes",
@@ -109,7 +107,7 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     settings = {
         "BIND_HOST": "127.0.0.1",
-        # Otherwise it also listens for MQTT, on all interfaces.
+        # Otherwise ministack also listens for MQTT, on all interfaces.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "SERVICES": "dynamodb,ssm",
@@ -118,11 +116,11 @@ def _start(
         "PERSIST_STATE": "0",
     }
     if state_dir is not None:
-        # It holds the parameters in clear, and perhaps a real AppSecret.
+        # The folder has the parameters in clear, and perhaps a real AppSecret.
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings |= {"PERSIST_STATE": "1", "STATE_DIR": str(state_dir.resolve())}
     if access_key is not None:
-        # Not an argument, which every user of the machine could read.
+        # Not an argument, because every user of the machine can read arguments.
         settings["EMULATOR_ACCESS_KEY"] = access_key
     inherited = {
         name: value
@@ -137,7 +135,7 @@ def _start(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=output,
-        # In a session, on Windows a group, of its own: Ctrl-C reaches the runner alone.
+        # In its own session (on Windows, group), so that only the runner gets Ctrl-C.
         start_new_session=True,
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )
@@ -170,7 +168,7 @@ def _is_ready(port: int, access_key: str | None) -> bool:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     try:
-        process.communicate(timeout=_STOP_SECONDS)  # Closes its input, which ends it.
+        process.communicate(timeout=_STOP_SECONDS)  # Closing its input ends the process.
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

@@ -1,4 +1,4 @@
-"""Keeps web pages and other users of this machine away from the emulator and the secrets in it.
+"""Rejects requests to the emulator from web pages and from other users of this machine.
 
 ministack itself asks for no credential, answers every Host and allows every origin.
 """
@@ -16,7 +16,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# Only browsers send these, and no page has any business here.
+# Only browsers send these headers, and no page may use the emulator.
 OF_BROWSERS = frozenset({b"origin", b"sec-fetch-site"})
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-authentication-methods.html
@@ -24,10 +24,10 @@ _CREDENTIAL = re.compile(rb"AWS4-HMAC-SHA256 Credential=([^/\s]+)/")
 
 
 class Guard:
-    """An ASGI application before another, which sees only requests that may pass."""
+    """An ASGI middleware that passes only allowed requests to its application."""
 
     def __init__(self, application: Application, access_key: str | None) -> None:
-        """Demand the access key in each request's AWS signature; None demands none."""
+        """Require the access key in each request's AWS signature; None requires none."""
         self._application = application
         self._access_key = access_key
 
@@ -60,5 +60,5 @@ class Guard:
 
 
 def authorization(access_key: str) -> str:
-    """Return a header that passes the guard, for requests that no AWS client signs."""
+    """Return a header that the guard accepts, for requests that no AWS client signs."""
     return f"AWS4-HMAC-SHA256 Credential={access_key}/local"

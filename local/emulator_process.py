@@ -1,9 +1,9 @@
-"""ministack in a process of its own, which ends, and saves its state, when its parent does.
+"""ministack in its own process, which saves its state and ends when its parent ends.
 
-Run by local.emulator with the interpreter of ministack's own virtual environment. It prints its
-port, serves until its standard input is closed and then stops as it would on SIGTERM, which
-Windows does not have. The input is closed by the parent, or by the system when the parent dies,
-be it of kill -9: so nothing outlives the runner, and nothing that was acknowledged is lost.
+local.emulator runs this module with the interpreter of ministack's virtual environment. The process
+prints its port, serves until its standard input is closed and then stops as on SIGTERM, which
+Windows does not have. The parent closes the input, or the system does if the parent is killed: so
+no process is left running, and no acknowledged write is lost.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from local.exclusive import Taken, held
 
 
 def main() -> None:
-    # Its end comes by the pipe alone: on Ctrl-C or a system's shutdown the parent still needs it.
+    # Only the pipe ends this process: the parent needs it during Ctrl-C or a system's shutdown.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     state_dir = os.environ.get("STATE_DIR")
     try:
-        # A runner that was just killed leaves its emulator saving for a moment.
+        # The emulator of a killed runner may still be saving its state.
         with held(Path(state_dir, "lock"), 10) if state_dir else contextlib.nullcontext():
             serve(listen())
     except Taken:
@@ -37,15 +37,15 @@ def listen() -> socket.socket:
     port = listener.getsockname()[1]
     os.environ["GATEWAY_PORT"] = str(port)
     print(port, flush=True)
-    # From here on nobody reads what is printed.
+    # From here on nobody reads standard output.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return listener
 
 
 def serve(listener: socket.socket) -> None:
     """Serve ministack until standard input is closed."""
-    # ministack reads its settings from the environment when it is imported, so it is not above.
-    # Neither package is in the environment that mypy sees.
+    # ministack reads its settings from the environment at import, so it is not imported above.
+    # Neither package is in mypy's environment.
     from hypercorn.asyncio import serve  # type: ignore[import-not-found]  # noqa: PLC0415 - see above
     from hypercorn.config import Config  # type: ignore[import-not-found]  # noqa: PLC0415 - see above
     from ministack.app import app  # type: ignore[import-not-found]  # noqa: PLC0415 - see above

@@ -1,12 +1,12 @@
-"""Why a local run cannot go on; each message is one line for the person at the terminal."""
+"""The errors that end a local run; each message is one line for the person at the terminal."""
 
 
 class CannotRun(Exception):
-    """Something is missing, taken or wrong, and a person has to fix it."""
+    """A prerequisite is missing, in use or wrong, and a person has to fix it."""
 
 
 class EmulatorFailed(CannotRun):
-    """ministack could not be installed or started, or it has ended by itself."""
+    """ministack could not be installed or started, or has ended."""
 
 
 class NoSuchFunction(CannotRun):

@@ -1,4 +1,4 @@
-"""A file that one process at a time can hold; the system lets go of it when the process ends."""
+"""A file lock that one process at a time can hold; the system releases it with the process."""
 
 import contextlib
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 class Taken(Exception):
-    """Another process holds the file."""
+    """Another process has the lock."""
 
 
 @contextlib.contextmanager
 def held(path: Path, patience_seconds: float) -> Iterator[None]:
-    """Hold the file until the end of the block, or raise `Taken` when nobody lets go of it."""
+    """Hold the lock until the end of the block, or raise `Taken` if it is not released in time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:

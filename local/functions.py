@@ -16,12 +16,12 @@ from stack.template import Function
 
 Handler = Callable[[Any, "Context"], object]
 
-# The logical id of the function whose handler runs here; a test asks it whose AWS call it sees.
+# The logical id of the function that runs; a test assigns AWS calls to functions by it.
 running: ContextVar[str | None] = ContextVar("running", default=None)
 
 
 class FunctionError(Exception):
-    """The handler raised, or answered with what is no JSON; its traceback is in the log."""
+    """The handler raised, or its answer is not JSON; the log has the traceback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Functions:
         self._modules = {each.handler.partition(".")[0]: each for each in self._functions.values()}
         self._handlers = {name: _handler(each) for name, each in self._functions.items()}
 
-    def named(self, name: str) -> Function:
+    def find(self, name: str) -> Function:
         """Find a function by its logical id, `Login`, or by its module, `login`."""
         function = self._functions.get(name) or self._modules.get(name)
         if function is None:
@@ -61,11 +61,11 @@ class Functions:
         return function
 
     def invoke(self, name: str, event: object) -> Any:
-        """Return the handler a copy of the event, and the caller what JSON leaves of the answer.
+        """Call a handler with a copy of the event, and return its answer as JSON represents it.
 
         Raises `NoSuchFunction`, or `FunctionError` when the handler fails.
         """
-        function = self.named(name)
+        function = self.find(name)
         context = Context(
             function_name=function.name,
             invoked_function_arn=function.arn,
@@ -77,7 +77,7 @@ class Functions:
         try:
             answer = self._handlers[function.logical_id](json.loads(json.dumps(event)), context)
             return json.loads(json.dumps(answer))
-        except Exception as error:  # Lambda too reports all that a handler raises.
+        except Exception as error:  # Lambda, too, reports every exception of a handler.
             _log_as_lambda_does(error, context)
             raise FunctionError(f"{function.logical_id}: {type(error).__name__}") from error
         finally:
@@ -89,7 +89,7 @@ def _handler(function: Function) -> Handler:
     try:
         handler: Handler = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        # The error of a broken import deep below is the useful one, so it stays attached.
+        # The error of a nested import is the useful one, so it stays attached.
         raise BrokenTemplate(
             f"the handler {function.handler} of {function.logical_id} cannot be loaded: {error}"
         ) from error

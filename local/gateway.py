@@ -25,7 +25,7 @@ LARGEST_BODY = 10 * 1024 * 1024
 
 
 def gateway_says(status: int, message: str) -> Response:
-    """Answer as API Gateway itself does when no function has answered."""
+    """Return API Gateway's own response, for a request that no function answers."""
     return json_response(status, {"message": message})
 
 
@@ -39,7 +39,7 @@ _VARIABLE = re.compile(r"\{(\w+)(\+?)\}")
 
 
 class Refused(Exception):
-    """The authorizer's side of the gateway ends the request with this response."""
+    """The authorizer rejects the request, with this response."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
@@ -47,7 +47,7 @@ class Refused(Exception):
 
 
 class Gateway:
-    """Answers requests, each response with the request's id in `apigw-requestid`."""
+    """Answers requests; each response has the request's id in `apigw-requestid`."""
 
     def __init__(self, stack: Stack, functions: Functions) -> None:
         self._functions = functions
@@ -59,7 +59,7 @@ class Gateway:
         self._cors = stack.cors
 
     def answer(self, request: Request) -> Response:
-        """Answer a request, always."""
+        """Answer a request; never raise."""
         answer = self._answer(request)
         return replace(answer, headers=(("apigw-requestid", request.id), *answer.headers))
 
@@ -85,7 +85,7 @@ class Gateway:
             return FAILED
 
     def _preflight(self, request: Request) -> Response | None:
-        """Answer a browser that asks whether its page may call the API.
+        """Answer a browser's preflight request.
 
         https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-cors.html
         """
@@ -94,7 +94,7 @@ class Gateway:
         return Response(204, _cors_headers(self._cors, request), b"")
 
     def _shared(self, answer: Response, request: Request) -> Response:
-        """Return the answer with the headers that let a page see it, and without the function's."""
+        """Return the answer with the API's CORS headers, and without the function's."""
         if self._cors is None:
             return answer
         own = tuple(each for each in answer.headers if not each[0].startswith("access-control-"))
@@ -122,7 +122,7 @@ def _cors_headers(cors: Cors, request: Request) -> Headers:
 
 
 def _is_of(origin: str, allowed: str) -> bool:
-    # `*` allows them all, `https://*` all with TLS.
+    # `*` allows all origins, `https://*` all with TLS.
     return origin == allowed or (allowed.endswith("*") and origin.startswith(allowed[:-1]))
 
 
@@ -162,7 +162,7 @@ def _generality(route: Route) -> tuple[list[int], bool]:
 
 
 class _AskedAuthorizer:
-    """A Lambda authorizer and the answers of its that may still be used."""
+    """A Lambda authorizer and the cache of its answers."""
 
     def __init__(self, authorizer: Authorizer, functions: Functions) -> None:
         self._authorizer = authorizer
@@ -173,9 +173,9 @@ class _AskedAuthorizer:
     def context_for(
         self, request: Request, route: Route, path_parameters: Mapping[str, str]
     ) -> Event:
-        """Return what the authorizer tells the function.
+        """Return the authorizer's context for the function.
 
-        Raises `Refused`: the request ends here.
+        Raises `Refused`: the request is rejected.
         """
         given = [request.header(name) for name in self._authorizer.identity_headers]
         identity = tuple(value for value in given if value)
@@ -198,7 +198,7 @@ class _AskedAuthorizer:
         return answer if time.monotonic() < until else None
 
     def _keep(self, identity: tuple[str, ...], answer: Event) -> None:
-        # Without an identity source there is nothing to tell one caller from the next.
+        # Without an identity source the cache could not distinguish callers.
         if not identity or not self._authorizer.reuse_seconds:
             return
         now = time.monotonic()

@@ -1,8 +1,8 @@
-"""A plain HTTP/1.1 server on a port of this machine, and the requests and responses it deals in.
+"""A plain HTTP/1.1 server on a port of this machine, with its requests and responses.
 
-It listens on the loopback interface and answers only requests that name it: a page whose host name
-leads here (DNS rebinding) gets 403. It knows no rule of API Gateway or of WeChat, and imports
-nothing but the standard library.
+The server listens on the loopback interface and answers only requests whose Host is loopback: a
+page whose host name resolves to this machine (DNS rebinding) gets 403. The module has no rules of
+API Gateway or WeChat, and imports only the standard library.
 """
 
 import contextlib
@@ -25,11 +25,11 @@ from urllib.parse import unquote
 from local.errors import PortTaken
 
 HOST = "127.0.0.1"
-# More of a body than any application here accepts; the rest is read and dropped.
+# Larger than any body that an application here accepts; the rest is read and dropped.
 KEPT_OF_A_BODY = 16 * 1024 * 1024
 
 _LAST_ANSWERS_SECONDS = 5
-# What `free_port` has found, for somebody who may not listen there yet.
+# The ports that `free_port` has returned, on which their users may not listen yet.
 _given: set[int] = set()
 _BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 _OUR_NAME = re.compile(r"(127\.0\.0\.1|localhost)(:[0-9]{1,5})?", re.IGNORECASE)
@@ -85,13 +85,13 @@ def names_this_machine(host: str) -> bool:
 
 
 class HttpServer(ThreadingHTTPServer):
-    """One thread for each connection; `stop` lets the requests that are under way be answered."""
+    """One thread for each connection; `stop` waits for the requests in progress."""
 
     daemon_threads = True
     block_on_close = False
     # Hundreds of clients may connect at the same moment.
     request_queue_size = 1024
-    # On Windows this option would let two servers have one port.
+    # On Windows this option would allow two servers on one port.
     allow_reuse_address = os.name != "nt"
 
     def __init__(
@@ -117,11 +117,11 @@ class HttpServer(ThreadingHTTPServer):
         ).start()
 
     def stop(self) -> None:
-        """Stop listening, let what is under way be answered, and close every connection."""
+        """Stop listening, answer the requests in progress, and close every connection."""
         self.shutdown()
         self.server_close()
         with self._change:
-            # An idle connection ends at once; a busy one when its answer has been sent.
+            # An idle connection ends at once, a busy connection after its answer.
             self._shut_down(socket.SHUT_RD)
             self._change.wait_for(lambda: not self._connections, _LAST_ANSWERS_SECONDS)
             self._shut_down(socket.SHUT_RDWR)
@@ -132,7 +132,7 @@ class HttpServer(ThreadingHTTPServer):
                 connection.shutdown(how)
 
     def server_bind(self) -> None:
-        # HTTPServer would ask DNS for the name of this machine, which takes seconds on some.
+        # HTTPServer would ask DNS for the name of this machine, which can take seconds.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = cast("tuple[str, int]", self.server_address)
 
@@ -148,7 +148,7 @@ class HttpServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client that has gone is no fault of ours.
+        # A client that has disconnected is not an error.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -162,7 +162,7 @@ class _Refused(Exception):
 class _Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: HttpServer
-    # Otherwise Nagle's algorithm and delayed acknowledgements cost an answer some 40 ms.
+    # Otherwise Nagle's algorithm and delayed acknowledgements delay an answer by 40 ms.
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
@@ -170,14 +170,14 @@ class _Connection(BaseHTTPRequestHandler):
         hosts = self.headers.get_all("Host", [])
         try:
             if len(hosts) != 1 or not names_this_machine(hosts[0]):
-                raise _Refused(HTTPStatus.FORBIDDEN)  # noqa: TRY301 - refused like the others
+                raise _Refused(HTTPStatus.FORBIDDEN)  # noqa: TRY301 - rejected like the others
             body = self._body()
         except _Refused as fault:
             self.send_error(fault.status)
             return
         request = Request(
             method=self.command,
-            # http.server's own `path` makes one slash of several at the beginning.
+            # http.server's own `path` merges several slashes at the start.
             target=self.requestline.split()[1],
             headers=tuple(self.headers.items()),
             body=body,
@@ -195,14 +195,14 @@ class _Connection(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET  # noqa: N815 - http.server's names
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse in one line what is no HTTP, or is not for this machine."""
+        """Reject in one line a request that is not HTTP, or not for this machine."""
         del message, explain
         self.close_connection = True
         text = HTTPStatus(code).phrase.encode()
         self._send(Response(code, (("content-type", "text/plain"),), text))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Print nothing: an address may carry what has no business in a log."""
+        """Print nothing: a URL may contain secrets."""
 
     def _body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
@@ -213,7 +213,7 @@ class _Connection(BaseHTTPRequestHandler):
         return self._read(int(length))
 
     def _read(self, length: int) -> bytes:
-        """Read all, or the client would not read our answer, but keep no more than this."""
+        """Read the whole body, so that the client reads our answer, but keep only its start."""
         body = b""
         while length:
             part = self.rfile.read(min(length, KEPT_OF_A_BODY))
@@ -229,7 +229,7 @@ class _Connection(BaseHTTPRequestHandler):
             body = (body + self._read(length))[:KEPT_OF_A_BODY]
             self.rfile.readline()
         while self.rfile.readline() not in (b"\r\n", b"\n", b""):
-            pass  # Trailers, which nobody here needs.
+            pass  # Trailers, which are not needed.
         return body
 
     def _chunk_length(self) -> int:
@@ -248,14 +248,14 @@ class _Connection(BaseHTTPRequestHandler):
         lines += [f"{name}: {value}" for name, value in headers]
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
         has_body = self.command != "HEAD" and response.status not in _BODILESS
-        # In one write: in two, the second would wait for the first to be acknowledged.
+        # One write: a second one would wait for the acknowledgement of the first.
         self.wfile.write(head + response.body if has_body else head)
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on, and that this process has not been given before.
+    """Return a port that nobody listens on, and that this process has not returned before.
 
-    It lies below the ports that systems hand out by themselves, so that none is taken meanwhile.
+    The port is below the range that systems assign, so that no other program gets it meanwhile.
     """
     for port in random.SystemRandom().sample(range(20_000, 32_768), 200):
         if port not in _given:
@@ -266,9 +266,9 @@ def free_port() -> int:
 
 
 def require_free(port: int, setting: str) -> None:
-    """Look whether one could listen here, before anything slow is started.
+    """Check that a port is free, before any slow start.
 
-    Raises `PortTaken`: one could not; the message names the setting that chooses another port.
+    Raises `PortTaken`: it is not; the message names the setting that chooses another port.
     """
     try:
         socket.create_server((HOST, port)).close()

@@ -1,4 +1,4 @@
-"""The browser demo: its files, and what it may see of the backend and do to it. Never deployed."""
+"""The browser demo: its files, and its access to the backend. Never deployed."""
 
 import json
 import mimetypes
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 
-# What may be seen of an item, besides its times; the rest is secret until it is named here.
+# The visible attributes of an item, besides its times; all others are treated as secret.
 OPEN_ATTRIBUTES = frozenset(
     {"userId", "unionid", "nickname", "avatarUrl", "linked", "revision", "since"}
 )
 TIMES = ("At", "Until")
-# In these keys the last part stands for a secret: an openid's keyed hash, a number's blind index.
+# In these keys the last part is derived from a secret: a keyed hash, or a blind index.
 SECRET_KEYS = ("ATTEMPTS#", "PHONE#")
 # Maps whose keys are hashes of secrets: of sessions, and of phone codes.
 SECRET_MAPS = ("sessions", "proofs")
@@ -33,7 +33,7 @@ SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """A gateway with the demo beside it: files by path, and a few addresses under /local/."""
+    """A gateway with the demo: its files by path, and a few routes under /local/."""
 
     gateway: Gateway
     stack: Stack
@@ -41,7 +41,7 @@ class Inspected:
     pages: Mapping[str, Path]
 
     def answer(self, request: Request) -> Response:
-        """Answer what the demo asks, and let the gateway answer all else."""
+        """Answer the demo's own requests, and pass all others to the gateway."""
         if request.path in self.pages and request.method in ("GET", "HEAD"):
             return _file(self.pages[request.path])
         look = _LOOKS.get((request.method, request.path))
@@ -52,17 +52,17 @@ class Inspected:
         return _json(200, look(self))
 
     def info(self) -> Mapping[str, object]:
-        """Return where the simulated WeChat is, and the AppID."""
+        """Return the simulated WeChat's address, and the AppID."""
         parameters = self.stack.parameters
         return {"appid": parameters["WeChatAppId"], "wechat": parameters["WeChatUrl"]}
 
     def table(self) -> Mapping[str, object]:
-        """Return what the table holds, without a secret."""
+        """Return the table's items, without secrets."""
         (table,) = self.stack.tables
         return {"name": table.name, "items": masked_items(self.dynamodb, table.name)}
 
     def expire_sessions(self) -> Mapping[str, object]:
-        """Let all sessions expire, as if their days had passed."""
+        """Expire all sessions, as if their days had passed."""
         (table,) = self.stack.tables
         return {"expired": expire_sessions(self.dynamodb, table.name)}
 
@@ -75,7 +75,7 @@ _LOOKS: Mapping[tuple[str, str], Callable[[Inspected], object]] = {
 
 
 def _is_of_another_page(request: Request) -> bool:
-    """Return whether a page from elsewhere, open in the same browser, sent this."""
+    """Return whether a page of another origin sent this request."""
     origin, host = request.header("origin"), request.header("host")
     return request.header("sec-fetch-site") in ("cross-site", "same-site") or (
         origin is not None and origin != f"http://{host}"
@@ -83,7 +83,7 @@ def _is_of_another_page(request: Request) -> bool:
 
 
 def masked_items(dynamodb: "DynamoDBClient", table: str) -> list[Item]:
-    """Read the whole table, ordered by its keys, with every secret cut short."""
+    """Read the whole table, ordered by key, with every secret shortened."""
     masked = [_masked(item) for item in _items(dynamodb, table)]
     return sorted(masked, key=lambda item: (item["pk"], item["sk"]))
 

@@ -1,10 +1,10 @@
 """`python -m local.invoke login events/login.json`: one function, one event, no Docker.
 
-Runs a backend of its own, from nothing, for as long as that takes. What an event needs to be
-fresh is written into it by name and filled in: $LOGIN_CODE and $PHONE_CODE are what WeChat would
-give on alice's phone, $OPENID is hers, and $SESSION is one that she has just opened. $TOKEN is her
-token, $USER_ID and $SID are of its claims. $PUSH_TIMESTAMP, $PUSH_SIGNATURE, $PUSH_ENCRYPT and
-$PUSH_MSG_SIGNATURE are of a message push of WeChat's about her, with the nonce 1514711492.
+Runs its own empty backend for this one call. Placeholders in an event are replaced by fresh values:
+$LOGIN_CODE and $PHONE_CODE by codes from alice's phone, $OPENID by her openid, $SESSION by a new
+session of hers, $TOKEN by her token, $USER_ID and $SID by claims of that token, $PUSH_TIMESTAMP,
+$PUSH_SIGNATURE, $PUSH_ENCRYPT and $PUSH_MSG_SIGNATURE by parts of a message push about her, with
+the nonce 1514711492.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> int:
         text = arguments.event.read_text("utf-8")
         json.loads(text)
         parameters = parse_parameters(arguments.parameters)
-        # The answer alone goes to standard output; the function's log lines do not.
+        # Only the answer goes to standard output, not the function's log lines.
         with contextlib.redirect_stdout(sys.stderr), backend(parameters) as running:
             answer = running.api.invoke(arguments.function, fresh(text, running))
     except json.JSONDecodeError as fault:
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def fresh(event: str, running: Backend) -> Any:
-    """Read an event with what has to be fresh in it filled in."""
+    """Read an event, and replace its placeholders by fresh values."""
     token, push = cache(lambda: _token(running)), cache(lambda: _push(running))
     values: dict[str, Callable[[], str]] = {
         "LOGIN_CODE": lambda: running.wechat.login_code(PERSON),

@@ -1,4 +1,4 @@
-"""HTTP requests and API Gateway's payload 2.0, one made from the other, without a socket.
+"""Conversions between HTTP and API Gateway's payload 2.0, without a socket.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
@@ -27,13 +27,13 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class MalformedAnswer(Exception):
-    """The function's answer is not one that API Gateway can turn into a response."""
+    """API Gateway cannot turn the function's answer into a response."""
 
 
 def event_for(
     request: Request, route: Route, path_parameters: Mapping[str, str], authorized: Event | None
 ) -> Event:
-    """Make the event that a function gets; what a request does not have is absent from it."""
+    """Make the event of a function; absent parts of the request are absent from it."""
     event = _without_body(request, route, path_parameters)
     if authorized is not None:
         event["requestContext"]["authorizer"] = {"lambda": authorized}
@@ -46,7 +46,7 @@ def event_for(
 def authorizer_event_for(
     request: Request, route: Route, path_parameters: Mapping[str, str], identity: Iterable[str]
 ) -> Event:
-    """Make the event that a Lambda authorizer gets: no body, and who says to be calling.
+    """Make the event of a Lambda authorizer: no body, but the identity sources.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
     """
@@ -73,7 +73,7 @@ def _without_body(request: Request, route: Route, path_parameters: Mapping[str, 
     return {
         "version": "2.0",
         "routeKey": route.key,
-        # Decoded, too: https://github.com/hotsock/voker/pull/8
+        # Also decoded: https://github.com/hotsock/voker/pull/8
         "rawPath": request.path,
         "rawQueryString": request.query,
         "headers": headers,
@@ -164,11 +164,11 @@ def _answered_headers(answer: Mapping[str, Any]) -> Headers:
     given, cookies = answer.get("headers", {}), answer.get("cookies", [])
     if not isinstance(given, dict) or not isinstance(cookies, list):
         raise MalformedAnswer("headers is no object, or cookies no array")
-    named = [(name.lower(), value) for name, value in given.items()]
-    named += [("set-cookie", cookie) for cookie in cookies]
-    # Lambda's own length would contradict ours.
+    headers = [(name.lower(), value) for name, value in given.items()]
+    headers += [("set-cookie", cookie) for cookie in cookies]
+    # The function's content-length could contradict the body's.
     return tuple(
-        (name, _header_text(name, value)) for name, value in named if name != "content-length"
+        (name, _header_text(name, value)) for name, value in headers if name != "content-length"
     )
 
 

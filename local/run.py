@@ -1,4 +1,4 @@
-"""Runs the backend in the foreground for a person: a banner, a line per request, an end."""
+"""Runs the backend in the foreground: prints a banner, and one line per request."""
 
 import argparse
 import os
@@ -17,10 +17,10 @@ from local.running import announced
 from stack.parameters import parse_parameters
 from stack.template import ROOT
 
-# The demo page asks for its own files, and looks into the table all the time.
+# The demo page requests its own files, and polls the table, all the time.
 DEMO_PATHS = ("/docs", "/local/", "/phone/")
 BANNER = """\
-wechat-login is running. Ctrl-C stops it; the next start finds what it has stored.
+wechat-login is running. Ctrl-C stops it; the data stays for the next start.
 
   a phone to try    {api}/
   the API           {api}, described at {api}/docs
@@ -36,8 +36,8 @@ API={api}; WECHAT={wechat}
 def run() -> NoReturn:
     """Run until Ctrl-C.
 
-    Raises `KeyboardInterrupt`: it came, and everything has been stopped.
-    Raises `CannotRun`: something is missing, taken or wrong.
+    Raises `KeyboardInterrupt`: after everything has been stopped.
+    Raises `CannotRun`: a prerequisite is missing, in use or wrong.
     """
     parameters = parse_parameters(_arguments().parameters)
     port, wechat_port = _port("PORT", 3000), _port("WECHAT_PORT", 3001)
@@ -47,7 +47,7 @@ def run() -> NoReturn:
     def report(request: Request, response: Response, seconds: float) -> None:
         if request.path.startswith(DEMO_PATHS):
             return
-        # The path alone: a query may carry what has no business on a screen.
+        # Only the path: a query may contain secrets.
         line = f"{request.method} {request.path!a} {response.status} {seconds * 1000:.0f} ms"
         print(time.strftime("%H:%M:%S"), line, file=terminal, flush=True)
 
@@ -99,7 +99,7 @@ def _wait(running: Backend) -> NoReturn:
         while running.aws.is_running():
             time.sleep(0.5)
     finally:
-        # A second Ctrl-C must not cut short what follows now.
+        # A second Ctrl-C must not interrupt the cleanup.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise EmulatorFailed("ministack has ended by itself")

@@ -1,4 +1,4 @@
-"""Tells other programs, such as `make doctor STAGE=local`, where the local run is."""
+"""Publishes the local run's addresses to other programs, such as `make doctor STAGE=local`."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from stack.cloudformation import REGION
 def announced(running: Backend, folder: Path) -> Iterator[None]:
     """Keep `running.json` in the folder until the end of the block.
 
-    It holds the access key of the emulator, so only the user who runs this may read it.
+    The file has the emulator's access key, so only its owner may read it.
     """
     file = folder / "running.json"
     where = {
@@ -26,7 +26,7 @@ def announced(running: Backend, folder: Path) -> Iterator[None]:
         "table": running.api.stack.tables[0].name,
         "parameters": dict(running.api.stack.parameters),
     }
-    # A file that is already there, as a killed run leaves it, would keep its mode.
+    # An existing file, left by a killed run, would keep its mode.
     file.unlink(missing_ok=True)
     file.touch(mode=0o600, exist_ok=False)
     file.write_text(json.dumps(where), "utf-8")

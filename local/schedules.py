@@ -49,7 +49,7 @@ class Schedules:
 
 
 def event_of(schedule: Schedule) -> object:
-    """Make the event that EventBridge Scheduler sends when the schedule names none."""
+    """Make the event that EventBridge Scheduler sends if the schedule has no Input."""
     if schedule.event is not None:
         return schedule.event
     return {

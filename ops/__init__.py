@@ -1,1 +1,1 @@
-"""What a small team runs by hand: secrets, doctor, and what `make deploy` needs to know."""
+"""Commands that operators run by hand: secrets, deploy, rollback and doctor."""

@@ -1,8 +1,8 @@
-"""`python -m ops.deploy STAGE`: deploys what `make build` has built, by SAM CLI.
+"""`python -m ops.deploy STAGE`: deploys the build of `make build` with SAM CLI.
 
-SAM CLI is given a value for every parameter, and the region and profile that all of `ops` uses. A
-stage with DeletionProtection=true is asked about: once if the build is not compiled, and by SAM
-CLI before it changes anything, if there is a terminal.
+SAM CLI gets a value for every parameter, and the region and profile that all of `ops` uses. For a
+stage with DeletionProtection=true the command asks for confirmation if the build is not compiled,
+and SAM CLI asks before it changes anything, if there is a terminal.
 """
 
 # ruff: noqa: TID251, T201 - a command line's module
@@ -60,9 +60,9 @@ def _write_template(
 ) -> None:
     now = live(stage) if outputs else []
     if gradually and any(each.release != outputs.get(NEW) for each in now):
-        # CodeDeploy shifts from the version that CloudFormation knows.
+        # CodeDeploy shifts from the version that CloudFormation has recorded.
         again = f"make deploy STAGE={stage.name}"
-        raise CannotGoOn(f"a release was taken back: deploy without GRADUAL once, {again}")
+        raise CannotGoOn(f"a release was rolled back: deploy without GRADUAL once, {again}")
     template = released(load_template(BUILT), name_of(content, outputs, now), outputs, now)
     if gradually:
         template = gradual(template, load_template(BUILT.parent / "Monitoring" / "template.yaml"))
@@ -110,7 +110,7 @@ def main() -> int:
     except CannotGoOn as reason:
         print(f"make deploy: {reason}", file=sys.stderr)
     except (KeyboardInterrupt, EOFError):
-        print("\nmake deploy: given up", file=sys.stderr)
+        print("\nmake deploy: cancelled", file=sys.stderr)
     return 1
 
 

@@ -1,8 +1,8 @@
-"""Writes what documents share with the code: `make docs`.
+"""Writes the tables that documents share with the code: `make docs`.
 
 A line `<!-- make docs: errors -->` above a Markdown table names the source of its first columns.
-The other columns are written by hand: they stay with their row, and a new row has `…` there until
-somebody writes them. In docs/openapi.yaml the codes and the example of each error are written.
+People write the other columns, which stay with their row; a new row has `…` there at first. In
+docs/openapi.yaml the error codes and the example of each error are written.
 """
 
 import ast
@@ -28,7 +28,7 @@ Rows = list[tuple[str, ...]]
 _TABLE = re.compile(r"<!-- make docs: (\w+) -->\n(\|.*\n\|[ -|]*\n)((?:\|.*\n)*)")
 _ENUM = re.compile(r"(    ErrorCode:\n(?:.*\n){2}      enum:\n)(?:        - .*\n)+")
 _REQUEST_ID = "UGkQ4h5nSQ0EJkA="
-# Its message says what exactly is wrong, so the example's is written by hand.
+# Its message depends on the fault, so its example is written by hand.
 _BY_HAND = errors.BadRequest.code
 
 
@@ -90,7 +90,7 @@ def documents() -> list[Path]:
 
 
 def markdown(text: str) -> str:
-    """Return a document with the generated columns of its tables as they have to be."""
+    """Return a document with new generated columns in its tables."""
     return _TABLE.sub(_table, text)
 
 
@@ -114,7 +114,7 @@ def openapi(text: str) -> str:
 
 
 def stale() -> Iterator[tuple[Path, str]]:
-    """Yield each document that has to change, with its new text."""
+    """Yield each stale document, with its new text."""
     for path in [*documents(), OPENAPI]:
         text = path.read_text("utf-8")
         new = openapi(text) if path == OPENAPI else markdown(text)
@@ -138,7 +138,7 @@ def _table(found: re.Match[str]) -> str:
 
 
 def _in_order(written: list[str], wanted: list[str]) -> list[str]:
-    """Return what is wanted, in the order of what is written; a new key follows its forerunner."""
+    """Return the wanted keys in the written order; a new key comes after its predecessor."""
     order = [each for each in written if each in wanted]
     for at, each in enumerate(wanted):
         if each not in order:
@@ -155,7 +155,7 @@ def _code(text: str) -> str:
 
 
 def _environment(template: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Yield each variable that the template sets to something other than a constant."""
+    """Yield each variable whose value in the template is not a constant."""
     resources: Mapping[str, dict[str, object]] = template["Resources"]  # type: ignore[assignment]  # read from YAML
     places: list[object] = [template["Globals"]["Function"]]  # type: ignore[index]  # read from YAML
     places += [each["Properties"] for each in resources.values() if each["Type"] == FUNCTION]
@@ -199,7 +199,7 @@ def _block(code: str, message: str) -> str:
 
 
 def main() -> None:
-    """Write every document that is stale, and name it."""
+    """Write every stale document, and print its name."""
     for path, text in stale():
         path.write_text(text, "utf-8")
         sys.stdout.write(f"{path.relative_to(ROOT)}\n")

@@ -1,4 +1,4 @@
-"""A template in which new code takes over gradually, and goes back by itself on an alarm.
+"""A template that shifts traffic to new code gradually, and rolls back on an alarm.
 
 A tenth of the requests for five minutes, then all.
 """
@@ -6,13 +6,13 @@ A tenth of the requests for five minutes, then all.
 from collections.abc import Mapping
 from typing import Any
 
-WATCHED = ("Bugs", "Misconfigured")  # alarms of monitoring.yaml, which look at nothing but a stage
+WATCHED = ("Bugs", "Misconfigured")  # alarms of monitoring.yaml that depend only on the stage
 ROLE = "DeploymentRole"
 IN_CHINA = "IsInChina"
 
 
 def gradual(template: Mapping[str, Any], watching: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a template that deploys gradually, watched by alarms like those of `watching`."""
+    """Return a template that deploys gradually, with copies of the alarms of `watching`."""
     alarms = {f"Rollback{name}": _alarm(watching["Resources"][name]) for name in WATCHED}
     functions = {
         **template["Globals"]["Function"],
@@ -32,15 +32,15 @@ def gradual(template: Mapping[str, Any], watching: Mapping[str, Any]) -> dict[st
 
 
 def _alarm(alarm: Mapping[str, Any]) -> dict[str, Any]:
-    # A person is told once, by the alarm that this is a copy of.
+    # The original alarm notifies people, so this copy does not.
     silent = ("AlarmActions", "OKActions")
     kept = {name: each for name, each in alarm["Properties"].items() if name not in silent}
     return {**alarm, "Properties": kept}
 
 
 def _role() -> dict[str, Any]:
-    # Each partition's IAM refuses a service that it does not know
-    # (https://github.com/aws/aws-cdk/issues/2198), and SAM's own role names AWS's alone.
+    # Each partition's IAM rejects services of other partitions
+    # (https://github.com/aws/aws-cdk/issues/2198), and SAM's own role names only AWS's.
     in_china = {"Fn::Sub": "codedeploy.${AWS::Region}.${AWS::URLSuffix}"}
     allowed = {
         "Effect": "Allow",

@@ -1,7 +1,7 @@
 """The parameters of a deployment, each with its value.
 
-They are those of the stage in samconfig.toml, those of the variable PARAMETERS, and the AppID,
-which `make secrets` has put into SSM; all others have the template's default.
+They come from the stage in samconfig.toml, from the variable PARAMETERS, and, for the AppID, from
+SSM (`make secrets`); all others have the template's default.
 `python -m ops.parameters NAME [STAGE]` prints one of them, without AWS.
 """
 
@@ -21,8 +21,8 @@ from stack.template import TEMPLATE
 def for_deployment(stage: Stage) -> dict[str, str]:
     """Return the value of every parameter of the template. Raises `CannotGoOn`.
 
-    None is left out, because CloudFormation keeps the previous value of what SAM CLI leaves out:
-    https://github.com/aws/aws-sam-cli/issues/7103.
+    The result is complete, because CloudFormation keeps the previous value of a parameter that SAM
+    CLI omits: https://github.com/aws/aws-sam-cli/issues/7103.
     """
     chosen = {**stage.overrides, **_given()}
     if "WeChatAppId" not in chosen:

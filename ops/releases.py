@@ -1,9 +1,9 @@
-"""Releases: what was built, with the parameters that it is deployed with, under one name.
+"""Releases: a build and its parameters, under one name.
 
 SAM publishes a version of a function if its code changes, and misses a changed parameter or layer.
-So each release has a name, which SAM makes a part of what it compares, and writes into the
-description of each version. The stack's outputs say which release was deployed, and which one was
-live before; the aliases say which one is live now.
+So each release has a name, which SAM includes in its comparison and in the description of each
+version. The stack's outputs name the deployed release and the one before; the aliases point to the
+live release.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from ops.stage import ALIAS, ROOT, Stage, aws
 from stack.cloudformation import FUNCTION
 
 BUILT = ROOT / ".aws-sam" / "build" / "template.yaml"
-# What `make deploy` puts beside the built template.
+# Files of `make deploy` beside the built template.
 RELEASED, PARAMETERS = BUILT.with_name("release.yaml"), BUILT.with_name("parameters.yaml")
 NEW, OLD = "Release", "PreviousRelease"
 UNIQUE, CONTENT = 10, 16
@@ -42,12 +42,12 @@ def content_of(parameters: Mapping[str, str]) -> str:
 
 
 def name_of(content: str, outputs: Mapping[str, str], live: list[Live]) -> str:
-    """Return the name of a release with this content.
+    """Return the name for a release with this content.
 
-    It is the deployed one's, if that is live in every function: nothing changes then. Otherwise
-    it is a name that never was, because Lambda publishes no version of a name that it has already
-    (https://github.com/aws/serverless-application-model/issues/3745): after a deployment that
-    went back, or after `make rollback`, the same build can be deployed again.
+    If every function runs a release with this content, return its name: nothing changes. Otherwise
+    return a new name, because Lambda publishes no version for an existing name
+    (https://github.com/aws/serverless-application-model/issues/3745): after a failed deployment or
+    `make rollback`, the same build can be deployed again.
     """
     deployed = outputs.get(NEW, "")
     if deployed.endswith(content) and {each.release for each in live} == {deployed}:
@@ -60,7 +60,7 @@ def name_of(content: str, outputs: Mapping[str, str], live: list[Live]) -> str:
 def released(
     template: Mapping[str, Any], name: str, outputs: Mapping[str, str], live: list[Live]
 ) -> dict[str, Any]:
-    """Return a template that deploys a release, and notes what to go back to."""
+    """Return a template that deploys a release, and records the release to roll back to."""
     resources = {
         logical_id: {
             **resource,
@@ -85,7 +85,7 @@ def outputs_of(stack: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def live(stage: Stage) -> list[Live]:
-    """Return what is live of each function of the stack. Raises `CannotGoOn`."""
+    """Return the live version of each function of the stack. Raises `CannotGoOn`."""
     pages = stage.client("cloudformation").get_paginator("list_stack_resources")
     listed = aws("listing the stack", pages.paginate(StackName=stage.stack_name).build_full_result)
     arns = [
@@ -103,5 +103,5 @@ def _live(stage: Stage, function: str) -> Live:
 
 
 def release_of(configuration: Mapping[str, Any]) -> str:
-    """Return the release that a version belongs to, as SAM has noted it."""
+    """Return the release of a version, from the description that SAM wrote."""
     return str(configuration.get("Description", "")).rpartition(" ")[2]

@@ -1,7 +1,7 @@
-"""`python -m ops.rollback STAGE`: points every function back at the release that was live before.
+"""`python -m ops.rollback STAGE`: points every function back at the previous release.
 
-It takes seconds, because nothing is built or deployed: the versions are there, each with its code,
-layer and settings. Table, routes, permissions and schedules stay as they were deployed.
+A rollback takes seconds, because nothing is built or deployed: each version has its code, layer and
+settings. Table, routes, permissions and schedules stay as deployed.
 """
 
 # ruff: noqa: T201 - a command line's module
@@ -15,7 +15,7 @@ NO_WEIGHTS: dict[str, float] = {}
 
 
 def roll_back(stage: Stage) -> None:
-    """Point the aliases back, and print what was done. Raises `CannotGoOn`."""
+    """Point the aliases back, and print the changes. Raises `CannotGoOn`."""
     stack = None if stage.is_local else stage.stack()
     if stack is None:
         raise CannotGoOn(f"there is no stack {stage.stack_name}")
@@ -39,11 +39,11 @@ def roll_back(stage: Stage) -> None:
             continue
         _point(stage, each.function, version)
         print(f"{each.function}: version {each.version} → {version}")
-    print(f"\nLive is {before} instead of {outputs[NEW]}. Next: make deploy with what mends it.")
+    print(f"\nLive is {before} instead of {outputs[NEW]}. Next: make deploy with a fix.")
 
 
 def _version_of(stage: Stage, live: Live, release: str) -> str | None:
-    """Return the youngest version of a function that belongs to a release."""
+    """Return the newest version of a function that belongs to a release."""
     pages = stage.client("lambda").get_paginator("list_versions_by_function")
     listed = aws(
         f"listing {live.function}",
@@ -60,7 +60,7 @@ def _point(stage: Stage, function: str, version: str) -> None:
         FunctionName=function,
         Name=ALIAS,
         FunctionVersion=version,
-        # A gradual deployment that was stopped may have left some.
+        # A stopped gradual deployment may have left weights.
         RoutingConfig={"AdditionalVersionWeights": NO_WEIGHTS},
     )
 

@@ -1,8 +1,8 @@
-"""`python -m ops.runtime`: prints a Python of Lambda's version, with which the build compiles.
+"""`python -m ops.runtime`: prints a Python of Lambda's version, for compiling the build.
 
-With `--install` uv brings one where there is none (PyPI's uv, standalone CPython from GitHub or
-the mirror in UV_PYTHON_INSTALL_MIRROR). Without one the build is right all the same, and functions
-start slower: one line says so.
+With `--install` uv installs one if there is none (PyPI's uv, standalone CPython from GitHub or the
+mirror in UV_PYTHON_INSTALL_MIRROR). Without one the build still works, but functions start slower,
+and a warning is printed.
 """
 
 # ruff: noqa: TID251, T201 - a command line's module
@@ -29,7 +29,7 @@ def find() -> Path | None:
 
 
 def install(uv: Path = UV, folder: Path = INSTALLED) -> None:
-    """Let uv install an interpreter of the runtime's version, if it can."""
+    """Install an interpreter of the runtime's version with uv, if possible."""
     try:
         ran = subprocess.run(
             [uv, "python", "install", NAME.removeprefix("python"), "--no-bin", "-i", folder],
@@ -58,7 +58,7 @@ def _candidates() -> Iterator[Path]:
 
 
 def _version_of(python: Path) -> tuple[int, ...] | None:
-    # A shim of pyenv is there for every version it has, and fails for all but the chosen ones.
+    # pyenv has a shim for every installed version, and all but the chosen versions fail.
     if not python.is_file():
         return None
     try:
@@ -75,9 +75,9 @@ def _version_of(python: Path) -> tuple[int, ...] | None:
 
 
 def main() -> int:
-    """Print the interpreter, or nothing and why that matters."""
+    """Print the interpreter, or a warning if there is none."""
     parser = argparse.ArgumentParser(prog="python -m ops.runtime", description=__doc__)
-    parser.add_argument("--install", action="store_true", help="let uv bring one if it can")
+    parser.add_argument("--install", action="store_true", help="install one with uv if possible")
     arguments = parser.parse_args()
     python = find()
     if python is None and arguments.install:

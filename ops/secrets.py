@@ -1,4 +1,4 @@
-"""`python -m ops.secrets STAGE`: puts what a deployment needs into SSM, once, or changes one of it.
+"""`python -m ops.secrets STAGE`: puts a deployment's secrets into SSM, or rotates one of them.
 
 What a person has to know is asked for: the AppID, and the AppSecret without showing it. Where there
 is no terminal, both come from WECHAT_APPID and WECHAT_APP_SECRET, or as lines on standard input.
@@ -29,24 +29,25 @@ AppIdShape = re.compile(r"wx[0-9a-f]{16}")
 AppSecretShape = re.compile(r"[0-9a-zA-Z]{32}")
 ALPHABET = string.ascii_letters + string.digits
 TOKEN_LENGTH = 32
-AES_KEY_LENGTH = 43  # WeChat's own rule
+AES_KEY_LENGTH = 43  # WeChat's rule
 WHERE = "WeChat's console (mp.weixin.qq.com), under development, development settings"
-UNTIL_TYPED = f"Until you have typed the new one into {WHERE}, every push is refused."
-# For so long a function goes on with what it has read before.
+UNTIL_TYPED = f"Until you have typed the new one into {WHERE}, every push is rejected."
+# Functions cache parameters for this time.
 IN_USE = "It is in use within five minutes or so."
 
-# What each rotation does, told before it is done.
+# The effect of each rotation, printed before it is done.
 ROTATIONS = {
     "app-secret": (
         f"Replaces the AppSecret by the one you have just been given in {WHERE}. The functions "
-        "read it again as soon as WeChat refuses the former one; nothing has to be deployed."
+        "read it again as soon as WeChat rejects the former one; nothing has to be deployed."
     ),
     "signing-keys": (
-        "Lets the function RotateSigningKeys make a new key now. It is published at once, signs in "
-        "a day, and the former one goes when its last token has ended. Nobody is logged out."
+        "Makes the function RotateSigningKeys create a new key now. The key is published at once "
+        "and signs after one day; the former key is removed after its last token expires. Nobody "
+        "is logged out."
     ),
     "sealing-key": (
-        "Adds a sealing key, with which phone numbers are sealed from now on. What was sealed with "
+        "Adds a sealing key, with which phone numbers are sealed from now on. Values sealed with "
         "former keys stays readable, and the key of the index stays the same."
     ),
     "event-token": (f"Replaces the Token of WeChat's message push. {UNTIL_TYPED}"),
@@ -76,7 +77,7 @@ class Store:
         return found[0]["Value"] if found else None
 
     def add(self, parameter: str, value: str) -> bool:
-        """Put a parameter that is not there yet; tell whether it was put."""
+        """Put a parameter if it is missing; return whether it was put."""
         ssm = self.stage.client("ssm")
         kind = "String" if parameter == APPID else "SecureString"
         try:
@@ -136,7 +137,7 @@ class Store:
         return str(self.read(APPID) or local or next(iter(self.app_secrets())))
 
     def move(self) -> None:
-        """Encrypt by the chosen key what another one encrypts, if the functions may use it."""
+        """Encrypt all parameters by the chosen key, if the functions may use that key."""
         wanted = self._key.get("KeyId", AWS_KEY)
         others = sorted(name for name, key in keys_of(self.stage).items() if key != wanted)
         stack = self.stage.stack() if others else None
@@ -161,7 +162,7 @@ def _code(refused: Exception) -> str:
 
 
 class Questions:
-    """Asks a person, or the environment, or standard input."""
+    """Reads input from a person, the environment, or standard input."""
 
     def appid(self) -> str:
         """Return the AppID."""
@@ -174,7 +175,7 @@ class Questions:
         )
 
     def agreed(self, name: str) -> bool:
-        """Tell whether the person typed the name, as a sign that they mean it."""
+        """Return whether the person typed the name, as a confirmation."""
         if not sys.stdin.isatty():
             return True
         return input(f"Type {name} to go on: ").strip() == name
@@ -187,7 +188,7 @@ class Questions:
             answer = ask(prompt) if sys.stdin.isatty() else sys.stdin.readline()
         answer = answer.strip()
         if not shape.fullmatch(answer):
-            # What was typed is not repeated: it may be the right secret with a slip.
+            # The input is not repeated: it may be the right secret with a typing error.
             what = prompt.partition(" ")[0].rstrip(":")
             raise CannotGoOn(f"that is no {what}: wanted {shape.pattern}")
         return answer
@@ -201,10 +202,10 @@ def convert(store: Store) -> None:
     former, appid = store.read("app-secret"), store.read(APPID)
     if former is None or appid is None or store.read(APP_SECRETS) is not None:
         return
-    _tell(store, APP_SECRETS, store.add(APP_SECRETS, json.dumps({appid: former})))
+    _report(store, APP_SECRETS, store.add(APP_SECRETS, json.dumps({appid: former})))
     token = store.read("access-token")
     if token is not None:
-        _tell(store, f"access-token/{appid}", store.add(f"access-token/{appid}", token))
+        _report(store, f"access-token/{appid}", store.add(f"access-token/{appid}", token))
     names = f"{store.name('app-secret')} {store.name('access-token')}"
     print("The release before this one reads the former two. Once it is not needed any more:")
     print(f"  {store.stage.aws_command(f'ssm delete-parameters --names {names}')}")
@@ -242,7 +243,7 @@ def remove(store: Store, appid: str, ask: Questions) -> None:
 
 
 def set_up(store: Store, ask: Questions) -> None:
-    """Put whatever is missing, and leave what is there."""
+    """Put the missing secrets, and keep the existing ones."""
     makers: dict[str, Callable[[], str]] = {
         APPID: ask.appid,
         APP_SECRETS: lambda: json.dumps({store.first(): ask.app_secret()}),
@@ -252,9 +253,9 @@ def set_up(store: Store, ask: Questions) -> None:
     }
     for parameter, make in makers.items():
         put = store.read(parameter) is None and store.add(parameter, make())
-        _tell(store, parameter, put)
+        _report(store, parameter, put)
     for parameter, put in _signing_keys(store).items():
-        _tell(store, parameter, put)
+        _report(store, parameter, put)
     if not store.stage.is_local:
         store.move()
     if store.stage.is_local:
@@ -270,7 +271,7 @@ def set_up(store: Store, ask: Questions) -> None:
 def _signing_keys(store: Store) -> dict[str, bool]:
     private, public = store.read("signing-keys"), store.read("public-keys")
     if private is None and public is not None:
-        # The tokens that live were signed by a key that is gone; a person has to decide.
+        # The valid tokens were signed by a key that is lost, so a person has to decide.
         raise CannotGoOn(
             f"{store.name('public-keys')} is there and {store.name('signing-keys')} is not: "
             "restore it, or delete the former, which ends every token"
@@ -278,7 +279,7 @@ def _signing_keys(store: Store) -> dict[str, bool]:
     if private is None:
         private, made = new_signing_keys(time.time())
         if not store.add("signing-keys", private):
-            raise CannotGoOn("somebody else is setting this stage up at this moment: try again")
+            raise CannotGoOn("somebody else is setting up this stage right now: try again")
         return {"signing-keys": True, "public-keys": store.add("public-keys", made)}
     put = public is None and store.add("public-keys", _public_halves(store, private))
     return {"signing-keys": False, "public-keys": put}
@@ -343,9 +344,7 @@ def _rotate_app_secret(store: Store, appid: str, ask: Questions) -> None:
 
 def _invoke_rotation(stage: Stage) -> None:
     if stage.is_local:
-        raise CannotGoOn(
-            "a local run looks after its signing keys itself, when it starts and daily"
-        )
+        raise CannotGoOn("a local run rotates its signing keys itself, at its start and daily")
     answer = aws(
         "invoking RotateSigningKeys",
         stage.client("lambda").invoke,
@@ -360,7 +359,7 @@ def _random(length: int) -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
-def _tell(store: Store, parameter: str, put: bool) -> None:
+def _report(store: Store, parameter: str, put: bool) -> None:
     print(f"{'made' if put else 'kept'}  {store.name(parameter)}")
 
 
@@ -390,7 +389,7 @@ def main() -> int:
         return 1
     except (KeyboardInterrupt, EOFError):
         print(
-            "\nmake secrets: given up; what was made stays, and the next run goes on",
+            "\nmake secrets: cancelled; finished steps stay, and the next run continues",
             file=sys.stderr,
         )
         return 1

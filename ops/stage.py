@@ -1,4 +1,4 @@
-"""Where a stage is: its environment in samconfig.toml, its stack in AWS, or the local run."""
+"""A stage: its environment in samconfig.toml, and its stack in AWS or the local run."""
 
 # ruff: noqa: TID251 - the layer's rule, that only wiring knows boto3, is not for tools
 import json
@@ -20,7 +20,7 @@ from stack.parameters import parse_parameters
 ROOT = Path(__file__).resolve().parent.parent
 SAMCONFIG = ROOT / "samconfig.toml"
 LOCAL = "local"
-ALIAS = "live"  # of each function, in template.yaml
+ALIAS = "live"  # each function's alias in template.yaml
 APPID = "appid"
 APP_SECRETS = "app-secrets"
 AWS_KEY = "alias/aws/ssm"  # what SSM encrypts by if it is given no key
@@ -28,7 +28,7 @@ QUICK = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", 
 
 
 class CannotGoOn(Exception):
-    """Something is missing or wrong; the message is one line that says what to do."""
+    """A prerequisite is missing or wrong; the message is one line with the remedy."""
 
 
 @dataclass(frozen=True)
@@ -45,22 +45,22 @@ class Stage:
 
     @property
     def prefix(self) -> str:
-        """Return what the names of all its parameters begin with."""
+        """Return the prefix of its parameters' names."""
         return f"/wechat-login/{self.overrides.get('Stage', self.name)}/"
 
     @property
     def is_local(self) -> bool:
-        """Tell whether this is `python -m local`."""
+        """Return whether this is `python -m local`."""
         return bool(self.running)
 
     def client(self, service: str) -> Any:
-        """Return a client of one of AWS's services, there where the stage is."""
+        """Return a client of an AWS service, in the stage's region."""
         make: Any = self.session.client  # boto3's stubs know only literal names
         return make(service, endpoint_url=self.endpoint, config=QUICK)
 
     @property
     def options(self) -> list[str]:
-        """Return the options by which the AWS CLI and SAM CLI act where the stage is."""
+        """Return the AWS CLI's and SAM CLI's options for the stage's region and profile."""
         region = ["--region", str(self.session.region_name)]
         return region + (["--profile", self.profile] if self.profile else [])
 
@@ -82,14 +82,14 @@ class Stage:
         return found
 
     def function(self, logical_id: str) -> str:
-        """Return the name in AWS of what is live of a function. Raises `CannotGoOn`."""
+        """Return the qualified name of a function's live alias. Raises `CannotGoOn`."""
         found = aws(
             f"finding {logical_id}",
             self.client("cloudformation").describe_stack_resource,
             StackName=self.stack_name,
             LogicalResourceId=logical_id,
         )
-        # It has none before it is made, and where that failed.
+        # The stack has none before it is created, or if its creation failed.
         name: str = found["StackResourceDetail"].get("PhysicalResourceId", "")
         if not name:
             raise CannotGoOn(f"the stack {self.stack_name} has no {logical_id} yet")
@@ -101,7 +101,7 @@ def find(name: str) -> Stage:
     if name == LOCAL:
         return _local()
     deploy = _deploy(name)
-    # boto3 itself knows AWS_DEFAULT_REGION only; other tools know both.
+    # boto3 itself reads only AWS_DEFAULT_REGION; other tools read both.
     region = deploy.get("region") or os.environ.get("AWS_REGION") or None
     profile = deploy.get("profile")
     session = boto3.Session(region_name=region, profile_name=profile)
@@ -116,7 +116,7 @@ def find_overrides(name: str) -> dict[str, str]:
 
 
 def parsed(given: str | list[str]) -> dict[str, str]:
-    """Read `parameter_overrides` in either of the ways that samconfig.toml knows."""
+    """Read `parameter_overrides` in either form of samconfig.toml."""
     text = given if isinstance(given, str) else shlex.join(given)
     try:
         return parse_parameters(text)
@@ -164,7 +164,7 @@ def _deploy(name: str) -> dict[str, Any]:
 
 def _environment(name: str) -> dict[str, Any]:
     if not name:
-        raise CannotGoOn("say which stage: STAGE=prod, an environment of samconfig.toml")
+        raise CannotGoOn("choose a stage: STAGE=prod, an environment of samconfig.toml")
     config = tomllib.loads(SAMCONFIG.read_text("utf-8"))
     environments = {key: each for key, each in config.items() if isinstance(each, dict)}
     if name not in environments:

@@ -1,4 +1,4 @@
-"""A WeChat for laptops and tests: it keeps the rules of the real one and needs no account."""
+"""A WeChat for laptops and tests, with the rules of the real WeChat and without an account."""
 
 from simulated_wechat.message_push import MessagePush
 from simulated_wechat.server import serve

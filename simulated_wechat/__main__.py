@@ -92,7 +92,7 @@ A login code, as wx.login would give it on alice's phone:
 
   curl {url}/simulated/wx.login -d '{{"user": "alice"}}'
 
-GET {url}/simulated lists what else can be done to it."""
+GET {url}/simulated lists all its control routes."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""WeChat's two kinds of access_token, which know nothing of each other.
+"""WeChat's two kinds of access_token, which are independent of each other.
 
 https://developers.weixin.qq.com/miniprogram/dev/server/API/mp-access-token/api_getstableaccesstoken
 https://developers.weixin.qq.com/miniprogram/dev/server/API/mp-access-token/api_getaccesstoken
@@ -43,7 +43,7 @@ class AccessTokens:
             self._end_stable_tokens()
         moment = self._now()
         if self._stable is None or self._stable.ends_at - moment < OVERLAP:
-            # The former token keeps the life it was promised, so both work for these minutes.
+            # The former token stays valid until its own end, so both work for these minutes.
             self._stable = self._issue(moment, stable=True)
         return _as_answered(self._stable, moment)
 
@@ -56,11 +56,11 @@ class AccessTokens:
         return _as_answered(self._plain, moment)
 
     def issued(self, text: str) -> bool:
-        """Return whether a token is this mini program's, dead or alive."""
+        """Return whether a token is this mini program's, valid or expired."""
         return text in self._issued
 
     def check(self, text: str) -> None:
-        """Refuse a token that WeChat would not take for a business call."""
+        """Reject a token that WeChat would reject in a business call."""
         if not text:
             raise Refusal(41001)
         if not _SHAPE.fullmatch(text):
@@ -75,7 +75,7 @@ class AccessTokens:
 
     def _may_force(self) -> bool:
         # https://developers.weixin.qq.com/miniprogram/dev/server/API/mp-access-token/api_getstableaccesstoken
-        # Asked too often, WeChat does not refuse: it leaves the token as it is.
+        # WeChat does not reject forced refreshes that come too often; the token stays the same.
         rested = all(self._now() - at >= SECONDS_BETWEEN_FORCED for at in self._forced_at[-1:])
         today = sum(day_of(at) == day_of(self._now()) for at in self._forced_at)
         return rested and today < FORCED_A_DAY

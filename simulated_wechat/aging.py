@@ -1,4 +1,4 @@
-"""Things WeChat remembers for a while: what is too old is as good as never heard of."""
+"""Data that WeChat remembers for a while; expired entries count as absent."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar

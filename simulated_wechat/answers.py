@@ -1,4 +1,4 @@
-"""What WeChat writes back: its errcodes, their texts and the envelope they come in."""
+"""WeChat's answers: errcodes, their texts and the envelope."""
 
 import json
 import secrets
@@ -77,7 +77,7 @@ _WITHOUT_REQUEST_ID = frozenset({40226, 45011, 87009})
 
 
 class Refusal(Exception):
-    """A rule says no; the errcode is the whole reason."""
+    """A rule rejects the call, with this errcode."""
 
     def __init__(self, errcode: int) -> None:
         super().__init__(errcode)
@@ -86,7 +86,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes over the wire, or what keeps it from going."""
+    """A response to send, or the failure in its place."""
 
     body: bytes
     outcome: str
@@ -107,7 +107,7 @@ def granted(path: str, fields: Mapping[str, object]) -> Answer:
 
 
 def refused(path: str, errcode: int, *, rid: str, client_ip: str) -> Answer:
-    """Errors are HTTP 200 and text/plain: a client must not believe status or type."""
+    """Return an error: HTTP 200 and text/plain, so a client cannot rely on status or type."""
     text = _TEXTS_OF_ONE_API.get((path, errcode)) or _TEXTS.get(errcode, "simulated error")
     errmsg = text.format(ip=client_ip, hint=secrets.token_urlsafe(12))
     if errcode not in _WITHOUT_REQUEST_ID:

@@ -1,4 +1,4 @@
-"""What WeChat has been asked so far and what it costs, without a single secret."""
+"""The calls that WeChat has got, and their costs, without secrets."""
 
 from collections import Counter, deque
 from collections.abc import Iterable
@@ -13,12 +13,12 @@ class CallsOfOnePath(TypedDict):
 
 
 class OneCall(TypedDict):
-    at: float  # when it came, in Unix seconds: before any delay
+    at: float  # arrival, in Unix seconds, before any delay
     appid: str
     path: str
     user: str | None
     outcome: str
-    ms: int  # from there to the answer
+    ms: int  # from arrival to the answer
 
 
 class CallLog:
@@ -30,7 +30,7 @@ class CallLog:
         self._last: deque[OneCall] = deque(maxlen=REMEMBERED)
 
     def add(self, call: OneCall) -> None:
-        # Only paths that exist are counted: a stranger's paths must not fill the memory.
+        # Only known paths are counted, so that unknown paths cannot fill the memory.
         if call["path"] in self._paths:
             key = call["appid"], call["path"]
             self._outcomes.setdefault(key, Counter())[call["outcome"]] += 1

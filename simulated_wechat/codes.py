@@ -13,13 +13,13 @@ LIFETIME = 300
 
 @dataclass(slots=True)
 class Code:
-    owner: Person  # whose it is, and in which mini program
+    owner: Person  # the owner, and the mini program
     made_at: float
     used: bool = False
 
 
 class Codes:
-    """One kind of code; login codes and phone codes never stand in for each other."""
+    """One kind of code; login codes and phone codes are not interchangeable."""
 
     def __init__(self, now: Callable[[], float], *, random_bytes: int) -> None:
         self._now = now
@@ -32,7 +32,7 @@ class Codes:
         return text
 
     def find(self, text: object) -> Code:
-        """Return a code that has not expired; whether it is used is for the caller to judge."""
+        """Return a code that has not expired; the caller checks whether the code is used."""
         code = self._codes.get(text)
         if code is None:
             raise Refusal(40029)

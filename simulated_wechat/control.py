@@ -1,4 +1,4 @@
-"""The control routes: what a phone, the console or a test does to the simulated WeChat."""
+"""The control routes: actions of a phone, the console or a test."""
 
 import json
 import re
@@ -55,7 +55,7 @@ class Console:
     def answer(
         self, method: str, path: str, body: bytes, query: Mapping[str, str]
     ) -> ControlAnswer:
-        """Answer a control route; what is wrong with a request is said in one sentence."""
+        """Answer a control route; an error is one sentence."""
         route = _ROUTES.get((method, path))
         if route is None:
             return _error(404, f"There is no {method} {path}; GET /simulated lists all routes.")
@@ -328,7 +328,7 @@ _ROUTES = {
 def _json_object(body: bytes) -> Body:
     try:
         fields = json.loads(body or b"{}")
-        encoded(fields)  # Half a surrogate pair is JSON but no text.
+        encoded(fields)  # Half a surrogate pair is valid JSON, but not valid text.
     except (ValueError, RecursionError) as error:
         raise BadRequest("The body must be JSON in UTF-8.") from error
     if not isinstance(fields, dict):
@@ -349,7 +349,7 @@ def _appid(body: Body) -> str | None:
 
 def _field(body: Body, name: str, kind: type[Wanted], *, default: Wanted | None = None) -> Wanted:
     value = body.get(name, default)
-    # To Python True is a number, to the person who sent it it is not.
+    # In Python True is a number, in JSON it is not.
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         words = {str: "a string", int: "a whole number", bool: "true or false"}
         raise BadRequest(f"{name} must be {words[kind]}.")

@@ -1,4 +1,4 @@
-"""What WeChat writes into its message pushes, by event.
+"""The contents of WeChat's message pushes, by event.
 
 https://developers.weixin.qq.com/miniprogram/dev/server/event_push/platform/authorized_user_information_changes
 https://developers.weixin.qq.com/miniprogram/dev/server/event_push/charge/charge_mp_service_quota_notify.html
@@ -24,7 +24,7 @@ _RULES_PAGE = "https://developers.weixin.qq.com/miniprogram/product/"
 
 
 def about_a_user(event: str, app: MiniProgram, person: Person) -> Fields:
-    """Return the fields of an event that happened to a person; any event's name may be given."""
+    """Return the fields of an event about a person; any event's name is allowed."""
     fields: Fields = {
         **_envelope(event, app, person.openid),
         "OpenID": person.openid,
@@ -36,9 +36,9 @@ def about_a_user(event: str, app: MiniProgram, person: Person) -> Fields:
 
 
 def about_the_mini_program(event: str, app: MiniProgram, spu: object) -> Fields:
-    """Return the fields of one of `OF_MINI_PROGRAMS`; `spu` says which phone button's pack."""
+    """Return the fields of one of `OF_MINI_PROGRAMS`; `spu` is the phone button's pack."""
     button = BUTTONS.get(str(spu), FAST)
-    # WeChat's samples have an openid here, and the page does not say whose.
+    # WeChat's samples have an openid here, and the page does not explain it.
     sender = f"o{secrets.token_hex(14)[:27]}"
     return {**_envelope(event, app, sender), **OF_MINI_PROGRAMS[event](app, button)}
 

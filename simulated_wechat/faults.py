@@ -1,4 +1,4 @@
-"""Misbehaviour on order: what a client must survive and the rules alone never show."""
+"""Faults on request: failures that a client must handle and the rules never cause."""
 
 from collections import deque
 from collections.abc import Callable
@@ -25,9 +25,9 @@ class Fault:
     after_acting: bool = False
 
     def spoil(self, act: Callable[[], Answer], refuse: Callable[[], Answer]) -> Answer:
-        """Put the fault in the place of the answer, whether or not WeChat acts first.
+        """Replace the answer by the fault, before or after WeChat acts.
 
-        A delay lets WeChat act at once: the client may give up, but its code is used.
+        With a delay WeChat acts at once: the client may time out, but its code is used.
         """
         if self.kind is Kind.DELAY:
             return replace(act(), delay_seconds=self.milliseconds / 1000)
@@ -47,7 +47,7 @@ class Fault:
 
 
 class Faults:
-    """Each path has its queue: faults ordered one after another come one after another."""
+    """A queue of faults for each path; faults occur in the order of their requests."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[Fault]] = {}

@@ -1,4 +1,4 @@
-"""The message push in safe mode: WeChat tells the API what happened to a user.
+"""The message push in safe mode: WeChat sends events about users to the API.
 
 https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push
 https://developers.weixin.qq.com/miniprogram/dev/server/event_push/platform/authorized_user_information_changes
@@ -27,7 +27,7 @@ Message = Mapping[str, str | int | list[str]]
 
 
 def signature(*parts: str) -> str:
-    """Sign the token, timestamp and nonce, and in safe mode the Encrypt text with them."""
+    """Sign the token, timestamp and nonce, in safe mode together with the Encrypt text."""
     # SHA-1 is WeChat's choice.
     return hashlib.sha1("".join(sorted(parts)).encode(), usedforsecurity=False).hexdigest()
 
@@ -69,14 +69,14 @@ class ApiAnswer:
 
 @dataclass(frozen=True, slots=True)
 class MessagePush:
-    """Where pushes go and the two secrets they are signed and encrypted with."""
+    """The address of pushes, and the secrets that sign and encrypt them."""
 
     api_url: str
     token: str = field(repr=False)
     aes_key: str = field(repr=False)
 
     def send(self, message: Message, *, appid: str, openid: str, as_xml: bool) -> ApiAnswer:
-        """Send one message as WeChat would and return what the API answered."""
+        """Send one message as WeChat does, and return the API's answer."""
         moment = str(message["CreateTime"])
         encrypted = encrypt(as_text(message, as_xml=as_xml).encode(), self.aes_key, appid)
         envelope = {"ToUserName": str(message["ToUserName"]), "Encrypt": encrypted}
@@ -118,4 +118,4 @@ class MessagePush:
 
 
 class ApiUnreachable(Exception):
-    """The API the pushes go to gave no answer."""
+    """The API did not answer the push."""

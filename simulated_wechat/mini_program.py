@@ -1,4 +1,4 @@
-"""One mini program: what WeChat keeps for an AppID, and what happens on the phones that open it."""
+"""One mini program: WeChat's data for an AppID, and the actions on its users' phones."""
 
 from collections.abc import Callable, Mapping
 from typing import TypedDict
@@ -25,7 +25,7 @@ DOMAIN_LISTS = (
 
 
 class PhoneGrant(TypedDict, total=False):
-    """What a phone button gives in e.detail: with a code, or with an errno instead."""
+    """A phone button's e.detail: with a code, or with an errno instead."""
 
     code: str
     encryptedData: str
@@ -59,14 +59,14 @@ class MiniProgram:
         self.appid = appid
         self.now = now
         self.app_secret = app_secret
-        self.unionids = True  # Whether it is bound to the Open Platform account.
+        self.unionids = True  # Whether the mini program is bound to the Open Platform account.
         self.whitelist: set[str] | None = None
         self.risk_rank_enabled = True
         self.domains: Mapping[str, list[str]] = {}  # by the names of DOMAIN_LISTS
-        # What the address for message pushes resolves to; None: no address is set.
+        # The IP addresses of the URL for message pushes; None: no URL is set.
         self.push_addresses: list[str] | None = ["127.0.0.1"]
         self.push_reachable = True
-        # Undisclosed by WeChat; only that there is a shortest refresh period.
+        # WeChat documents only that there is a minimum, not its length.
         self.session_key_refresh_seconds: float = 300
         self.session_key_lifetime_seconds: float = 3 * 86400
         self.quotas: dict[str, tuple[Quota, ...]] = dict(OFFICIAL)
@@ -74,7 +74,7 @@ class MiniProgram:
 
         self.people: dict[str, Person] = {}  # by the user's name
         self.people_by_openid: dict[str, Person] = {}
-        # All mini programs' codes, each with its owner's AppID.
+        # The codes of all mini programs, each with its AppID.
         self.login_codes = login_codes
         self.phone_codes = phone_codes
         self.encrypted_at: Aging[int] = Aging(now, MESSAGES_REMEMBERED_FOR)
@@ -102,7 +102,7 @@ class MiniProgram:
 
     @property
     def phone_packs_end(self) -> int:
-        """Return when both packs end, in Unix seconds."""
+        """Return the end of both packs, in Unix seconds."""
         return int(self.packs[FAST.spu].ends_at)
 
     @phone_packs_end.setter
@@ -119,18 +119,18 @@ class MiniProgram:
         }
 
     def person(self, account: Account) -> Person:
-        """Return who somebody is here."""
+        """Return a person's account in this mini program."""
         if account.user not in self.people:
             made = Person(account, self.appid)
             self.people[account.user] = self.people_by_openid[made.openid] = made
         return self.people[account.user]
 
     def tap(self, tapping: Person, button: Button, *, allow: bool) -> PhoneGrant:
-        """Return what a phone button gives after this person's answer."""
+        """Return a phone button's result for this person's answer."""
         tapping.last_active = self.now()
         pack = self.packs[button.spu]
         # https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/getPhoneNumber
-        # The balance is looked at on the tap; what costs is the success, not the exchange.
+        # WeChat checks the balance on the tap, and charges for the success, not for the exchange.
         if pack.left_at(self.now()) <= 0:
             return {"errMsg": f"{button.event}:fail no quota", "errno": 1400001}
         if not allow:
@@ -154,7 +154,7 @@ class MiniProgram:
         return key if key is not None and self.now() < key.expires_at else None
 
     def refreshed_session_key(self, found: Person) -> SessionKey:
-        """Return the one valid session_key: a new one once the old has had its shortest period."""
+        """Return the one valid session_key; a new key only after the minimum life of the former."""
         key = self.living_session_key(found)
         if key is None or self.now() - key.made_at >= self.session_key_refresh_seconds:
             key = SessionKey(self.now(), 0)

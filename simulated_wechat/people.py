@@ -1,4 +1,4 @@
-"""The people who hold the simulated phones: one name is one person, also after a restart."""
+"""The people with simulated phones; a name is always the same person, even after a restart."""
 
 import base64
 import hashlib
@@ -38,7 +38,7 @@ class SessionKey:
 
 @dataclass(slots=True)
 class Account:
-    """Somebody's account at WeChat: the same in every mini program of an Open Platform account."""
+    """A person's WeChat account, shared by all mini programs of an Open Platform account."""
 
     user: str
     unionid: str
@@ -47,8 +47,8 @@ class Account:
     risk_rank: int = 0
 
     @classmethod
-    def of(cls, open_platform: str, user: str) -> "Account":
-        """Derive the account from nothing but the two names."""
+    def derive(cls, open_platform: str, user: str) -> "Account":
+        """Derive the account from the two names only."""
         digits = int.from_bytes(_digest(open_platform, "phone", user)) % 10**8
         return cls(
             user, _identifier(open_platform, "unionid", user), PhoneNumber(f"138{digits:08}")
@@ -57,7 +57,7 @@ class Account:
 
 @dataclass(slots=True)
 class Person:
-    """Somebody as one mini program knows them: by openid, with a session_key of its own."""
+    """A person in one mini program, with their own openid and session_key."""
 
     account: Account
     appid: str

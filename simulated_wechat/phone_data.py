@@ -1,4 +1,4 @@
-"""The phone number as WeChat encrypts it for the legacy path.
+"""The phone number, encrypted as in WeChat's older interface.
 
 https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/signature
 """
@@ -24,11 +24,11 @@ def new_iv() -> str:
 
 def message_hash(encrypted_data: str) -> str:
     # https://developers.weixin.qq.com/minigame/dev/api-backend/open-api/user-info/auth.checkEncryptedData.html
-    # Over the base64 text, not over the bytes it stands for.
+    # The hash is of the base64 text, not of the decoded bytes.
     return hashlib.sha256(encrypted_data.encode()).hexdigest()
 
 
 def session_signature(session_key: str, message: bytes = b"") -> str:
     # https://developers.weixin.qq.com/miniprogram/dev/server/API/user-login/api_checksessionkey
-    # The key is the base64 text of the session_key, not the bytes it stands for.
+    # The key is the base64 text of the session_key, not the decoded bytes.
     return hmac.new(session_key.encode(), message, hashlib.sha256).hexdigest()

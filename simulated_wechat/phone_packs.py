@@ -1,4 +1,4 @@
-"""The paid numbers of a mini program's phone buttons: how many are left, and until when.
+"""The paid numbers of a mini program's phone buttons: their rest and their end.
 
 https://developers.weixin.qq.com/miniprogram/dev/server/API/charge/api_getusagedetail.html
 """
@@ -15,7 +15,7 @@ class Button:
 
     spu: str
     name: str
-    event: str  # what its errMsg begins with
+    event: str  # the start of its errMsg
 
 
 FAST = Button("10000077", "手机号快速验证组件", "getPhoneNumber")
@@ -36,11 +36,11 @@ class PhonePack:
         return max(TRIAL_CALLS, self.left)
 
     def left_at(self, moment: float) -> int:
-        """Return how many numbers can still be asked for: none once the pack has ended."""
+        """Return the count of available numbers: 0 after the end of the pack."""
         return self.left if moment < self.ends_at else 0
 
     def usage(self, spu: str, moment: float) -> dict[str, object]:
-        """Return what /wxa/charge/usage/get says; the counts are strings, as at WeChat."""
+        """Return the answer of /wxa/charge/usage/get; the counts are strings, as at WeChat."""
         counts = {"all": str(self.size), "used": str(self.size - self.left)}
         period = {"startTime": int(self.starts_at), "endTime": int(self.ends_at)}
         pack = {"pkgId": f"ZY{spu}", **period, **counts, "status": 1, "spuId": spu, "skuId": spu}

@@ -1,4 +1,4 @@
-"""How often WeChat lets itself be asked, counted by its own minutes, days and months."""
+"""WeChat's call quotas, per minute, day and month of its own calendar."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Quota:
     errcode: int
 
 
-# The pages of each API; 100 a minute and user is of an older page, the present one has no number.
+# From the page of each API; 100 per minute and user is from an older page, the current has none.
 OFFICIAL: Mapping[str, tuple[Quota, ...]] = {
     answers.LOGIN: (Quota(100, minute_of, 45011),),
     answers.STABLE_TOKENS: (Quota(10_000, minute_of, 45011), Quota(500_000, day_of, 45009)),
@@ -41,14 +41,14 @@ OFFICIAL: Mapping[str, tuple[Quota, ...]] = {
 
 
 class Usage:
-    """Counts calls by path, and by user where the quota is each user's own."""
+    """Counts calls by path, and by user if the quota is per user."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._used: dict[tuple[str, str, Quota], tuple[str, int]] = {}
 
     def spend(self, path: str, quotas: Iterable[Quota], user: str = "") -> None:
-        """Count one call, or refuse it when this minute, day or month has had enough."""
+        """Count one call, or reject it if a quota is used up."""
         spent = {}
         for quota in quotas:
             key, window = (path, user, quota), quota.window(self._now())
@@ -60,5 +60,5 @@ class Usage:
         self._used.update(spent)
 
     def clear_days(self) -> None:
-        """Return back what the days have used, as clear_quota does."""
+        """Reset the daily counts, as clear_quota does."""
         self._used = {key: used for key, used in self._used.items() if key[2].window is not day_of}

@@ -1,4 +1,4 @@
-"""The refused calls that a `rid` stands for, for seven days.
+"""The rejected calls by their `rid`, for seven days.
 
 https://developers.weixin.qq.com/miniprogram/dev/server/API/openApi-mgnt/api_getridinfo
 """
@@ -45,7 +45,7 @@ class RequestIds:
         self._calls: Aging[RefusedCall] = Aging(now, LIFETIME, most=MOST)
 
     def new(self) -> str:
-        """Return a fresh rid, which begins with the time."""
+        """Return a new rid, which starts with the time."""
         moment = int(self._now()) & 0xFFFFFFFF
         return f"{moment:08x}-{secrets.token_hex(4)}-{secrets.token_hex(4)}"
 

@@ -1,4 +1,4 @@
-"""What WeChat answers to a server: one function for each API, with neither HTTP nor sockets."""
+"""WeChat's answers to a server: one function for each API, without HTTP."""
 
 import hmac
 import json
@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(slots=True)
 class Call:
-    """A request while a rule looks at it, and whom it turned out to be about."""
+    """A request while a rule handles it, and the user that it is about."""
 
     request: Request
     app: MiniProgram
@@ -52,7 +52,7 @@ class Call:
 
     @property
     def ms(self) -> int:
-        """Return how long the call has taken so far."""
+        """Return the duration of the call so far."""
         return math.ceil((time.perf_counter() - self.started) * 1000)
 
     def text(self, name: str) -> str:
@@ -74,7 +74,7 @@ class Api:
 
 
 def act(call: Call) -> Fields:
-    """Do what a call asks and return the fields of the answer. Raises `Refusal`."""
+    """Carry out a call, and return the fields of the answer. Raises `Refusal`."""
     request, api = call.request, APIS.get(call.request.path)
     if api is None:
         raise Refusal(40066)
@@ -86,8 +86,8 @@ def act(call: Call) -> Fields:
     return api.rule(call)
 
 
-def appid_named_by(request: Request) -> object:
-    """Return the AppID that a call without access_token names, if it names any."""
+def appid_in(request: Request) -> object:
+    """Return the AppID in a call without access_token, if any."""
     if APIS[request.path].method != "POST":
         return request.query.get("appid")
     try:
@@ -148,8 +148,8 @@ def _exchange_phone_code(call: Call) -> Fields:
     code = _found_code(call.app.phone_codes, "code", call)
     if code.owner.appid != call.app.appid:
         raise Refusal(40013)
-    # The page says that a wrong openid is refused, not with which errcode. 40029 is what
-    # the page has for a code that cannot be exchanged; the code stays with its owner.
+    # The page says that a wrong openid is rejected, but not with which errcode. 40029 is the page's
+    # errcode for a code that cannot be exchanged; the code stays valid for its owner.
     if code.used or call.fields.get("openid", code.owner.openid) != code.owner.openid:
         raise Refusal(40029)
     code.used = True
@@ -249,7 +249,7 @@ def _tell_usage(call: Call) -> Fields:
     # https://developers.weixin.qq.com/miniprogram/dev/server/API/charge/api_getusagedetail.html
     spu = str(call.fields.get("spuId", ""))
     offset, limit = (str(call.fields.get(name, "")) for name in ("offset", "limit"))
-    # The page names no errcode for these; 47001 is WeChat's for a parameter that is wrong.
+    # The page has no errcode for these; 47001 is WeChat's errcode for a wrong parameter.
     if spu not in BUTTONS or not offset.isdecimal() or not limit.isdecimal():
         raise Refusal(47001)
     if not 0 < int(limit) <= LONGEST_PAGE:
@@ -265,7 +265,7 @@ def _tell_refused_call(call: Call) -> Fields:
 
 
 APIS: Mapping[str, Api] = {
-    # Sent as POST this one answers 41002: it reads nothing but the query.
+    # As POST this call answers 41002, because WeChat reads only the query.
     answers.LOGIN: Api(_exchange_login_code, None, needs_token=False),
     answers.PLAIN_TOKENS: Api(_give_token, None, needs_token=False),
     answers.STABLE_TOKENS: Api(_give_stable_token, "POST", needs_token=False),
@@ -285,7 +285,7 @@ APIS: Mapping[str, Api] = {
 
 def _check_app(call: Call) -> None:
     # https://developers.weixin.qq.com/doc/oplatform/developers/dev/basic_func/ip_whitelist
-    # Community reports name jscode2session too, so it is covered like the token calls.
+    # Community reports include jscode2session, so it is covered like the token calls.
     app = call.app
     if call.fields["appid"] != app.appid:
         raise Refusal(40013)

@@ -63,7 +63,7 @@ class _Site:
         return Response(answer.status, (("content-type", answer.content_type),), answer.body)
 
     def _answer_control(self, request: Request) -> Response:
-        # A page from elsewhere, open in the same browser, must not play with the simulation.
+        # A page of another origin, open in the same browser, must not use the simulation.
         shared = _cors_headers(request)
         if request.header("origin") is not None and not shared:
             return _json(HTTPStatus.FORBIDDEN, {"error": "Only local pages may do this."})

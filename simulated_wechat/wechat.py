@@ -1,4 +1,4 @@
-"""WeChat as a whole: the mini programs of one Open Platform account, and who opens them."""
+"""The whole WeChat: the mini programs of one Open Platform account, and their users."""
 
 import threading
 import time
@@ -39,7 +39,7 @@ class UnknownMiniProgram(LookupError):
 
 
 class _OfTheFirst(Generic[Rule]):
-    """A rule of the first mini program, for callers who have no other."""
+    """A rule of the first mini program, for callers with only one."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -53,7 +53,7 @@ class _OfTheFirst(Generic[Rule]):
 
 
 class SimulatedWeChat:
-    """WeChat's side of some mini programs; an `appid` that is left out means the first."""
+    """WeChat's side of several mini programs; without `appid` a call means the first."""
 
     app_secret = _OfTheFirst[str]()
     unionids = _OfTheFirst[bool]()
@@ -71,15 +71,15 @@ class SimulatedWeChat:
         now: Callable[[], float] = time.time,
         further: Mapping[str, str] | None = None,
     ) -> None:
-        """Begin with this mini program, `further` ones by AppID, and the two built-in ones."""
-        self.now = now  # May be replaced at any time, by a test that moves the clock.
+        """Start with this mini program, `further` ones by AppID, and the two built-in ones."""
+        self.now = now  # A test may replace the clock at any time.
         given = {appid: app_secret, **(further or {})}
         self._first = {**given, **{each: BUILT_IN[each] for each in BUILT_IN if each not in given}}
         self._lock = threading.RLock()
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything and go back to the first mini programs and rules."""
+        """Reset all data, mini programs and rules to the start."""
         with self._lock:
             self._accounts: dict[str, Account] = {}
             self._codes = {
@@ -98,7 +98,7 @@ class SimulatedWeChat:
         return next(iter(self._first))
 
     def mini_program(self, appid: str | None = None) -> MiniProgram:
-        """Return a mini program, the first if none is named. Raises `UnknownMiniProgram`."""
+        """Return a mini program, by default the first. Raises `UnknownMiniProgram`."""
         with self._lock:
             try:
                 return self._mini_programs[self.appid if appid is None else appid]
@@ -114,22 +114,22 @@ class SimulatedWeChat:
         with self._lock:
             self._mini_programs[appid] = MiniProgram(appid, app_secret, self._moment, **self._codes)
 
-    # What happens on a phone.
+    # Actions on a phone.
 
     def login_code(self, user: str, appid: str | None = None) -> str:
-        """Return the code that wx.login() would give on this user's phone."""
+        """Return the code that wx.login() gives on this user's phone."""
         with self._lock:
             app, person = self._open(user, appid)
             return app.login_codes.issue(person)
 
     def phone_code(self, user: str, appid: str | None = None, *, allow: bool = True) -> PhoneGrant:
-        """Return what the getPhoneNumber button would give after this user's answer."""
+        """Return the getPhoneNumber button's result for this user's answer."""
         return self._tap(user, appid, FAST, allow=allow)
 
     def realtime_phone_code(
         self, user: str, appid: str | None = None, *, allow: bool = True
     ) -> PhoneGrant:
-        """Return what the getRealtimePhoneNumber button would give: a code and nothing to open."""
+        """Return the getRealtimePhoneNumber button's result: a code, without encryptedData."""
         return self._tap(user, appid, REALTIME, allow=allow)
 
     def _tap(self, user: str, appid: str | None, button: Button, *, allow: bool) -> PhoneGrant:
@@ -138,12 +138,12 @@ class SimulatedWeChat:
             return app.tap(person, button, allow=allow)
 
     def check_session(self, user: str, appid: str | None = None) -> bool:
-        """Return whether the user's session_key still lives, as wx.checkSession() says."""
+        """Return whether the user's session_key is valid, as wx.checkSession() does."""
         with self._lock:
             app, person = self._open(user, appid)
             return app.living_session_key(person) is not None
 
-    # Who people are, and what the platform thinks of them.
+    # People, and the platform's view of them.
 
     def openid(self, user: str, appid: str | None = None) -> str:
         return self.person(user, appid).openid
@@ -158,8 +158,8 @@ class SimulatedWeChat:
     def person(self, user: str, appid: str | None = None) -> Person:
         with self._lock:
             if user not in self._accounts:
-                # The Open Platform account goes by the name of its first mini program.
-                self._accounts[user] = Account.of(self.appid, user)
+                # The first mini program's AppID is the name of the Open Platform account.
+                self._accounts[user] = Account.derive(self.appid, user)
             return self.mini_program(appid).person(self._accounts[user])
 
     def people(self, appid: str | None = None) -> list[Person]:
@@ -179,17 +179,17 @@ class SimulatedWeChat:
             self.person(user).account.risk_rank = rank
 
     def end_session_key(self, user: str, appid: str | None = None) -> None:
-        """Let the user's session_key expire now."""
+        """Expire the user's session_key now."""
         with self._lock:
             self.person(user, appid).session_key = None
 
-    # What is done in WeChat's console.
+    # Actions in WeChat's console.
 
     def rotate_app_secret(self, new: str, appid: str | None = None) -> None:
         with self._lock:
             self.mini_program(appid).app_secret = new
 
-    # What only a simulation can do.
+    # Actions that only a simulation has.
 
     def fault(
         self,
@@ -203,7 +203,7 @@ class SimulatedWeChat:
         ms: int = 1000,
         when: str = "before",
     ) -> None:
-        """Make a mini program's next calls of a path misbehave; times=0 takes all orders back."""
+        """Make a mini program's next calls of a path fail; times=0 cancels all faults."""
         if path not in APIS:
             raise ValueError(f"path must be one of {', '.join(APIS)}.")
         if kind not in set(Kind):
@@ -218,9 +218,9 @@ class SimulatedWeChat:
             faults.order(path, ordered, times)
 
     def calls(self, appid: str | None = None) -> Calls:
-        """Return what was asked for a mini program, what it cost, and the last calls.
+        """Return the counts of a mini program's calls, their costs, and the last calls.
 
-        If no AppID is given, the counts are the first mini program's and the last calls are of all.
+        Without an AppID, the counts are the first mini program's and the last calls are of all.
         """
         with self._lock:
             app = self.mini_program(appid)
@@ -230,10 +230,10 @@ class SimulatedWeChat:
                 "last": self._log.last(appid),
             }
 
-    # What a server asks.
+    # A server's calls.
 
     def receive(self, request: Request) -> Answer:
-        """Answer one call as WeChat would, or as the fault that was ordered for it."""
+        """Answer one call as WeChat does, or with its requested fault."""
         with self._lock:
             arrived_at = self.now()
             call = Call(request, self._asked(request), self._rids)
@@ -265,7 +265,7 @@ class SimulatedWeChat:
         return app, person
 
     def _asked(self, request: Request) -> MiniProgram:
-        """Return whose call this is: its token's, or its AppID's, or else the first one's."""
+        """Return the call's mini program: by token, by AppID, or else the first."""
         api = APIS.get(request.path)
         if api is None:
             return self.mini_program()
@@ -273,8 +273,8 @@ class SimulatedWeChat:
             token = request.query.get("access_token", "")
             owners = (app for app in self._mini_programs.values() if app.tokens.issued(token))
             return next(owners, self.mini_program())
-        named = rules.appid_named_by(request)
-        return self._mini_programs.get(str(named), self.mini_program())
+        appid = rules.appid_in(request)
+        return self._mini_programs.get(str(appid), self.mini_program())
 
     def _answer(self, call: Call) -> Answer:
         try:

@@ -15,7 +15,7 @@ REGION = "us-east-1"
 FUNCTION = "AWS::Serverless::Function"
 TABLE = "AWS::DynamoDB::Table"
 
-# The service and the kind of thing in an ARN, by resource type; all other types get a plain one.
+# The service and the resource kind in an ARN, by resource type; other types get a plain ARN.
 _ARN_KINDS = {FUNCTION: "lambda:{}:{}:function:", TABLE: "dynamodb:{}:{}:table/"}
 
 _NO_VALUE = object()
@@ -36,7 +36,7 @@ def parameter_values(declared: Mapping[str, Any], overrides: Mapping[str, str]) 
 
 
 def _unmet(rules: Mapping[str, Any], value: str) -> str | None:
-    """Say what the value must be, or None if it is."""
+    """Return the violated rule in words, or None if the value is valid."""
     allowed = [text_of(each) for each in rules.get("AllowedValues", [])]
     if allowed and value not in allowed:
         return "one of " + ", ".join(allowed)
@@ -97,7 +97,7 @@ def load_template(template: Path) -> dict[str, Any]:
 
 
 class Values:
-    """Gives references and conditions the values they have on this machine."""
+    """Resolves references and conditions to their values on this machine."""
 
     def __init__(self, document: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
         self.stack_name = f"wechat-login-{parameters.get('Stage', 'local')}"
@@ -115,40 +115,42 @@ class Values:
         self._intrinsics: dict[str, Callable[[Any], Any]] = {
             "Ref": self._ref,
             "Condition": self.holds,
-            "Fn::And": lambda each: all(map(self.of, each)),
-            "Fn::Equals": lambda pair: text_of(self.of(pair[0])) == text_of(self.of(pair[1])),
+            "Fn::And": lambda each: all(map(self.resolve, each)),
+            "Fn::Equals": lambda pair: (
+                text_of(self.resolve(pair[0])) == text_of(self.resolve(pair[1]))
+            ),
             "Fn::FindInMap": self._find_in_map,
             "Fn::GetAtt": self._get_att,
-            "Fn::If": lambda three: self.of(three[1 if self.holds(three[0]) else 2]),
-            "Fn::Join": lambda pair: pair[0].join(map(text_of, self.of(pair[1]))),
-            "Fn::Not": lambda one: not self.of(one[0]),
-            "Fn::Or": lambda each: any(map(self.of, each)),
-            "Fn::Select": lambda pair: self.of(pair[1])[int(self.of(pair[0]))],
-            "Fn::Split": lambda pair: text_of(self.of(pair[1])).split(pair[0]),
+            "Fn::If": lambda three: self.resolve(three[1 if self.holds(three[0]) else 2]),
+            "Fn::Join": lambda pair: pair[0].join(map(text_of, self.resolve(pair[1]))),
+            "Fn::Not": lambda one: not self.resolve(one[0]),
+            "Fn::Or": lambda each: any(map(self.resolve, each)),
+            "Fn::Select": lambda pair: self.resolve(pair[1])[int(self.resolve(pair[0]))],
+            "Fn::Split": lambda pair: text_of(self.resolve(pair[1])).split(pair[0]),
             "Fn::Sub": self._sub,
         }
 
-    def of(self, node: Any) -> Any:
+    def resolve(self, node: Any) -> Any:
         """Resolve every intrinsic function in `node`."""
         if isinstance(node, list):
-            return [value for value in map(self.of, node) if value is not _NO_VALUE]
+            return [value for value in map(self.resolve, node) if value is not _NO_VALUE]
         if not isinstance(node, dict):
             return node
         if len(node) == 1:
             ((name, argument),) = node.items()
-            # `Condition` is also a key of IAM statements, with a mapping below it.
+            # `Condition` is also a key of IAM statements; its value is then a mapping.
             if name in self._intrinsics and not (
                 name == "Condition" and isinstance(argument, dict)
             ):
                 return self._intrinsics[name](argument)
             if name.startswith("Fn::"):
-                raise BrokenTemplate(f"the local run does not know {name}")
-        pairs = ((name, self.of(value)) for name, value in node.items())
+                raise BrokenTemplate(f"the local run does not support {name}")
+        pairs = ((name, self.resolve(value)) for name, value in node.items())
         return {name: value for name, value in pairs if value is not _NO_VALUE}
 
     def holds(self, condition: str) -> bool:
         try:
-            return bool(self.of(self._document["Conditions"][condition]))
+            return bool(self.resolve(self._document["Conditions"][condition]))
         except KeyError:
             raise BrokenTemplate(f"there is no condition {condition}") from None
 
@@ -160,10 +162,10 @@ class Values:
         return f"arn:aws:{kind.format(REGION, ACCOUNT)}{self.name(logical_id)}"
 
     def name(self, logical_id: str) -> str:
-        """Name a resource as CloudFormation does, without the random end."""
+        """Return a resource's name as CloudFormation makes it, without the random suffix."""
         resource = self._resource(logical_id)
         own = {TABLE: "TableName", FUNCTION: "FunctionName"}.get(resource["Type"], "")
-        given = self.of(resource.get("Properties", {}).get(own, _NO_VALUE))
+        given = self.resolve(resource.get("Properties", {}).get(own, _NO_VALUE))
         return f"{self.stack_name}-{logical_id}" if given is _NO_VALUE else text_of(given)
 
     def _resource(self, logical_id: str) -> dict[str, Any]:
@@ -196,11 +198,11 @@ class Values:
             if name.startswith("!"):
                 return f"${{{name[1:]}}}"
             if name in own:
-                return text_of(self.of(own[name]))
+                return text_of(self.resolve(own[name]))
             return text_of(self._get_att(name) if "." in name else self._ref(name))
 
         return re.sub(r"\$\{([^}]+)\}", value, text)
 
     def _find_in_map(self, argument: list[Any]) -> Any:
-        name, first, second = map(self.of, argument)
+        name, first, second = map(self.resolve, argument)
         return self._document["Mappings"][name][first][second]

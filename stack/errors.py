@@ -1,8 +1,8 @@
-"""Why the template cannot be read; each message is one line for the person at the terminal."""
+"""The errors of reading a template; each message is one line for the person at the terminal."""
 
 
 class StackError(Exception):
-    """Something in the template or in its parameters is wrong, and a person has to fix it."""
+    """The template or its parameters are wrong, and a person has to fix them."""
 
 
 class BadParameter(StackError):
@@ -10,4 +10,4 @@ class BadParameter(StackError):
 
 
 class BrokenTemplate(StackError):
-    """The template, or what it asks for, cannot be run here."""
+    """The template, or one of its features, cannot be run locally."""

@@ -6,7 +6,7 @@ from stack.errors import BadParameter
 
 
 def parse_parameters(text: str) -> dict[str, str]:
-    """Read `Name=value Name=value`; a value with blanks is quoted as in a shell.
+    """Read `Name=value Name=value`; a value with spaces is quoted as in a shell.
 
     Raises `BadParameter`: the text is not of this form.
     """

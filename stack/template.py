@@ -1,4 +1,4 @@
-"""Reads template.yaml as CloudFormation would, so that it stays the only list of what there is."""
+"""Reads template.yaml as CloudFormation does, so that no other list of resources is needed."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ _SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 class Schedule:
     logical_id: str
     seconds: int
-    event: object | None  # the event's own Input, instead of the usual one
+    event: object | None  # the event's own Input, instead of the default event
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ class Authorizer:
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """The web pages, by origin, whose browsers may call the API, and how."""
+    """The CORS rules: the origins, methods and headers that browsers may use."""
 
     origins: tuple[str, ...]
     methods: tuple[str, ...]
     headers: tuple[str, ...]
-    max_age: int  # seconds that a browser may go without asking again
+    max_age: int  # seconds that a browser may cache the preflight
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +104,14 @@ def read_stack(overrides: Mapping[str, str] | None = None, template: Path = TEMP
     """Read the template with these parameters set.
 
     Raises `BadParameter`: an override is unknown or not allowed, or a parameter has no value.
-    Raises `BrokenTemplate`: the template is no template, or uses what the local run does not know.
+    Raises `BrokenTemplate`: the template is invalid, or uses a feature that is not supported here.
     """
     document = load_template(template)
     try:
         parameters = parameter_values(document.get("Parameters", {}), overrides or {})
         return _Reader(document, parameters, template.parent).stack()
     except (KeyError, TypeError, AttributeError, ValueError) as fault:
-        # Whatever else is wrong with the shape, a person needs the place and not our traceback.
+        # For any other fault, report the place in the template instead of a traceback.
         raise BrokenTemplate(f"{template.name}: {type(fault).__name__}: {fault}") from fault
 
 
@@ -156,11 +156,11 @@ class _Reader:
             logical_id=logical_id,
             name=self._values.name(logical_id),
             arn=self._values.arn(logical_id),
-            handler=self._values.of(own["Handler"]),
-            description=text_of(self._values.of(own.get("Description", ""))),
+            handler=self._values.resolve(own["Handler"]),
+            description=text_of(self._values.resolve(own.get("Description", ""))),
             environment=self._environment(logical_id),
-            timeout=int(self._values.of(own.get("Timeout", 3))),
-            memory=int(self._values.of(own.get("MemorySize", 128))),
+            timeout=int(self._values.resolve(own.get("Timeout", 3))),
+            memory=int(self._values.resolve(own.get("MemorySize", 128))),
             schedules=tuple(self._schedules(own)),
         )
 
@@ -169,13 +169,13 @@ class _Reader:
         variables: dict[str, Any] = {}
         for level in (self._globals.get("Function", {}), own):
             variables |= level.get("Environment", {}).get("Variables", {})
-        return {name: text_of(value) for name, value in self._values.of(variables).items()}
+        return {name: text_of(value) for name, value in self._values.resolve(variables).items()}
 
     def _schedules(self, function: Mapping[str, Any]) -> Iterator[Schedule]:
         for name, event in function.get("Events", {}).items():
             if event["Type"] not in ("Schedule", "ScheduleV2"):
                 continue
-            own = self._values.of(event["Properties"])
+            own = self._values.resolve(event["Properties"])
             if own.get("State") == "DISABLED" or own.get("Enabled") is False:
                 continue
             rate = own.get("ScheduleExpression") or own["Schedule"]
@@ -188,7 +188,7 @@ class _Reader:
             for event in function.get("Events", {}).values():
                 if event["Type"] != "HttpApi":
                     continue
-                own = self._values.of(event.get("Properties", {}))
+                own = self._values.resolve(event.get("Properties", {}))
                 authorizer = own.get("Auth", {}).get("Authorizer", default)
                 if authorizer == "NONE":
                     authorizer = None
@@ -205,7 +205,7 @@ class _Reader:
         return (own for _, own in self._of_type(_API))
 
     def _auth(self, api: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(self._values.of(api.get("Auth", {})))
+        return dict(self._values.resolve(api.get("Auth", {})))
 
     def _authorizers(self) -> Iterator[tuple[str, Authorizer]]:
         functions = {self._values.arn(each): each for each, _ in self._of_type(FUNCTION)}
@@ -214,7 +214,7 @@ class _Reader:
                 if not own.get("EnableSimpleResponses") or own.get("FunctionArn") not in functions:
                     raise BrokenTemplate(
                         f"the authorizer {name} is not one of this template's functions with "
-                        "EnableSimpleResponses, and the local run knows no other kind"
+                        "EnableSimpleResponses, and the local run supports no other kind"
                     )
                 identity = own.get("Identity", {})
                 yield (
@@ -230,13 +230,13 @@ class _Reader:
                 )
 
     def _cors(self) -> Cors | None:
-        definitions = (self._values.of(own.get("DefinitionBody", {})) for own in self._apis())
+        definitions = (self._values.resolve(own.get("DefinitionBody", {})) for own in self._apis())
         own = next((each[_CORS] for each in definitions if _CORS in each), None)
         if own is None:
             return None
         if own.keys() != {"allowOrigins", "allowMethods", "allowHeaders", "maxAge"}:
             raise BrokenTemplate(
-                f"{_CORS} has {', '.join(own)}, and the local run knows just allowOrigins, "
+                f"{_CORS} has {', '.join(own)}, and the local run supports only allowOrigins, "
                 "allowMethods, allowHeaders and maxAge"
             )
         return Cors(
@@ -247,7 +247,7 @@ class _Reader:
         )
 
     def _table(self, logical_id: str, own: Mapping[str, Any]) -> Table:
-        own = self._values.of(own)
+        own = self._values.resolve(own)
         keys = (
             "AttributeDefinitions",
             "KeySchema",
@@ -267,7 +267,7 @@ class _Reader:
     def _code_paths(self) -> Iterator[Path]:
         for kind, key in ((FUNCTION, "CodeUri"), (_LAYER, "ContentUri")):
             for logical_id, own in self._of_type(kind):
-                path = (self._folder / str(self._values.of(own.get(key, ".")))).resolve()
+                path = (self._folder / str(self._values.resolve(own.get(key, ".")))).resolve()
                 if not path.is_dir():
                     raise BrokenTemplate(f"the {key} of {logical_id} is no folder: {own.get(key)}")
                 yield path
@@ -276,5 +276,5 @@ class _Reader:
 def _rate_seconds(expression: str) -> int:
     match = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
     if not match:
-        raise BrokenTemplate(f"the local run knows rate(…) and not {expression}")
+        raise BrokenTemplate(f"the local run supports rate(…), not {expression}")
     return int(match[1]) * _SECONDS[match[2]]

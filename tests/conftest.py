@@ -35,7 +35,7 @@ hypothesis.settings.load_profile("ci")
 
 @pytest.fixture(scope="session")
 def secrecy(pytestconfig):
-    """Every secret of this run, and everything that came out of the code."""
+    """Every secret of this run, and all output of the code."""
     return pytestconfig.pluginmanager.get_plugin("secrecy")
 
 
@@ -50,7 +50,7 @@ def _logger_made_before_a_test_captures_output():
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_left_behind(tmp_path_factory):
-    # Chromium, SAM and the emulator leave what they made in the system's folder.
+    # Chromium, SAM and the emulator leave files in the system's folder.
     folder = tmp_path_factory.mktemp("tmp")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(folder))
@@ -61,7 +61,7 @@ def _nothing_left_behind(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def _aws_models_read_once():
-    # Each deployment has a boto3 session of its own, which would parse megabytes of JSON again.
+    # Each deployment has its own boto3 session, which would parse megabytes of JSON again.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", functools.cache(create_loader))
         yield
@@ -77,7 +77,7 @@ def _wechat_server(secrecy):
 
 @pytest.fixture(scope="session")
 def wechat_url(_wechat_server):
-    """Where the simulated WeChat answers."""
+    """The simulated WeChat's address."""
     return _wechat_server[1]
 
 
@@ -108,7 +108,7 @@ def deployed_with(ministack, wechat_url, wechat, secrecy):
     those of calls to WeChat.
     """
     defaults = {"Stage": "test", "WeChatAppId": wechat.appid, "WeChatUrl": wechat_url}
-    # Nothing of an earlier test.
+    # Without the calls of earlier tests.
     requests.post(f"{ministack.url}/_ministack/reset", timeout=60).raise_for_status()
     with contextlib.ExitStack() as running:
 
@@ -142,7 +142,7 @@ def one_window():
 
 @pytest.fixture
 def backend(deployed_with):
-    """The backend as the template has it."""
+    """The backend with the template's defaults."""
     return deployed_with()
 
 

@@ -1,4 +1,4 @@
-// What can be done to the phone and to WeChat's servers.
+// The controls of the phone and of WeChat's servers.
 
 import { element } from '../dom.js';
 import { avatarOf, nameOf, PEOPLE } from '../people.js';
@@ -64,7 +64,7 @@ export function createControls(wechat, frame, refresh) {
   });
   document.querySelector('#faults').append(...faults);
 
-  // What was said of the last act would read as if it were of this one.
+  // The last action's message would look like this action's.
   document.querySelector('.controls').addEventListener('change', () => {
     said.textContent = '';
   });
@@ -89,7 +89,7 @@ export function createControls(wechat, frame, refresh) {
   }
 
   return {
-    // The simulated WeChat outlives this page: its faults are taken back, its rules are shown.
+    // The simulated WeChat outlives this page: its faults are cancelled, its rules are shown.
     async restore() {
       await order(FAULTS.faultNone);
       await restorePerson();

@@ -1,4 +1,4 @@
-// The phone's screen seen from outside: who holds it, how it is started, what it tells.
+// The phone's screen from outside: its user, its start and its messages.
 
 import { PEOPLE } from '../people.js';
 import { currentLanguage } from './texts.js';
@@ -14,10 +14,10 @@ export function createFrame(wechat) {
 
   const launch = () => {
     const facts = new URLSearchParams({ user, language: currentLanguage(), wechat, airplane });
-    // With the same query the browser would only follow the fragment and load nothing.
+    // With the same query the browser would only follow the fragment, without loading.
     screen.src = `phone/screen.html?launch=${(launches += 1)}#${facts}`;
   };
-  // The screen keeps what is this person's in keys that name the person second.
+  // The second part of the screen's storage keys is the person.
   const ownKeys = (owner) =>
     Object.keys(localStorage).filter((key) => key.startsWith(`${owner} ${user} `));
 

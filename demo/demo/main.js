@@ -1,4 +1,4 @@
-// The page around the phone: what can be done to it, and what happens behind it.
+// The page around the phone: its controls, and its view of the backend.
 
 import './page.css';
 import './phone.css';
@@ -37,7 +37,7 @@ async function start() {
 
   useLanguage(currentLanguage());
   await controls.restore();
-  // Schedules and other clients ask WeChat, too; what they change is in the table.
+  // Schedules and other clients call WeChat, too; their changes are in the table.
   setInterval(async () => {
     if (!document.hidden && (await timeline.refresh())) await table.refresh();
   }, POLL_MS);

@@ -1,4 +1,4 @@
-// Secrets as they may be shown: enough to recognise them, too little to use.
+// Masks secrets: enough to recognise them, too little to use.
 
 const SECRETS = new Set([
   'authorization',

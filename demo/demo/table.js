@@ -1,11 +1,12 @@
-// What the table holds right now, and what has just changed in it.
+// The table's present items, and the latest changes.
 
 import { element } from '../dom.js';
 import { localTime, words } from './texts.js';
 
 const KINDS = ['USER', 'PHONE', 'ID'];
 const TIMES = /(At|Until)$/;
-// What guards against abuse is the last that a reader of the table looks for.
+const ID = /^[\w-]{20,}$/;
+// Attributes against abuse come last: a reader needs them least.
 const GUARDS = /^(attempts|proofs)/;
 
 export function createTable(wechat, frame) {
@@ -24,7 +25,7 @@ export function createTable(wechat, frame) {
     const now = new Map(
       (items ?? []).map((item) => [`${item.pk} ${item.sk}`, JSON.stringify(item)]),
     );
-    // Rebuilding what is the same would lose the reader's selection and scroll position.
+    // Rebuilding unchanged items would lose the reader's selection and scroll position.
     const language = document.documentElement.lang;
     const state = `${language} ${[...now.values()].join()}`;
     if (box.dataset.state === state && items) return;
@@ -41,7 +42,7 @@ export function createTable(wechat, frame) {
   return { refresh, show };
 }
 
-// First comes the person who holds the phone, with all that is theirs.
+// The phone's present user and their items come first.
 function inOrder(items, openid) {
   const profile = items.find(({ pk, sk }) => sk === 'PROFILE' && pk.endsWith(`#${openid}`));
   const names = [openid, profile?.userId].filter(Boolean);
@@ -51,7 +52,7 @@ function inOrder(items, openid) {
   );
 }
 
-// Users and what is theirs come first, what only the machinery needs comes last.
+// Users and their items come first, internal items last.
 function byKind(one, other) {
   const rank = (item) => [...KINDS, kindOf(item)].indexOf(kindOf(item));
   return rank(one) - rank(other);
@@ -89,7 +90,17 @@ function shownValue(name, value) {
   return TIMES.test(name) && value ? [localTime(value)] : broken(String(value));
 }
 
-// Keys may be broken after each #.
+// Keys may be broken after each #, and an id in its middle: else one character of it would be
+// left for the next line.
 function broken(text) {
-  return text.split(/(?<=#)/).flatMap((part) => [part, element('wbr')]);
+  return text
+    .split(/(?<=#)/)
+    .flatMap((part) => (ID.test(part) ? halves(part) : [part]))
+    .flatMap((part) => [part, element('wbr')]);
+}
+
+function halves(text) {
+  const middle = Math.ceil(text.length / 2);
+  const parts = [text.slice(0, middle), text.slice(middle)];
+  return parts.map((half) => element('span', { className: 'half' }, half));
 }

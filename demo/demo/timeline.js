@@ -1,4 +1,4 @@
-// The live sequence diagram: mini program, login service, WeChat, and who asks whom for what.
+// The live sequence diagram of the calls between mini program, login service and WeChat.
 
 import { element } from '../dom.js';
 import { masked } from './masking.js';
@@ -28,7 +28,7 @@ export function createTimeline(wechat) {
   }
 
   function put(step) {
-    // What WeChat was asked is heard of later than it happened.
+    // WeChat's calls are received later than they happened.
     const next = steps.findIndex(({ at }) => at > step.at);
     const place = next < 0 ? steps.length : next;
     followed(() => list.insertBefore(drawn(step), list.children[place] ?? null));
@@ -73,12 +73,12 @@ export function createTimeline(wechat) {
     if (steps.includes(step)) followed(() => step.row.replaceWith(drawn(step)));
   }
 
-  // Resolves to whether WeChat has been asked anything new.
+  // Resolves to true if WeChat has got new calls.
   async function refresh() {
-    const told = await wechat.get('calls');
-    charges = told.charges;
+    const calls = await wechat.get('calls');
+    charges = calls.charges;
     showCharges();
-    const news = told.last.filter((call) => call.at > since && !seen.has(keyOf(call)));
+    const news = calls.last.filter((call) => call.at > since && !seen.has(keyOf(call)));
     for (const call of news) {
       seen.add(keyOf(call));
       put(callStep(call));
@@ -116,7 +116,7 @@ function platformStep({ at, name, answer }) {
 
 function callStep({ at, path, outcome, ms }) {
   return {
-    at: at * 1000 - ms,
+    at: at * 1000,
     from: 'service',
     to: 'wechat',
     what: path.split('/').at(-1),

@@ -1,5 +1,5 @@
-// The token that the mini program holds, decoded, and verified in this browser as any other
-// service would: with nothing but the public keys.
+// The mini program's token, decoded, and verified in this browser like in any other service: with
+// the public keys only.
 
 import { element } from '../dom.js';
 import { isJwt, SHOWN } from './masking.js';
@@ -49,7 +49,7 @@ async function verify(token) {
   const key = await publicKey(header.kid);
   if (!key) return { header, claims, verdict: 'unchecked' };
   const signed = new TextEncoder().encode(`${head}.${body}`);
-  // The algorithm is ours, whatever the header says.
+  // The algorithm is fixed; the header's is ignored.
   const isValid = await crypto.subtle.verify(ALGORITHM, key, bytes(signature), signed);
   return { header, claims, verdict: isValid ? 'verified' : 'forged' };
 }

@@ -1,5 +1,5 @@
-// Gives a function the form of the wx API: `success`, `fail` and `complete`, or a promise where
-// none of them is given.
+// Gives a function the form of the wx API: `success`, `fail` and `complete`, or a promise if none
+// of them is given.
 export function callable(name, act) {
   return (options = {}) => {
     const outcome = act(options).then(

@@ -1,5 +1,5 @@
-// WeChat's built-in components, ours here: glass-easel has none. Each becomes the element of its
-// name, so `button` and `input` are the browser's own and can be reached by keyboard.
+// Our versions of WeChat's built-in components: glass-easel has none. Each becomes the element of
+// its name, so `button` and `input` are the browser's own and work with the keyboard.
 // https://developers.weixin.qq.com/miniprogram/dev/component/
 
 import { avatarOf } from '../people.js';
@@ -18,7 +18,7 @@ const PHONE_NUMBER_EVENTS = {
   getRealtimePhoneNumber: 'getrealtimephonenumber',
 };
 
-// Whatever listens for taps can be reached and tapped by keyboard, too.
+// Every element with a tap listener can be reached and tapped by keyboard, too.
 const view = {
   options: { listenerChangeLifetimes: true },
   lifetimes: {
@@ -89,7 +89,7 @@ const input = (phone) => ({
     ariaLabel: String,
   },
   observers: {
-    // Not written when equal: the cursor would jump to the end.
+    // Not written if equal: the cursor would jump to the end.
     value(value) {
       if (this.$$.value !== value) this.$$.value = value;
     },
@@ -108,12 +108,12 @@ const input = (phone) => ({
   lifetimes: {
     attached() {
       const field = this.$$;
-      const told = (name) => () =>
+      const trigger = (name) => () =>
         this.triggerEvent(name, { value: field.value, cursor: field.selectionStart });
-      field.addEventListener('input', told('input'));
-      field.addEventListener('focus', told('focus'));
-      field.addEventListener('blur', told('blur'));
-      field.addEventListener('keydown', ({ key }) => key === 'Enter' && told('confirm')());
+      field.addEventListener('input', trigger('input'));
+      field.addEventListener('focus', trigger('focus'));
+      field.addEventListener('blur', trigger('blur'));
+      field.addEventListener('keydown', ({ key }) => key === 'Enter' && trigger('confirm')());
       if (this.data.type === 'nickname') offerNickname(this, phone);
     },
   },
@@ -162,10 +162,10 @@ const button = (phone) => ({
   },
   lifetimes: {
     attached() {
-      // Else the browser would submit the form, too, and for every button in it.
+      // Otherwise the browser would submit the form, too, and for every button in it.
       this.$$.type = 'button';
       this.addListener('tap', () => this.tapped());
-      // glass-easel makes taps of the mouse and of fingers; the keyboard's click has no detail.
+      // glass-easel makes taps from mouse and touch; the keyboard's click has no detail.
       this.$$.addEventListener('click', ({ detail }) => {
         if (detail === 0) tap(this);
       });
@@ -182,7 +182,7 @@ const button = (phone) => ({
         phone.privacy.agree();
         this.triggerEvent('agreeprivacyauthorization', { errMsg: 'agreePrivacyAuthorization:ok' });
       }
-      // Both ask for the number; the second lets WeChat check it anew, and gives a code only.
+      // Both ask for the number; with the second WeChat checks it again, and returns only a code.
       for (const [name, event] of Object.entries(PHONE_NUMBER_EVENTS)) {
         if (capabilities.includes(name)) this.givePhoneNumber(name, event);
       }

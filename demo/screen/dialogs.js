@@ -1,10 +1,10 @@
-// What WeChat draws over a mini program: questions, toasts, the loading sign.
+// WeChat's dialogs, toasts and loading sign over a mini program.
 
 import { element } from '../dom.js';
 import { callable } from './callable.js';
 import { texts } from './texts.js';
 
-const TOAST_MS = 1500; // WeChat's own, where a call names none.
+const TOAST_MS = 1500; // WeChat's default.
 
 export function createDialogs(phone) {
   const words = texts(phone.language);

@@ -1,4 +1,4 @@
-// Files of the mini program, kept until it is opened anew, and the sheet that gives one away.
+// Files of the mini program, kept until its next start, and the sheet that exports a file.
 
 import { callable } from './callable.js';
 import { texts } from './texts.js';

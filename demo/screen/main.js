@@ -1,5 +1,5 @@
-// The phone's screen: what WeChat's app would be around a running mini program. It lives in a frame
-// of its own, so that starting the mini program afresh is loading the frame again.
+// The phone's screen: the part of WeChat's app around a running mini program. The screen has its own
+// frame, so that loading the frame restarts the mini program.
 
 import { app, loadApp } from 'mini-program.js';
 import 'mini-program.css';

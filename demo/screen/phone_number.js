@@ -1,5 +1,5 @@
 // The consent sheet of <button open-type="getPhoneNumber"> and "getRealtimePhoneNumber". The numbers and the codes are the
-// simulated WeChat's; nothing but a tap on "allow" lets it give one.
+// simulated WeChat's; it gives a code only after a tap on "allow".
 
 import { element } from '../dom.js';
 import { texts } from './texts.js';
@@ -17,7 +17,7 @@ export function createPhoneNumber(phone) {
     }
     if (phone.airplane) return { errMsg: `${name}:fail network is not connected` };
     const { phoneBalance } = await wechat.get('rules');
-    // WeChat looks at the balance on the tap: without one there is no sheet.
+    // WeChat checks the balance on the tap: without a balance there is no sheet.
     const allow = phoneBalance <= 0 || (await isAllowed());
     const detail = await wechat.post('getPhoneNumber', { user, allow });
     const errMsg = detail.errMsg.replace('getPhoneNumber', name);

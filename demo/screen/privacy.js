@@ -25,7 +25,7 @@ export function createPrivacy(phone) {
   function askInMiniProgram(referrer) {
     return new Promise((resolve) => {
       const answer = ({ event }) => {
-        // It first tells that its dialog is seen.
+        // It first reports that its dialog is visible.
         if (event !== 'exposureAuthorization') resolve(event === 'agree');
       };
       handler(answer, { referrer });

@@ -1,4 +1,4 @@
-// wx.request, told to the page around the phone as well.
+// wx.request, which also reports to the page around the phone.
 
 import { app } from 'mini-program.js';
 import { callable } from './callable.js';
@@ -11,7 +11,7 @@ export function createRequest(phone) {
 
   return (options) => {
     const abort = new AbortController();
-    // Given a callback it returns no promise, and wx.request has none.
+    // With a callback it returns no promise, like wx.request.
     callable('request', () => send(options, abort))({ complete() {}, ...options });
     return { abort: () => abort.abort({ errMsg: 'abort' }) };
   };
@@ -23,14 +23,14 @@ export function createRequest(phone) {
     phone.tell({ kind: 'request', id, ...request });
     const began = performance.now();
     const timer = setTimeout(() => abort.abort({ errMsg: 'timeout', errno: 5 }), timeout);
-    const told = (outcome) =>
+    const report = (outcome) =>
       phone.tell({ kind: 'answer', id, ms: Math.round(performance.now() - began), ...outcome });
     try {
       const answer = await answerTo(request, dataType, abort.signal);
-      told({ status: answer.statusCode, header: answer.header, data: answer.data });
+      report({ status: answer.statusCode, header: answer.header, data: answer.data });
       return answer;
     } catch (fault) {
-      told({ fault: fault.errMsg });
+      report({ fault: fault.errMsg });
       throw fault;
     } finally {
       clearTimeout(timer);
@@ -54,15 +54,15 @@ export function createRequest(phone) {
         cookies: [],
       };
     } catch (fault) {
-      // Whoever aborts gives the reason as WeChat words it.
+      // The caller of abort gives WeChat's text as the reason.
       throw fault.errMsg ? fault : { errMsg: 'net::ERR_CONNECTION_FAILED', errno: 600001 };
     }
   }
 }
 
 function requestOf(url, data, method, header) {
-  // The mini program names the port that `make run` usually has; the one that served this page is
-  // where the API is.
+  // The mini program has the default port of `make run`; the API is at the port that served this
+  // page.
   const target = new URL(url.replace(LOOPBACK, location.origin));
   const headers = { 'content-type': 'application/json', ...lowered(header) };
   if (data === undefined) return { method, url: target.href, header: headers };

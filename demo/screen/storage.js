@@ -1,4 +1,4 @@
-// The mini program's storage: each person has a phone of their own, so each has a storage.
+// The mini program's storage: each person has their own phone, so their own storage.
 
 export function createStorage(phone) {
   const prefix = `mini-program ${phone.user} `;
@@ -7,10 +7,10 @@ export function createStorage(phone) {
       .filter((each) => each.startsWith(prefix))
       .map((each) => each.slice(prefix.length));
 
-  // WeChat gives an empty string for what is not there.
+  // WeChat returns an empty string for a missing key.
   const read = (key) => JSON.parse(localStorage.getItem(prefix + key) ?? '""');
-  const write = (key, data) => told(() => localStorage.setItem(prefix + key, JSON.stringify(data)));
-  const remove = (key) => told(() => localStorage.removeItem(prefix + key));
+  const write = (key, data) => reported(() => localStorage.setItem(prefix + key, JSON.stringify(data)));
+  const remove = (key) => reported(() => localStorage.removeItem(prefix + key));
 
   return {
     api: {
@@ -21,7 +21,7 @@ export function createStorage(phone) {
     },
   };
 
-  function told(change) {
+  function reported(change) {
     change();
     phone.tell({ kind: 'storage' });
   }

@@ -1,4 +1,4 @@
-// The `wx` API, as far as mini programs that log in need it; what is missing here fails loudly.
+// The part of the `wx` API that mini programs need to log in; missing functions throw.
 // https://developers.weixin.qq.com/miniprogram/dev/api/
 
 import { callable } from './callable.js';

@@ -4,6 +4,6 @@ module.exports = {
 
   // The backend keeps the address of a picture, not the picture. Give a function here that puts the
   // file at `path` into your own storage and resolves to its https address, for example with
-  // wx.uploadFile. Without one, a chosen picture is seen on the account page and not kept.
+  // wx.uploadFile. Without a function, the account page shows a chosen picture but does not keep it.
   uploadAvatar: null,
 };

@@ -1,7 +1,7 @@
-"""API Gateway's edge: what comes in is checked here, what goes out is made here.
+"""API Gateway's edge: checks requests, and makes responses.
 
-An endpoint gets a `Request` and returns a `Reply`; whatever it raises becomes a response here and
-nowhere else. Payload format 2.0:
+An endpoint gets a `Request` and returns a `Reply`; only this module turns errors into responses.
+Payload format 2.0:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from wechat_login.errors import BadRequest, LoginError, PayloadTooLarge, SessionRequired
 from wechat_login.invocation import SERVER_ERROR, Event, Invocation, count, note, task
 
-# What a function imports, besides `wiring` and `errors`.
+# The names that functions import, besides `wiring` and `errors`.
 __all__ = [
     "Document",
     "Event",
@@ -32,13 +32,13 @@ __all__ = [
 
 Answer = dict[str, Any]
 
-# The largest body is legacy phone data, under 1 KB; API Gateway itself would let 10 MB through.
+# The largest body is legacy phone data, under 1 KB; API Gateway itself allows 10 MB.
 LARGEST_BODY = 16 * 1024
 HEADERS = {"content-type": "application/json; charset=utf-8", "cache-control": "no-store"}
 
-# Their form is observed, not promised, so this is lenient.
+# WeChat does not document the form of codes, so this pattern is lenient.
 CODE = re.compile(r"[A-Za-z0-9_-]{1,128}")
-# What the developer tools hand out instead of a code where no real AppID is set.
+# The developer tools' answer, in place of a code, if no real AppID is set.
 MOCK_CODE = "the code is a mock one"
 
 
@@ -65,7 +65,7 @@ class Request:
 
     @property
     def domain(self) -> str:
-        """Return the domain name the request came to; API Gateway sets it, not the caller."""
+        """Return the domain name of the request; API Gateway sets it, not the caller."""
         return str(self._context.get("domainName", ""))
 
     @property
@@ -96,7 +96,7 @@ class Request:
         return credential.strip()
 
     def header(self, name: str) -> str:
-        """Return a header, whatever its case, or an empty string."""
+        """Return a header by its name in any case, or an empty string."""
         headers = self.event.get("headers") or {}
         return next((str(value) for key, value in headers.items() if key.lower() == name), "")
 
@@ -119,7 +119,7 @@ class Request:
         return code
 
     def texts(self, **longest: int) -> dict[str, str | None]:
-        """Return those of some text fields that are there; null is None. Raises like `text`."""
+        """Return those of some text fields that the body has; null is None. Raises like `text`."""
         present = {name: most for name, most in longest.items() if name in self.body()}
         return {
             name: self.text(name, longest=most) if self.has(name) else None
@@ -134,7 +134,7 @@ class Request:
         return value
 
     def has(self, name: str) -> bool:
-        """Tell whether the body has a field. Raises like `text`."""
+        """Return whether the body has a field. Raises like `text`."""
         return self.body().get(name) is not None
 
     def body(self) -> Answer:
@@ -146,7 +146,7 @@ class Request:
             raise BadRequest("Send the body as application/json.")
         try:
             body = json.loads(raw.decode())
-            # A lone surrogate passes JSON, and breaks everything that encodes it later.
+            # A lone surrogate is valid JSON, but cannot be encoded as UTF-8 later.
             json.dumps(body, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             body = None
@@ -174,7 +174,7 @@ class Request:
 
 
 class Reply:
-    """A successful answer: `data`, and fields beside it, such as `expiresIn`."""
+    """A successful response: `data`, and fields beside it, such as `expiresIn`."""
 
     def __init__(self, data: object, **beside: object) -> None:
         self.headers = HEADERS
@@ -182,9 +182,9 @@ class Reply:
 
 
 class Document:
-    """A successful answer that is a JSON document of somebody else's standard, so no envelope.
+    """A successful response: a JSON document in the form of a standard, without our envelope.
 
-    `max_age` is for how many seconds anyone may keep it.
+    Anybody may cache the document for `max_age` seconds.
     """
 
     def __init__(self, content: Mapping[str, object], *, max_age: int = 0) -> None:
@@ -195,7 +195,7 @@ class Document:
 
 
 class Text:
-    """A successful answer in plain text."""
+    """A successful response in plain text."""
 
     def __init__(self, text: str) -> None:
         self.headers = {**HEADERS, "content-type": "text/plain; charset=utf-8"}
@@ -205,7 +205,7 @@ class Text:
 def endpoint(
     handle: Callable[[Request], Reply | Document | Text],
 ) -> Callable[[Event, Any], Answer]:
-    """Make a Lambda handler for API Gateway of a function from request to reply."""
+    """Make a Lambda handler for API Gateway from a function that turns a request into a reply."""
 
     @wraps(handle)
     def handler(event: Event, context: Any) -> Answer:
@@ -216,7 +216,7 @@ def endpoint(
             except LoginError as error:
                 call.failed(error)
                 return _failure(error, request.id)
-            except Exception as bug:  # noqa: BLE001 - the edge: the caller gets a constant answer
+            except Exception as bug:  # noqa: BLE001 - the edge: the caller gets a constant response
                 call.broke(bug)
                 return _failure(LoginError(), request.id)
             return {"statusCode": 200, "headers": reply.headers, "body": reply.body}
@@ -227,10 +227,10 @@ def endpoint(
 def authorizer(
     handle: Callable[[Request], Mapping[str, str]],
 ) -> Callable[[Event, Any], Answer]:
-    """Make a Lambda authorizer (payload 2.0, simple response) of a function that returns a context.
+    """Make a Lambda authorizer (payload 2.0, simple response) from a function returning a context.
 
-    A refusal is kept by API Gateway for a while, so only what the caller did wrong is one; anything
-    else escapes as a `LoginError`, and API Gateway answers 500.
+    API Gateway caches a refusal, so only the caller's errors (401, 403) refuse; any other error is
+    raised as a `LoginError`, and API Gateway answers 500.
     """
 
     @wraps(handle)
@@ -244,7 +244,7 @@ def authorizer(
                 if error.status >= SERVER_ERROR:
                     raise
                 return {"isAuthorized": False}
-            except Exception as bug:  # noqa: BLE001 - Lambda logs the text of what escapes
+            except Exception as bug:  # noqa: BLE001 - Lambda logs the text of any exception
                 call.broke(bug)
                 raise LoginError from None
 

@@ -1,14 +1,14 @@
-"""What can go wrong, and what the caller is told about it.
+"""The errors of the login functions, and their responses.
 
     LoginError                  500  internal               a bug of ours
-    ├── BadRequest              400  bad_request            the body is not what the route takes
+    ├── BadRequest              400  bad_request            the request does not fit the route
     ├── SessionRequired         401  session_required       no session was sent
     ├── SessionInvalid          401  session_invalid        forged, revoked, expired, or erased
     ├── PushRejected            401  push_rejected          not a push of WeChat's
-    ├── CodeRejected            401  code_rejected          WeChat will not exchange this code
+    ├── CodeRejected            401  code_rejected          WeChat rejects this code
     ├── TokenInvalid            401  token_invalid          not a token of ours, or expired
     ├── SessionMismatch         403  session_mismatch       the session belongs to another openid
-    ├── UserBlocked             403  user_blocked           WeChat refuses this user as high-risk
+    ├── UserBlocked             403  user_blocked           WeChat blocks this user as high-risk
     ├── PhoneTaken              409  phone_taken            the number belongs to another account
     ├── SessionKeyStale         409  session_key_stale      encryptedData does not open
     ├── LegacyPhoneDisabled     409  legacy_phone_disabled  encryptedData is switched off
@@ -24,8 +24,8 @@
     └── StorageUnavailable      503  storage_unavailable    DynamoDB or SSM did not answer in time
 
 Only `api.endpoint` turns these into responses. `code` never changes, so clients branch on it;
-`message` is for people. `facts` go to the log and nowhere else; never put a secret, a code, a
-session_key, a token or a phone number into them.
+`message` is for people. `facts` go only to the log; never put a secret, a code, a session_key, a
+token or a phone number into them.
 """
 
 import json
@@ -33,7 +33,7 @@ from typing import ClassVar
 
 
 class LoginError(Exception):
-    """Something the caller may be told: by its class, not by its text."""
+    """An error that the caller may see: its class decides the response, not its text."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
@@ -52,11 +52,11 @@ class LoginError(Exception):
 
 
 class BadRequest(LoginError):
-    """The request is not what the route takes; `reason` is shown to the caller."""
+    """The request does not fit the route; the caller sees `reason`."""
 
     status = 400
     code = "bad_request"
-    message = "The request is not what this route takes."
+    message = "The request is not valid for this route."
 
     def __init__(self, reason: str = message, **facts: object) -> None:
         super().__init__(**facts, reason=reason)
@@ -80,15 +80,15 @@ class SessionInvalid(LoginError):
 
 
 class PushRejected(LoginError):
-    """Not a message push that WeChat has just made for us: signature, time, appid or replay."""
+    """Not a new message push from WeChat: wrong signature, time or appid, or a replay."""
 
     status = 401
     code = "push_rejected"
-    message = "This is not a message push of WeChat's."
+    message = "This is not a message push from WeChat."
 
 
 class CodeRejected(LoginError):
-    """WeChat will not exchange this code: used, expired, another user's or of the wrong kind."""
+    """WeChat rejects this code: used, expired, another user's or of the wrong kind."""
 
     status = 401
     code = "code_rejected"
@@ -98,7 +98,7 @@ class CodeRejected(LoginError):
 
 
 class TokenInvalid(LoginError):
-    """The token is not one of ours, or no longer."""
+    """The token is not ours, or has expired."""
 
     status = 401
     code = "token_invalid"
@@ -114,11 +114,11 @@ class SessionMismatch(LoginError):
 
 
 class UserBlocked(LoginError):
-    """WeChat refuses this user as high-risk (errcode 40226). Trying again does not help."""
+    """WeChat blocks this user as high-risk (errcode 40226). Retrying does not help."""
 
     status = 403
     code = "user_blocked"
-    message = "WeChat does not let this user log in."
+    message = "WeChat does not allow this user to log in."
 
 
 class PhoneTaken(LoginError):
@@ -130,11 +130,11 @@ class PhoneTaken(LoginError):
 
 
 class SessionKeyStale(LoginError):
-    """`encryptedData` does not open; one answer for every reason, so that nothing can be learnt."""
+    """`encryptedData` does not decrypt; every fault gets one answer, to reveal nothing."""
 
     status = 409
     code = "session_key_stale"
-    message = "The phone data does not open. Log in again, then ask for another tap."
+    message = "The phone data cannot be decrypted. Log in again, then ask the user to tap again."
 
 
 class LegacyPhoneDisabled(LoginError):
@@ -162,7 +162,7 @@ class ContentRejected(LoginError):
 
 
 class TooManyAttempts(LoginError):
-    """WeChat's limits, which count by the minute, or ours want this caller to wait."""
+    """The caller must wait: a limit of WeChat's, counted by the minute, or of ours."""
 
     status = 429
     code = "too_many_attempts"
@@ -174,15 +174,15 @@ class TooManyAttempts(LoginError):
 
 
 class Misconfigured(LoginError):
-    """AppID, AppSecret, IP list, keys or permissions are wrong: an operator has to act."""
+    """AppID, AppSecret, IP list, keys or permissions are wrong: an operator has to fix them."""
 
     status = 500
     code = "misconfigured"
-    message = "The service is not set up correctly. Its operators have been told."
+    message = "The service is not set up correctly. Its operators have been alerted."
 
 
 class AppSecretRejected(Misconfigured):
-    """WeChat refuses the AppSecret: wrong, or rotated since we read it."""
+    """WeChat rejects the AppSecret: wrong, or rotated since we read it."""
 
 
 class SealBroken(Misconfigured):
@@ -190,7 +190,7 @@ class SealBroken(Misconfigured):
 
 
 class WeChatUnavailable(LoginError):
-    """WeChat gave no answer, nonsense, or said that it is busy."""
+    """WeChat gave no answer, an unreadable answer, or was busy."""
 
     status = 502
     code = "wechat_unavailable"
@@ -198,15 +198,15 @@ class WeChatUnavailable(LoginError):
 
 
 class AccessTokenRejected(WeChatUnavailable):
-    """WeChat refuses the access token; `AccessTokens.call` recovers from this once."""
+    """WeChat rejects the access token; `AccessTokens.call` retries once with another."""
 
 
 class CheckUnavailable(WeChatUnavailable):
-    """An optional check could not be made; its caller goes on without it."""
+    """An optional check could not be made; its caller continues without the check."""
 
 
 class StorageUnavailable(LoginError):
-    """DynamoDB or SSM did not answer in time, or asked us to slow down."""
+    """DynamoDB or SSM did not answer in time, or throttled the call."""
 
     status = 503
     code = "storage_unavailable"
@@ -214,7 +214,7 @@ class StorageUnavailable(LoginError):
     retry_after = 2
 
     def __init__(self, *, receipt: str | None = None, **facts: object) -> None:
-        """Keep `facts` for the log, and `receipt`, if there is one, for the caller."""
+        """Keep `facts` for the log, and `receipt`, if any, for the caller."""
         super().__init__(**facts)
         if receipt:
             self.response_fields["receipt"] = receipt

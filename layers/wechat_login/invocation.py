@@ -1,7 +1,7 @@
 """One invocation of a function: its deadline, its log line and its metrics.
 
-A part of the layer says what happened by `note` and `count`, wherever the invocation has led; what
-they say goes into one log line, which is written when the invocation ends.
+Any part of the layer reports facts by `note` and `count`; they go into one log line, which is
+written when the invocation ends.
 """
 
 import time
@@ -21,7 +21,7 @@ Event = Mapping[str, Any]
 # Also the name of the logger that every module's own logger is a child of.
 SERVICE = "wechat_login"
 NAMESPACE = "WeChatLogin"
-# The time left if no invocation runs: in a unit test, in a script.
+# The time left outside an invocation: in a unit test, in a script.
 NO_DEADLINE = 10.0
 SERVER_ERROR = 500
 # A shorter openid would be shown nearly whole by its first and last four characters.
@@ -32,7 +32,7 @@ _line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
 
 
 class Invocation:
-    """A context in which `time_left`, `note` and `count` mean this invocation."""
+    """A context in which `time_left`, `note` and `count` refer to this invocation."""
 
     def __init__(self, route: str, context: Any, **line: object) -> None:
         self._route = route
@@ -58,7 +58,7 @@ class Invocation:
         self._line.update(error.facts, status=error.status, code=error.code)
 
     def broke(self, bug: Exception) -> None:
-        """Note where a bug is, but not its text, which may quote anything."""
+        """Note the place of a bug, but not its text, which may quote a secret."""
         self._log = _logger().error
         frames = traceback.extract_tb(bug.__traceback__)
         where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
@@ -66,9 +66,9 @@ class Invocation:
 
 
 def task(handle: Callable[[Event], Mapping[str, object]]) -> Callable[[Event, Any], dict[str, Any]]:
-    """Make a Lambda handler for a schedule or a direct call; a `LoginError` escapes.
+    """Make a Lambda handler for a schedule or a direct call, which raises a `LoginError`.
 
-    An error that escapes is counted and, on a schedule, tried again by Lambda.
+    Such an error is counted and, on a schedule, Lambda retries the invocation.
     """
 
     @wraps(handle)
@@ -79,7 +79,7 @@ def task(handle: Callable[[Event], Mapping[str, object]]) -> Callable[[Event, An
             except LoginError as error:
                 call.failed(error)
                 raise
-            except Exception as bug:  # noqa: BLE001 - Lambda logs the text of what escapes
+            except Exception as bug:  # noqa: BLE001 - Lambda logs the text of any exception
                 call.broke(bug)
                 raise LoginError from None
 
@@ -103,7 +103,7 @@ def note(**facts: object) -> None:
 
 
 def count(**times: int) -> None:
-    """Count what happened in the current invocation, in the metrics and in its log line."""
+    """Count events of the current invocation, in the metrics and in its log line."""
     line = _line.get()
     if line is None:
         return
@@ -113,14 +113,14 @@ def count(**times: int) -> None:
 
 
 def note_wechat_call(path: str, said: int | str, ms: float) -> None:
-    """Add a call of WeChat's API to the current log line: its errcode, or how it failed."""
+    """Add a call of WeChat's API to the current log line: its errcode, or its kind of failure."""
     line = _line.get()
     if line is not None:
         line.setdefault("wechat", []).append({"api": path, "said": said, "ms": round(ms, 1)})
 
 
 def masked(openid: str) -> str:
-    """Return enough of an openid to follow a user through the log, and no more."""
+    """Return the parts of an openid that suffice to follow a user through the log."""
     return f"{openid[:4]}…{openid[-4:]}" if len(openid) > SHORTEST_MASKED else "…"
 
 

@@ -1,13 +1,13 @@
 """The environment, read in one place into a frozen dataclass.
 
-The template passes names and choices, never a secret: a secret is read from the SSM parameter
-that is named here. A function has the names of only those parameters that it may read.
+The template passes names and choices, never a secret: secrets are in the SSM parameters named here.
+A function has the names of only those parameters that it may read.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Environment variable of each SSM parameter's name, and what the rest of the code calls it.
+# The environment variable of each SSM parameter's name, and our name for the parameter.
 PARAMETERS = {
     "APP_SECRETS_PARAMETER": "app-secrets",
     "ACCESS_TOKENS_PARAMETER": "access-token",  # a folder: one for each AppID is in it
@@ -21,7 +21,7 @@ PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a deployment decides; docs/operate.md has the same list.
+    """The choices of a deployment; docs/operate.md has the same list.
 
     A variable without a default must be set: reading it raises `KeyError` with its name.
     """

@@ -1,6 +1,6 @@
-"""Builds each part once, on first use, and introduces the parts to one another.
+"""Builds each part once, on first use, and connects the parts.
 
-The only module that makes AWS clients. `reset` forgets everything, for a changed environment.
+The only module that makes AWS clients. `reset` discards all parts, for a changed environment.
 """
 
 import gc
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wechat_login import budget, invocation
 from wechat_login.settings import Settings
 
-# Each builder imports what it builds, so that a function loads only what it uses: a cold start of
-# publish_keys needs no HTTP client, one of log_out no cryptography.
+# Each builder imports the module that it builds, so that a function loads only its own parts: a
+# cold start of publish_keys needs no HTTP client, one of log_out no cryptography.
 if TYPE_CHECKING:
     from botocore.config import Config
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -53,7 +53,7 @@ _built: dict[str, Any] = {}
 
 
 def once(build: Callable[[], T]) -> Callable[[], T]:
-    """Build on first use and keep; a build that fails is tried again by the next caller."""
+    """Build on first use and cache; if a build fails, the next caller retries."""
 
     @wraps(build)
     def get() -> T:
@@ -84,21 +84,21 @@ def per_mini_program(build: Callable[[str], T]) -> Callable[..., T]:
 
 
 def reset() -> None:
-    """Forget everything that was built."""
+    """Discard all parts."""
     with _lock:
         _built.clear()
 
 
 def prepare(*parts: Callable[[], object]) -> None:
-    """Build these parts, and read SSM, while Lambda starts a container: then no request waits.
+    """Build these parts, and read SSM, while Lambda starts a container, so that no request waits.
 
-    Anywhere else, and if something fails, it is done on first use. `sam local` claims to be Lambda
-    (AWS_SAM_LOCAL), with the shell's own credentials: it prepares nothing, so AWS is not asked.
+    Outside Lambda, and after a failure, parts are built on first use. `sam local` looks like Lambda
+    but has the shell's own credentials (AWS_SAM_LOCAL), so it builds nothing and AWS is not asked.
     """
     env = os.environ
     if env.get("AWS_SAM_LOCAL") or not env.get("AWS_LAMBDA_INITIALIZATION_TYPE"):
         return
-    # Everything made now stays, so looking for garbage in it is lost time: 15 ms of it.
+    # These objects stay, so collecting garbage among them would waste 15 ms.
     gc.disable()
     with suppress(Exception):
         for part in parts:
@@ -256,7 +256,7 @@ def look_ups() -> "LookUps":
 
 @once
 def legacy_phone() -> "LegacyPhone":
-    """Return what opens encryptedData."""
+    """Return the decryption of encryptedData."""
     from wechat_login.accounts.legacy_phone import LegacyPhone
 
     return LegacyPhone(
@@ -294,7 +294,7 @@ def registration() -> "Registration":
 
 @once
 def screening() -> "Screening":
-    """Return WeChat's optional opinions."""
+    """Return WeChat's optional checks."""
     from wechat_login.accounts.screening import Screening
 
     chosen = settings()
@@ -323,10 +323,10 @@ def message_push() -> "MessagePush":
 
 @once
 def platform_events() -> "PlatformEvents":
-    """Return what WeChat's events oblige us to do."""
+    """Return our duties after WeChat's events."""
     from wechat_login.accounts.platform_events import PlatformEvents
 
-    return PlatformEvents(erasure(), claims(), profiles())
+    return PlatformEvents(erasure(), claims(), profiles(), count=invocation.count)
 
 
 @once
@@ -419,13 +419,13 @@ def ssm() -> "SSMClient":
 
 @once
 def _aws() -> Any:
-    """Return botocore's session; docs/decisions/0010 tells why not boto3's over it."""
+    """Return botocore's session; docs/decisions/0010 explains why not boto3's."""
     from botocore.loaders import Loader
     from botocore.session import get_session
 
     class Two(Loader):
         def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore's signature
-            """Name the services used here: to look for all of AWS takes as long."""
+            """Return the services used here: a search for all of AWS's takes time."""
             return ["dynamodb", "ssm"]
 
     # At DEBUG botocore logs the answers of SSM and DynamoDB.
@@ -444,8 +444,8 @@ def _config(service: str) -> "Config":
         connect_timeout=budget.AWS_CONNECT,
         read_timeout=budget.AWS_READ,
         retries=retries,
-        # DynamoDB checks it again, and the usual agent is made anew, twice, for each call: together
-        # a sixth of botocore's CPU.
+        # DynamoDB validates parameters itself, and botocore rebuilds the usual user agent twice for
+        # each call: together a sixth of botocore's CPU.
         parameter_validation=False,
         user_agent="wechat-login",
     )

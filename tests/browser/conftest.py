@@ -28,14 +28,14 @@ def browser():
     """Chromium, which `make browser` installs."""
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         missing = "Chromium is not installed: make browser"
-        # Where tests decide about a change, a skipped one would be a silent yes.
+        # In CI, a skipped test would count as passed.
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     options = webdriver.ChromeOptions()
     for argument in ARGUMENTS:
         options.add_argument(f"--{argument}")
     options.binary_location = shutil.which("chromium")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    # Named, so that selenium does not look for a driver in the network.
+    # Given, so that selenium does not search for a driver on the network.
     service = webdriver.ChromeService(shutil.which("chromedriver"))
     driver = webdriver.Chrome(options, service)
     yield driver

@@ -33,6 +33,25 @@ for (const element of document.querySelectorAll(arguments[0])) {
 return found
 """
 
+# How many characters each line of each text has.
+LINES = """
+return [...document.querySelectorAll(arguments[0])].map((element) => {
+  const lines = new Map()
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT)
+  while (walker.nextNode()) {
+    const range = document.createRange()
+    for (let i = 0; i < walker.currentNode.data.length; i += 1) {
+      range.setStart(walker.currentNode, i)
+      range.setEnd(walker.currentNode, i + 1)
+      const { top, height } = range.getBoundingClientRect()
+      if (height) lines.set(Math.round(top), (lines.get(Math.round(top)) ?? 0) + 1)
+    }
+  }
+  return [...lines.values()]
+})
+"""
+LEAST_CHARACTERS = 3
+
 FOCUSED = """
 const inside = document.activeElement.contentDocument
 const element = (inside ?? document).activeElement
@@ -49,6 +68,17 @@ def test_nothing_is_wider_than_the_screen(demo, width, language):
     with demo.screen():
         demo.waits_for(lambda: demo.text("#pages"))
         assert demo.browser.execute_script(HIDDEN_PIXELS) == 0
+
+
+@pytest.mark.parametrize("width", [360, 390, 768, 1024, 1280, 1440])
+def test_no_id_in_the_table_leaves_one_character_on_a_line(demo, width):
+    demo.open("zh-CN", width, 800).registers()
+    demo.waits_for(lambda: "PHONE" in demo.kinds())
+
+    lines = demo.browser.execute_script(LINES, "#items dd")
+
+    assert max(map(len, lines)) > 1
+    assert not [each for each in lines if len(each) > 1 and min(each) < LEAST_CHARACTERS]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -180,7 +210,7 @@ LABELS = {
 
 @pytest.mark.parametrize("language", LABELS)
 def test_pictures(demo, language):
-    """Keeps what the README shows: SCREENSHOTS=docs/images pytest tests/browser -k pictures."""
+    """Makes the README's pictures: SCREENSHOTS=docs/images pytest tests/browser -k pictures."""
     log_in, agree, allow, verified = LABELS[language]
     suffix = language[:2]
     demo.open(language).tap(log_in)

@@ -12,7 +12,7 @@ VALID = "签名有效"
 
 @pytest.fixture
 def phone(demo):
-    """The demo, open, and its first silent login over: no test meets it half-way."""
+    """The demo, opened, after its first silent login."""
     demo.open().waits_for_step(*LOGIN)
     demo.waits_for_step("jscode2session", "0")
     return demo
@@ -120,7 +120,7 @@ def test_expired_session_is_renewed_unseen(phone):
 
 
 @pytest.mark.parametrize("fault", ["faultBusy", "faultDrop", "faultGarbage"])
-def test_wechat_down_is_said_and_can_be_tried_again(demo, fault):
+def test_an_unavailable_wechat_is_reported_and_can_be_retried(demo, fault):
     demo.open().hand_to("xiaohong")
     demo.set_fault(fault)
     demo.click("#clear")
@@ -167,9 +167,12 @@ def test_a_slow_wechat_is_waited_for(phone):
     phone.waits_for_step("POST /login", "等待中")
     phone.waits_for_step(*LOGIN)
     phone.sees("登录后领取会员卡")
+    phone.waits_for_step("jscode2session", "0")
+    whats = [what for what, _ in phone.steps()]
+    assert whats.index("wx.login") < whats.index("POST /login") < whats.index("jscode2session")
 
 
-def test_quota_gone_is_said_without_a_sheet(phone, wechat):
+def test_a_used_up_quota_is_reported_without_a_sheet(phone, wechat):
     phone.click("[name=noQuota]")
     phone.waits_for(lambda: wechat.phone_balance == 0)
     phone.tap("登录 / 注册")
@@ -178,7 +181,7 @@ def test_quota_gone_is_said_without_a_sheet(phone, wechat):
     assert not phone.shows("申请获取并验证你的手机号")
 
 
-def test_a_blocked_person_is_told_so(phone, wechat):
+def test_a_blocked_person_sees_the_reason(phone, wechat):
     phone.click("[name=blocked]")
     phone.waits_for(lambda: wechat.person("xiaoming").blocked)
     phone.click("#clear")
@@ -284,7 +287,7 @@ def test_a_member_without_network_is_called_nothing(phone):
 
 
 @pytest.mark.parametrize(("fault", "said"), [("faultDrop", "处理前断开"), ("faultGarbage", "乱码")])
-def test_what_wechat_did_is_said_in_chinese(phone, fault, said):
+def test_the_demo_shows_wechats_part_in_chinese(phone, fault, said):
     phone.set_fault(fault)
     phone.click("#clear")
     phone.waits_for_step("jscode2session", said)

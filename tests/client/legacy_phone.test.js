@@ -27,7 +27,7 @@ test.describe('Legacy phone data', { skip }, () => {
     assert.equal(phone.logins.length, 1);
   });
 
-  test('where the session_key has changed, the next tap works', async () => {
+  test('after the session_key has changed, the next tap works', async () => {
     const { phone, session, tap } = await setUp();
     await phone.asksWeChat('people', { session: false });
     await phone.asksWeChat('wx.login');

@@ -39,7 +39,7 @@ test.describe('The local stack', { skip }, () => {
     assert.equal(phone.logins.length, 1);
   });
 
-  test('who is registered gets a token with the login on a new phone', async () => {
+  test('a registered user gets a token with the login on a new phone', async () => {
     const { phone, session } = setUp();
     await session.login();
     await session.registerPhone(await phone.tapPhoneButton());
@@ -61,7 +61,7 @@ test.describe('The local stack', { skip }, () => {
     assert.equal(sent(phone, '/phone').length, 0);
   });
 
-  test('an empty quota is told apart from a refusal', async (t) => {
+  test('an empty quota is distinguished from a refusal', async (t) => {
     const { phone, session } = setUp();
     await session.login();
     const before = (await (await fetch(`${wechatUrl}/simulated/rules`)).json()).phoneBalance;
@@ -142,7 +142,7 @@ test.describe('The local stack', { skip }, () => {
     });
   });
 
-  test('who WeChat blocks is told so, once', async () => {
+  test('a user whom WeChat blocks sees the reason, once', async () => {
     const { phone, session } = setUp();
     await phone.asksWeChat('people', { blocked: true });
 
@@ -151,7 +151,7 @@ test.describe('The local stack', { skip }, () => {
     assert.equal(phone.logins.length, 1);
   });
 
-  test("WeChat's limits are told with the wait they ask for", async () => {
+  test("WeChat's limits are reported with their wait", async () => {
     const { phone, session, pauses } = setUp();
     await phone.asksWeChat('faults', {
       path: '/sns/jscode2session',
@@ -168,7 +168,7 @@ test.describe('The local stack', { skip }, () => {
     assert.deepEqual(pauses, []);
   });
 
-  test('WeChat down is told, and over when it is over', async () => {
+  test('a failure of WeChat is reported, and ends with the failure', async () => {
     const { phone, session } = setUp();
     const faults = (times) =>
       phone.asksWeChat('faults', { path: '/sns/jscode2session', kind: 'status', times });

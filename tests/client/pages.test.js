@@ -1,4 +1,4 @@
-// What the pages do and say: the same code that runs in WeChat, without its screen.
+// The pages' behaviour and texts: the same code that runs in WeChat, without its screen.
 
 const test = require('node:test');
 const assert = require('node:assert/strict');
@@ -101,7 +101,7 @@ test.describe('Auth', () => {
     assert.equal(phone.logins.length, 1);
   });
 
-  test('who has registered passes without seeing the button', async (t) => {
+  test('a registered user passes without seeing the button', async (t) => {
     const { phone, open } = await setUp(t, { registered: true });
 
     const page = await open('auth');
@@ -110,7 +110,7 @@ test.describe('Auth', () => {
     assert.deepEqual(lastScreen(phone), home);
   });
 
-  test('who logged out and comes back is not charged again', async (t) => {
+  test('a user who logged out and comes back is not charged again', async (t) => {
     const { phone, server, open } = await setUp(t, { registered: true });
     await open('home');
     await phone.session.logOut();
@@ -167,7 +167,7 @@ test.describe('Auth', () => {
     assert.equal(phone.taps, 1);
   });
 
-  test('what the background interrupted goes on when the page is seen again', async (t) => {
+  test('a call interrupted by the background continues when the page is shown again', async (t) => {
     const { phone, open } = await setUp(t);
     const page = await open('auth');
     phone.background = true;
@@ -228,7 +228,7 @@ test.describe('Auth', () => {
     assert.equal(page.data.step, 'ready');
   });
 
-  test('who is blocked is told so and not offered another try', async (t) => {
+  test('a blocked user sees the reason and no retry', async (t) => {
     const { server, open } = await setUp(t);
     server.order('POST /login', refused(403, 'user_blocked'));
 
@@ -238,7 +238,7 @@ test.describe('Auth', () => {
     assert.equal(page.data.note, zh.problems.user_blocked);
   });
 
-  test('a long wait is told in seconds', async (t) => {
+  test('a long wait is shown in seconds', async (t) => {
     const { server, open } = await setUp(t);
     const headers = { 'Retry-After': '60' };
     server.order('POST /login', refused(429, 'too_many_attempts', { headers }));
@@ -377,7 +377,7 @@ test.describe('Account', () => {
     assert.equal(page.data.note, '');
   });
 
-  test('picture and nickname can be taken back', async (t) => {
+  test('picture and nickname can be removed', async (t) => {
     const { server, open } = await setUp(t);
     const page = await open('account');
     await page.takeAvatar({ detail: { avatarUrl: 'wxfile://tmp/1.jpg' } });
@@ -426,7 +426,7 @@ test.describe('Account', () => {
     assert.equal(server.asked('POST /phone').length, 1);
   });
 
-  test('who keeps the number to themselves is told that nothing has changed', async (t) => {
+  test('a user who refuses the number sees that nothing has changed', async (t) => {
     const { server, open } = await setUp(t, { registered: true });
     const page = await open('account');
 

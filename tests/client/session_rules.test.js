@@ -1,4 +1,4 @@
-// What the client does in each situation, on each platform, against a server that misbehaves on
+// The client's behaviour in each situation, on each platform, against a server that misbehaves on
 // order. What the local stack can show is shown there as well, in local_stack.test.js.
 
 const test = require('node:test');
@@ -83,7 +83,7 @@ for (const [platform, over] of Object.entries(PLATFORMS)) {
       assert.equal(phone.logins.length, 1);
     });
 
-    test('who has not registered has no token, and is looked up each time', async (t) => {
+    test('an unregistered user has no token, and is looked up each time', async (t) => {
       const { session, server } = await setUp(t);
       server.registered = false;
 
@@ -336,7 +336,7 @@ for (const [platform, over] of Object.entries(PLATFORMS)) {
       });
     }
 
-    test('a used-up quota and a closed button are told apart from a refusal', async (t) => {
+    test('a used-up quota and a closed button are distinguished from a refusal', async (t) => {
       const { session } = await setUpGuest(t);
       const tapped = (errno) => session.registerPhone({ errno, errMsg: 'getPhoneNumber:fail' });
 
@@ -377,7 +377,7 @@ for (const [platform, over] of Object.entries(PLATFORMS)) {
       [403, 'user_blocked'],
       [400, 'bad_request'],
     ]) {
-      test(`${code} is told, not repeated`, async (t) => {
+      test(`${code} is reported, not retried`, async (t) => {
         const { session, server, phone } = await setUpGuest(t);
         server.order('POST /phone', refused(status, code));
 
@@ -427,7 +427,7 @@ for (const [platform, over] of Object.entries(PLATFORMS)) {
       });
     }
 
-    test('a failure is told once, and leaves no promise rejected unheard', async (t) => {
+    test('a failure is reported once, and leaves no unhandled rejection', async (t) => {
       const unheard = [];
       const listen = (reason) => unheard.push(reason);
       process.on('unhandledRejection', listen);
@@ -444,7 +444,7 @@ for (const [platform, over] of Object.entries(PLATFORMS)) {
       assert.deepEqual(unheard, []);
     });
 
-    test('offline, slow and interrupted are told apart', async (t) => {
+    test('offline, slow and interrupted are distinguished', async (t) => {
       const { session, server, phone } = await setUp(t, { timeout: 2000 });
       await session.login();
 
@@ -458,7 +458,7 @@ for (const [platform, over] of Object.entries(PLATFORMS)) {
       await assert.rejects(session.account(), failsWith('timeout', { retryable: true }));
     });
 
-    test('an address that WeChat does not let through is told to the developer', async (t) => {
+    test('an address that WeChat does not allow is reported to the developer', async (t) => {
       const { session, phone } = await setUp(t);
       phone.wx.request = ({ fail }) =>
         fail({ errno: 600002, errMsg: 'request:fail url not in domain list' });
@@ -466,7 +466,7 @@ for (const [platform, over] of Object.entries(PLATFORMS)) {
       await assert.rejects(session.login(), failsWith('domain_not_listed', { retryable: false }));
     });
 
-    test('who is blocked is told once, and nothing is tried again', async (t) => {
+    test('a blocked user gets one error, and nothing is retried', async (t) => {
       const { session, server, phone } = await setUp(t);
       server.order('POST /login', refused(403, 'user_blocked'));
 
@@ -483,7 +483,7 @@ for (const [platform, over] of Object.entries(PLATFORMS)) {
       [503, 'storage_unavailable'],
     ]) {
       for (const header of ['Retry-After', 'retry-after']) {
-        test(`after ${status} a short ${header} is waited for, a long one is told`, async (t) => {
+        test(`after ${status} a short ${header} is waited for, a long ${header} is reported`, async (t) => {
           const { session, phone, clock } = await setUp(t);
           const request = phone.wx.request;
           const answers = [2, 5, 6].map((seconds) => ({
@@ -535,7 +535,7 @@ for (const [platform, over] of Object.entries(PLATFORMS)) {
       [500, 'misconfigured'],
       [502, 'wechat_unavailable'],
     ]) {
-      test(`${code} is told at once`, async (t) => {
+      test(`${code} is reported at once`, async (t) => {
         const { session, server } = await setUp(t);
         server.order('POST /login', refused(status, code));
 
@@ -807,7 +807,7 @@ for (const [platform, over] of Object.entries(PLATFORMS)) {
       });
     }
 
-    test('who has not registered is told so', async (t) => {
+    test('an unregistered user gets login_needed', async (t) => {
       const { session, server } = await setUp(t);
       server.registered = false;
 

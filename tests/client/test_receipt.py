@@ -1,4 +1,4 @@
-"""The client turns a receipt in: it takes a backend whose table fails at the right moment."""
+"""The client redeems a receipt: this needs a backend whose table fails at the right moment."""
 
 from pathlib import Path
 
@@ -18,25 +18,25 @@ def ministack(ministack):
         yield storage
 
 
-class Mender:
-    """Lets the table work again when it is asked, by whatever request."""
+class Recovery:
+    """Makes the table work again at any request."""
 
     def __init__(self, storage):
         self._storage = storage
 
     def answer(self, _request):
-        self._storage.mend()
+        self._storage.recover()
         return Response(200, (), b"")
 
 
 def test_the_client_turns_a_receipt_in(node, ministack, backend, wechat):
     # Only a registration names the number it claims.
     ministack.fail("TransactWriteItems", containing="PHONE#")
-    server = HttpServer(Mender(ministack))
+    server = HttpServer(Recovery(ministack))
     server.start()
     try:
         wechat_url = backend.deployment.stack.parameters["WeChatUrl"]
-        addresses = {"API_URL": backend.url, "WECHAT_URL": wechat_url, "MEND_URL": server.url}
+        addresses = {"API_URL": backend.url, "WECHAT_URL": wechat_url, "RECOVERY_URL": server.url}
         run(node, RECEIPT, **addresses)
     finally:
         server.stop()

@@ -28,7 +28,7 @@ def test_an_app_uses_the_client_on_each_platform_and_the_types_are_the_contracts
     assert compiled() == ""
 
 
-def test_the_client_is_what_its_types_say():
+def test_the_client_agrees_with_its_types():
     assert compiled(project="tsconfig.client.json") == ""
 
 

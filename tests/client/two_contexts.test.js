@@ -131,7 +131,7 @@ for (const [platform, over] of Object.entries(PLATFORMS)) {
       assert.equal(stored().token, null);
     });
 
-    test('what one writes leaves what the other wrote meanwhile', async (t) => {
+    test('a write of one context keeps the writes of the other', async (t) => {
       const { server, pages, ai, stored } = await setUp(t, over, { registered: false });
       const { order, arrived, letGo } = held();
       server.order('POST /token', order);

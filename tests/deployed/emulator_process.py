@@ -1,6 +1,6 @@
 """ministack, with a place for those resources of the template that it has no service for.
 
-They are made and deleted in name alone. So an alias shifts at once, whatever CodeDeploy would do.
+These are made and deleted in name only. So an alias shifts at once, without CodeDeploy.
 """
 
 from local.emulator_process import listen, serve
@@ -28,7 +28,7 @@ def main():
     )
 
     for kind in NAMES_ALONE:
-        provisioners._RESOURCE_HANDLERS.setdefault(  # noqa: SLF001 - it has no other way in
+        provisioners._RESOURCE_HANDLERS.setdefault(  # noqa: SLF001 - there is no public interface
             kind, {"create": _make, "update": _change, "delete": lambda *_: None}
         )
     serve(listener)

@@ -1,17 +1,17 @@
-"""The three commands of the README, for real: `sam deploy` to ministack, calls, and the end.
+"""The README's three commands, for real: `sam deploy` to ministack, calls, and deletion.
 
-What ministack cannot do, and where that is shown instead:
+The limits of ministack, and the tests that cover them:
 
-- It takes no routes, authorizers, throttles or CORS out of an HttpApi. They are added here by API
+- It reads no routes, authorizers, throttles or CORS from an HttpApi. They are added here by API
   calls, read from the template; that the template has them is checked on the translated template.
 - It makes the table without its TTL and its backups, which are added by API calls.
-- `sam delete` does not take the address at which ministack keeps the nested template for one of
-  S3's, so CloudFormation is asked to delete.
-- It knows no AWS::Logs::QueryDefinition and no CodeDeploy: emulator_process.py makes these in name
-  alone. Both are translated and linted (test_portability.py, test_deploying.py).
+- `sam delete` does not accept ministack's address of the nested template as S3's, so CloudFormation
+  deletes the stack.
+- It does not support AWS::Logs::QueryDefinition and CodeDeploy: emulator_process.py makes these in
+  name only. Both are translated and linted (test_portability.py, test_deploying.py).
 - Its IAM does not see which parameters `ssm:GetParameters` names, and takes it as a call on all of
-  SSM; so every role is given that here. All else, DynamoDB's transactions too, is decided by the
-  roles and the boundary as deployed. Which parameters a function may read: test_privileges.py.
+  SSM; so every role gets that here. All other calls, also DynamoDB's transactions, depend on the
+  deployed roles and boundary. test_privileges.py checks the parameters that a function may read.
 - It runs functions with SAM CLI's Python, on this machine: Linux on x86_64, as the layer is built.
 """
 
@@ -45,7 +45,7 @@ PATIENCE = 60
 
 
 class Deployed:
-    """A stack in an account, with a WeChat, and the commands that a team has for it."""
+    """A stack in an account, with a WeChat, and the operators' commands."""
 
     def __init__(self, aws, wechat, wechat_url):
         self.aws, self.wechat, self.wechat_url = aws, wechat, wechat_url
@@ -90,7 +90,7 @@ class Deployed:
         return answer.status_code, answer.json()
 
     def add_routes(self):
-        """Do what API Gateway does with an HttpApi's OpenAPI document, and ministack does not."""
+        """Create the parts of an HttpApi's OpenAPI document that ministack ignores."""
         api, resources = self.aws.client("apigatewayv2"), self.resources()
         stack = read_stack(APPID)
         integrations, authorizers = {}, {}
@@ -129,7 +129,7 @@ class Deployed:
             )
 
     def complete_the_table(self):
-        """Do what CloudFormation does with a table's TTL and its backups."""
+        """Switch on a table's TTL and backups, as CloudFormation does."""
         wanted = translated()["Resources"]["Table"]["Properties"]
         dynamodb, name = self.aws.client("dynamodb"), self.resources()["Table"]
         dynamodb.update_time_to_live(
@@ -141,7 +141,7 @@ class Deployed:
         )
 
     def let_ministack_read_parameters(self):
-        """Give each role the one permission that ministack cannot tell by its resource."""
+        """Grant each role the permission that ministack cannot restrict to a resource."""
         iam = self.aws.client("iam")
         reading = {"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": "*"}
         resources = self.resources()
@@ -167,7 +167,7 @@ class Deployed:
 
 @pytest.fixture(scope="module")
 def deployed():
-    """Set up, deploy, and look after it, with nothing but the README's commands."""
+    """Set up, deploy and maintain a stack with the README's commands only."""
     wechat = SimulatedWeChat()
     server = serve(wechat)
     with account() as aws:
@@ -204,14 +204,14 @@ def delete(it):
     tables = it.aws.client("dynamodb").list_tables()["TableNames"]
     functions = it.aws.client("lambda").list_functions()["Functions"]
 
-    # Data outlives its stack; nothing else does.
+    # Only data outlives its stack.
     assert len(tables) == 1
     assert functions == []
 
 
 @pytest.fixture
 def alice(deployed):
-    """Somebody who has just logged in through the deployed functions."""
+    """A person who has just logged in through the deployed functions."""
     status, body = deployed.call("POST", "/login", code=deployed.wechat.login_code("alice"))
     assert status == 200, body
     return body["data"]
@@ -225,13 +225,13 @@ def test_the_deployment_is_whole(deployed):
     }
 
     assert set(stacks.values()) <= {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
-    assert len(stacks) == 2  # with what is watched
+    assert len(stacks) == 2  # with the alarms
     alarms = deployed.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
     assert all(each["AlarmActions"] for each in alarms)
     assert "Successfully created/updated stack" in deployed.first
 
 
-def test_what_is_there_is_not_made_again(deployed):
+def test_existing_secrets_are_not_made_again(deployed):
     before = parameters(deployed)
 
     again = deployed.make("secrets")
@@ -291,19 +291,19 @@ def test_the_scheduled_functions_do_their_work_as_deployed(deployed):
 
 
 def test_a_function_without_its_permission_is_refused(deployed):
-    """The proof that permissions decide here: taken away, the call fails, and says whose fault."""
+    """The proof that permissions are enforced: without one, the call fails and names the cause."""
     iam, role = deployed.aws.client("iam"), deployed.resources()["FindUserRole"]
     name = "FindUserRolePolicy0"
     policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
     iam.delete_role_policy(RoleName=role, PolicyName=name)
     try:
-        error, told = deployed.invoke("FindUser", {"openid": "o-nobody"})
+        error, answer = deployed.invoke("FindUser", {"openid": "o-nobody"})
     finally:
         iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
 
     assert error
-    assert "misconfigured" in told["errorMessage"]
-    assert "AccessDenied" in told["errorMessage"]
+    assert "misconfigured" in answer["errorMessage"]
+    assert "AccessDenied" in answer["errorMessage"]
 
 
 def test_a_login_that_lambda_turns_away_raises_the_alarm(deployed):
@@ -313,7 +313,7 @@ def test_a_login_that_lambda_turns_away_raises_the_alarm(deployed):
 
     lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
     try:
-        # Lambda turns calls of the alias away too; ministack only those of the function itself.
+        # Lambda rejects calls of the alias, too; ministack only calls of the function itself.
         with pytest.raises(lambda_.exceptions.TooManyRequestsException):
             lambda_.invoke(FunctionName=name, Payload=b"{}")
     finally:
@@ -323,7 +323,7 @@ def test_a_login_that_lambda_turns_away_raises_the_alarm(deployed):
 
 
 def measured(deployed, watched):
-    """Give what CloudWatch has been told of an alarm's metric just now."""
+    """Return the latest values of an alarm's metric in CloudWatch."""
     now = dt.datetime.now(dt.UTC)
     answer = deployed.aws.client("cloudwatch").get_metric_statistics(
         Namespace=watched["Namespace"],
@@ -348,7 +348,7 @@ def test_a_run_that_could_not_be_started_raises_the_alarm(deployed):
     def visible():
         asked = "ApproximateNumberOfMessages"
         answer = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[asked])
-        # By this name SQS reports to CloudWatch what it tells here by the other.
+        # SQS's name for this value in CloudWatch.
         name = "ApproximateNumberOfMessagesVisible"
         value = float(answer["Attributes"][asked])
         return [alarms.point("AWS/SQS", name, value, QueueName=queue.rpartition("/")[2])]
@@ -359,7 +359,7 @@ def test_a_run_that_could_not_be_started_raises_the_alarm(deployed):
     sqs.purge_queue(QueueUrl=queue)
 
 
-def test_the_doctor_finds_nothing_to_mend(deployed):
+def test_the_doctor_finds_nothing_to_fix(deployed):
     deployed.invoke("RenewAccessToken", {})
 
     ran = deployed.doctor()
@@ -376,7 +376,7 @@ def test_the_doctor_had_named_all_that_ministack_left_out(deployed):
         assert f"FAIL  {each}:" in named
 
 
-def test_the_doctor_lets_the_function_ask_wechat_and_names_what_it_was_told(deployed):
+def test_the_doctor_makes_the_function_ask_wechat_and_names_the_answer(deployed):
     ssm, name = deployed.aws.client("ssm"), f"/wechat-login/{STAGE}/app-secret"
     put = {"Name": name, "Type": "SecureString", "Overwrite": True}
     ssm.put_parameter(Value="f" * 32, **put)
@@ -387,7 +387,7 @@ def test_the_doctor_lets_the_function_ask_wechat_and_names_what_it_was_told(depl
 
     assert ran.returncode != 0
     (line,) = [each for each in ran.stdout.splitlines() if each.startswith("FAIL")]
-    assert "WeChat refuses the AppSecret" in line
+    assert "WeChat rejects the AppSecret" in line
     assert "asked by the function" in line
     assert "ROTATE=app-secret" in line
 
@@ -398,7 +398,7 @@ def settings_of(deployed):
 
 
 def architectures(deployed):
-    """Give those of the functions, of their layer, and of the code inside it."""
+    """Return the digests of the functions, of their layer, and of its code."""
     lambda_ = deployed.aws.client("lambda")
     functions = lambda_.list_functions()["Functions"]
     of_functions = {name for each in functions for name in each["Architectures"]}
@@ -413,7 +413,7 @@ def architectures(deployed):
     return of_functions | set(found["CompatibleArchitectures"]) | {MACHINES[machine]}
 
 
-def test_what_was_chosen_for_once_is_gone_after_the_next_deployment(deployed):
+def test_a_parameter_of_one_deployment_is_gone_after_the_next(deployed):
     deploy(deployed, "Architecture=arm64", "TokenAudience=for-once", "SessionDays=3")
     once = settings_of(deployed)
     assert architectures(deployed) == {"arm64"}
@@ -433,7 +433,7 @@ def test_what_was_chosen_for_once_is_gone_after_the_next_deployment(deployed):
 
 
 class Caller(threading.Thread):
-    """Somebody who asks for a token again and again, and notes what is answered."""
+    """A client that requests a token again and again, and records the answers."""
 
     def __init__(self, deployed):
         super().__init__(daemon=True)
@@ -475,7 +475,7 @@ def test_a_caller_meets_no_gap_on_the_way_to_gradual_and_back(deployed):
         assert bob.ask()[1]["data"] is None  # he has no number
         deploy(deployed, "PhoneRequired=false", gradual=True)
         stepwise = versions(deployed)
-        # As if the new release had met a bug: a fix goes out all the same.
+        # As if the new release had a bug: a fix can still be deployed.
         deployed.aws.client("cloudwatch").set_alarm_state(
             AlarmName=deployed.resources()["RollbackBugs"], StateValue="ALARM", StateReason="-"
         )
@@ -514,7 +514,7 @@ def test_a_release_is_taken_back_in_seconds_and_can_be_deployed_again(deployed):
     gradual = [sys.executable, "-m", "ops.deploy", STAGE, "--gradual"]
     refused = run(gradual, cwd=ROOT, env=deployed.aws.environment)
     assert (refused.returncode, "without GRADUAL" in refused.stderr) == (1, True)
-    # The very release that was taken back.
+    # The same release that was rolled back.
     deploy(deployed, change)
     assert needs_no_phone() is not before
 
@@ -538,7 +538,7 @@ def test_the_routes_that_ministack_was_given_are_those_that_aws_gets():
         assert guards == ([[route.authorizer]] if route.authorizer else [])
 
 
-def test_the_authorizer_the_throttles_and_cors_are_in_what_aws_gets():
+def test_the_template_for_aws_has_authorizer_throttles_and_cors():
     document = translated()
     resources = document["Resources"]
     body = resources["Api"]["Properties"]["Body"]

@@ -1,4 +1,4 @@
-"""What `make doctor` tells of a stack that could not be made, or that nobody watches."""
+"""`make doctor` and a stack that could not be created, or whose alarms have no subscriber."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ def aws():
 
 
 class Team:
-    """Somebody who deploys parts of the template, and asks the doctor."""
+    """A team that deploys parts of the template, and runs the doctor."""
 
     def __init__(self, aws, wechat, wechat_url):
         self._aws, self._wechat = aws, wechat
@@ -108,7 +108,7 @@ class Team:
         self._aws.client("sns").subscribe(TopicArn=topic, Protocol=protocol, Endpoint=endpoint)
 
     def doctor(self):
-        """Give the exit code, and by what each line is about its grade and the line."""
+        """Return the exit code, and by subject the grade and text of each line."""
         ran = run(
             [sys.executable, "-m", "ops.doctor", STAGE],
             cwd=ROOT,
@@ -154,7 +154,7 @@ def test_a_stack_that_nothing_has_begun_to_make_is_to_be_deployed(team):
     assert {found[each][0] for each in ("AppSecret", "table", "API", "discovery")} == {"FAIL"}
 
 
-def test_a_stack_that_lacks_what_is_asked_for_is_to_be_deployed_anew(team):
+def test_a_stack_without_a_needed_output_has_to_be_deployed_again(team):
     team.create_alarm_topic()
 
     code, found = team.doctor()
@@ -167,17 +167,17 @@ def test_a_stack_that_lacks_what_is_asked_for_is_to_be_deployed_anew(team):
         assert "make deploy STAGE=dev" in line
 
 
-def test_a_stack_whose_alarms_nobody_hears_is_told_how_to_be_heard(team):
+def test_a_stack_without_subscribers_gets_the_remedy(team):
     team.create_alarm_topic()
 
     _, found = team.doctor()
 
     grade, line = found["alarms"]
-    assert (grade, "nobody is told" in line) == ("note", True)
+    assert (grade, "nobody receives" in line) == ("note", True)
     assert line.index("AlarmEmail=…") < line.index("make deploy STAGE=dev") < line.index("confirm")
 
 
-def test_a_subscription_that_nobody_has_confirmed_tells_nobody(team):
+def test_an_unconfirmed_subscription_notifies_nobody(team):
     team.create_alarm_topic()
     # ministack lets only addresses of this kind wait for their confirmation.
     team.subscribe("https", "https://127.0.0.1:9/alarms")
@@ -195,7 +195,7 @@ def test_alarms_that_somebody_hears_are_well(team):
 
     _, found = team.doctor()
 
-    assert found["alarms"] == ("ok", "ok    alarms: somebody is told of them")
+    assert found["alarms"] == ("ok", "ok    alarms: somebody receives them")
 
 
 def test_the_table_that_a_failed_first_deployment_left_is_named(team):
@@ -230,7 +230,7 @@ def test_secrets_move_to_the_chosen_key_once_the_functions_may_use_it(team, caps
     (noted,) = Doctor(Deployment(store.stage)).encryption()
     store.move()
 
-    assert (noted.grade, "app-secret" in noted.told) == ("note", True)
+    assert (noted.grade, "app-secret" in noted.result) == ("note", True)
     assert keys_of(store.stage) == {"app-secret": key}
     assert store.read("app-secret") == before
     assert list(Doctor(Deployment(store.stage)).encryption()) == []

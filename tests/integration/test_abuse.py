@@ -1,4 +1,4 @@
-"""What a stranger sends costs nothing: WeChat is asked for who has a session or a login code."""
+"""Requests of strangers cost nothing: WeChat is only asked with a session or a login code."""
 
 import itertools
 import json
@@ -40,14 +40,14 @@ BODIES = [
 
 @pytest.fixture
 def asked(wechat):
-    """What the simulated WeChat says it was asked: `asked()`."""
+    """The calls that the simulated WeChat has recorded: `asked()`."""
     server = serve(wechat)
     yield lambda: requests.get(f"{server.url}/simulated/calls", timeout=20).json()
     server.stop()
 
 
 def with_everything(deployed_with):
-    """Deploy with every setting that lets WeChat be asked more often."""
+    """Deploy with every setting that causes more calls of WeChat."""
     return deployed_with(
         LegacyPhone="true", RiskLimit="4", CheckContent="true", PhoneRequired="false"
     )
@@ -58,7 +58,7 @@ def test_without_a_session_no_route_but_the_login_asks_wechat(deployed_with, ask
     openid = (backend.person("alice").register(), backend.person("alice").openid)[1]
     before, table = asked(), backend.items()
     routes = [(each.method, each.path) for each in backend.deployment.stack.routes]
-    # Public for everybody, and public keys look like secrets to the scan of what comes out.
+    # Public, but the scan of the output takes public keys for secrets.
     routes.remove(("GET", "/.well-known/jwks.json"))
     requests.get(f"{backend.url}/.well-known/jwks.json", timeout=20)
     assert len(routes) >= 12
@@ -93,7 +93,7 @@ def test_without_a_session_no_route_but_the_login_asks_wechat(deployed_with, ask
         7,
     ],
 )
-def test_what_cannot_be_a_login_code_is_not_shown_to_wechat(backend, asked, code):
+def test_an_impossible_login_code_is_not_sent_to_wechat(backend, asked, code):
     before = asked()
 
     status, body = backend.call("login", code=code)
@@ -166,7 +166,7 @@ def test_a_new_session_gives_no_new_attempts(backend, wechat):
     assert wechat.asked(PHONE) == SPENT
 
 
-def test_whoever_has_registered_can_still_send_the_same_code_when_attempts_are_used_up(backend):
+def test_a_registered_user_can_resend_the_same_code_when_attempts_are_used_up(backend):
     alice = backend.person("alice")
     alice.log_in()
     for n in range(SPENT - 1):

@@ -1,4 +1,4 @@
-"""The account routes: people see, change and erase what is held about them, by their session."""
+"""The account routes: people see, change and erase their own data, by their session."""
 
 import json
 import threading
@@ -43,7 +43,7 @@ def userinfo(backend, token):
 
 
 def traces(backend, alice):
-    """Everything in the table by which somebody could tell that alice was here."""
+    """All items of the table that show that alice was here."""
     profile = stored.profiles(backend.items())[f"USER#{backend.wechat.appid}#{alice.openid}"]
     kept = {value for name, value in profile.items() if isinstance(value, str) and name != "sk"}
     sids = {sid for _, sid in stored.sessions(backend.items())}
@@ -51,7 +51,7 @@ def traces(backend, alice):
     return {*kept, *sids, alice.openid, backend.wechat.unionid(alice.name), national}
 
 
-def test_an_account_shows_what_is_held_with_the_number_masked(call, person, wechat):
+def test_an_account_shows_its_data_with_the_number_masked(call, person, wechat):
     alice = person("alice")
     alice.register()
     wanted = {"userId", "openid", "unionid", "phone", "nickname", "avatarUrl"}
@@ -69,7 +69,7 @@ def test_an_account_shows_what_is_held_with_the_number_masked(call, person, wech
     assert body["data"]["createdAt"] <= body["data"]["registeredAt"]
 
 
-def test_an_unregistered_user_sees_what_is_held(call, person):
+def test_an_unregistered_user_sees_their_data(call, person):
     alice = person("alice")
     alice.log_in()
 
@@ -100,7 +100,7 @@ def test_without_a_session_nothing_is_shown_or_changed(backend, sent, code):
     assert backend.items() == before
 
 
-def test_what_is_set_is_kept_and_shown(call, person):
+def test_a_profile_is_stored_and_shown(call, person):
     alice = person("alice")
     alice.log_in()
 
@@ -113,7 +113,7 @@ def test_what_is_set_is_kept_and_shown(call, person):
     assert call("show_account", session=alice.session)[1] == body
 
 
-def test_what_is_not_sent_stays_and_null_removes(call, person):
+def test_an_absent_field_stays_and_null_removes(call, person):
     alice = person("alice")
     alice.log_in()
     call("update_account", session=alice.session, nickname="Alice", avatarUrl=AVATAR)
@@ -148,7 +148,7 @@ def test_a_nickname_as_people_have_them_in_wechat_is_taken(call, person, nicknam
     assert body["data"]["nickname"] == nickname
 
 
-def test_what_is_no_nickname_or_avatar_changes_nothing(call, person, items):
+def test_an_invalid_nickname_or_avatar_changes_nothing(call, person, items):
     alice = person("alice")
     alice.log_in()
     before = items()
@@ -238,7 +238,7 @@ def test_after_an_erasure_every_session_and_token_is_refused(backend, call, pers
     assert [answer.status for answer in by_token] == [403, 403]
 
 
-def test_whoever_was_erased_can_register_again_at_once_as_somebody_new(backend, call, person):
+def test_an_erased_user_can_register_again_at_once_as_a_new_user(backend, call, person):
     alice = person("alice")
     old_token = alice.register()
     _, before = call("show_account", session=alice.session)
@@ -284,7 +284,7 @@ def test_linked_accounts_are_erased_together(deployed_with, wechat):
     assert stored.without_counters(backend.items()) == {}
 
 
-def test_an_unregistered_user_can_erase_what_is_held(call, person, items):
+def test_an_unregistered_user_can_erase_their_data(call, person, items):
     alice = person("alice")
     alice.log_in()
 
@@ -365,7 +365,7 @@ def test_erasing_twice_at_once_erases_once_and_fails_nobody(backend, call, perso
 
 
 class TestWithSlowStorage:
-    """What happens when an erasure overtakes a request that is half-way."""
+    """An erasure during another request."""
 
     @pytest.fixture
     def ministack(self, ministack):
@@ -396,7 +396,7 @@ class TestWithSlowStorage:
         alice.register()
         ministack.fail("TransactWriteItems")
         failed, body = call("erase_account", session=alice.session)
-        ministack.mend()
+        ministack.recover()
 
         status, _ = call("erase_account", session=alice.session)
 

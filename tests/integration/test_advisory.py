@@ -36,7 +36,7 @@ def token(person):
 
 @pytest.fixture
 def key(backend, token) -> Any:
-    """Return the private key that signed the token: a forged token has one thing wrong with it."""
+    """Return the private key that signed the token, so that a forged token has only one fault."""
     kid = jwt.get_unverified_header(token)["kid"]
     keys = json.loads(backend.parameter("signing-keys"))["keys"]
     (found,) = [each for each in keys if each["kid"] == kid]
@@ -69,7 +69,7 @@ def resigned(token, key):
 
 
 class TestTokens:
-    def test_the_forger_of_these_tests_signs_what_is_accepted(self, userinfo, token, resigned):
+    def test_the_forger_of_these_tests_makes_valid_signatures(self, userinfo, token, resigned):
         assert (userinfo(token), userinfo(resigned())) == (200, 200)
 
     @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", ""])
@@ -144,7 +144,7 @@ class TestSessions:
         assert (without, with_another) == (401, 403)
         assert body["error"]["code"] == "session_mismatch"
 
-    def test_what_is_known_of_a_user_is_no_session(self, call, person):
+    def test_data_of_a_user_is_no_session(self, call, person):
         # A phone number served as the token: https://github.com/fushengqian/fuint/issues/67
         alice = person("alice")
         alice.register()
@@ -242,7 +242,7 @@ class TestLegacyData:
 
         return send
 
-    def test_what_wechat_encrypted_is_accepted(self, send):
+    def test_data_that_wechat_encrypted_is_accepted(self, send):
         assert send() == (200, None)
 
     @pytest.mark.parametrize("size", [0, 1, 15, 17, 32])
@@ -261,7 +261,7 @@ class TestLegacyData:
         assert send(iv=base64.b64encode(iv).decode()) == (409, "session_key_stale")
 
     @pytest.mark.parametrize("data", [b"", b"\0" * 16, b"\xff" * 64])
-    def test_what_does_not_open_is_not_empty_data(self, send, data):
+    def test_unreadable_data_is_not_empty_data(self, send, data):
         # Bad padding becomes an empty text: https://github.com/wechatpy/wechatpy/blob/5b8502e/wechatpy/crypto/pkcs7.py
         status, code = send(encryptedData=base64.b64encode(data).decode())
 

@@ -1,4 +1,4 @@
-"""Hundreds at once: nobody gets a 5xx, and the table says one thing."""
+"""Hundreds of requests at once: nobody gets a 5xx, and the table is consistent."""
 
 import functools
 from collections import Counter
@@ -14,7 +14,7 @@ PHONE = "/wxa/business/getuserphonenumber"
 
 @pytest.fixture
 def deployed_with(deployed_with):
-    """Hundreds at once on two cores: nobody is to be short of time here."""
+    """Functions with more time, because hundreds of requests run on two cores."""
     return functools.partial(deployed_with, seconds=120, connect_timeout=5, read_timeout=10)
 
 
@@ -38,8 +38,7 @@ def test_two_hundred_people_and_fifty_phones_of_one_log_in_and_register_at_once(
 
     items = backend.items()
     assert statuses(answers[:200]) == {200: 200}
-    # Of one user's many taps only so many are exchanged in ten minutes, and of their many sessions
-    # only ten last.
+    # The number of exchanged taps in ten minutes, and of sessions per user, is limited.
     assert statuses(answers[200:]).keys() <= {200, 401, 429}
     assert len(stored.profiles(items)) == len(stored.id_claims(items)) == 201
     registered = [each for each in stored.profiles(items).values() if "phoneIndex" in each]
@@ -78,7 +77,7 @@ def test_one_phone_code_sent_several_times_at_once_is_exchanged_once_and_then_an
     alice = person("alice")
     alice.log_in()
     code = alice.phone_code()
-    # So that the winner has not to fetch it while the others wait.
+    # So that the winner need not fetch it while the others wait.
     backend.deployment.invoke("renew_access_token", {})
 
     answers = at_once([lambda: alice.tap(code)] * times)
@@ -93,7 +92,7 @@ def test_one_phone_code_sent_fifty_times_at_once_is_exchanged_once(backend, pers
     alice = person("alice")
     alice.log_in()
     code = alice.phone_code()
-    # So that the winner has not to fetch it while the others wait.
+    # So that the winner need not fetch it while the others wait.
     backend.deployment.invoke("renew_access_token", {})
 
     answers = at_once([lambda: alice.tap(code)] * 50)
@@ -105,7 +104,7 @@ def test_one_phone_code_sent_fifty_times_at_once_is_exchanged_once(backend, pers
 
 
 def claim_one_number(backend, wechat):
-    """Let fifty people register one number at the same moment."""
+    """Register one number for fifty people at the same moment."""
     people = [backend.person(f"person-{number}") for number in range(50)]
     for each in people:
         wechat.set_phone(each.name, "13900000001")

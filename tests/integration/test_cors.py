@@ -1,4 +1,4 @@
-"""Web pages of other origins: a browser lets those call the API that CorsOrigins names."""
+"""CORS: a browser allows only the origins in CorsOrigins to call the API."""
 
 import pytest
 
@@ -7,7 +7,7 @@ TWO = f"{PAGE}, https://other.example.com"
 
 
 def preflight(backend, origin):
-    """Ask, as a browser does before a page's first POST /login."""
+    """Send a preflight, as a browser does before a page's first POST /login."""
     asked = {
         "Origin": origin,
         "Access-Control-Request-Method": "POST",
@@ -23,12 +23,12 @@ def log_in(backend, origin):
 
 
 def shared(answer):
-    """Give what an answer tells a browser of other origins."""
-    return {name: told for name, told in answer.headers.items() if name.startswith("access-")}
+    """Return the CORS headers of an answer."""
+    return {name: value for name, value in answer.headers.items() if name.startswith("access-")}
 
 
 @pytest.mark.parametrize("origins", [PAGE, TWO])
-def test_a_page_that_may_call_the_api_is_told_so_before_and_after(deployed_with, origins):
+def test_a_page_that_may_call_the_api_gets_cors_headers_before_and_after(deployed_with, origins):
     backend = deployed_with(CorsOrigins=origins)
 
     before, after = preflight(backend, PAGE), log_in(backend, PAGE)
@@ -44,13 +44,13 @@ def test_a_page_that_may_call_the_api_is_told_so_before_and_after(deployed_with,
     assert shared(after) == {"access-control-allow-origin": PAGE}
 
 
-def test_a_page_that_may_not_call_the_api_is_told_nothing(deployed_with):
+def test_a_page_that_may_not_call_the_api_gets_no_cors_headers(deployed_with):
     backend = deployed_with(CorsOrigins=TWO)
 
     before, after = preflight(backend, OTHER), log_in(backend, OTHER)
 
     assert (before.status, shared(before)) == (204, {})
-    # The call itself is answered; it is the browser that keeps the answer from the page.
+    # The call itself is answered; the browser hides the answer from the page.
     assert (after.status, shared(after)) == (400, {})
 
 

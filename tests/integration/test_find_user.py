@@ -31,7 +31,7 @@ def test_a_user_is_found_by_each_name_with_the_number_in_clear(backend, alice, w
     assert user.keys() == body["data"].keys() | {"appid", "lastLoginAt", "updatedAt"}
 
 
-def test_what_is_found_holds_no_secret(backend, alice):
+def test_the_found_leaks_show_no_secret(backend, alice):
     (user,) = find(backend, openid=alice.openid)
 
     assert user.keys().isdisjoint({"session", "phoneIndex", "phoneCodeHash", "sessionKey"})
@@ -131,7 +131,7 @@ def test_the_team_erases_a_user_who_cannot_log_in(backend, alice, by):
     assert backend.deployment.invoke("erase_user", {by: user[by]}) == {"erased": 0}
 
 
-def test_whoever_shares_an_account_by_linking_is_erased_with_it(deployed_with, wechat):
+def test_linked_users_are_erased_with_their_account(deployed_with, wechat):
     backend = deployed_with(PhoneConflict="link")
     alice, bob = backend.person("alice"), backend.person("bob")
     alice.register()
@@ -144,7 +144,7 @@ def test_whoever_shares_an_account_by_linking_is_erased_with_it(deployed_with, w
     assert {key[0].partition("#")[0] for key in backend.items()} <= {"ATTEMPTS", "LOCK"}
 
 
-def test_no_route_leads_to_what_is_for_the_team_alone(backend):
+def test_no_route_leads_to_the_teams_own_functions(backend):
     functions = {route.function for route in backend.deployment.stack.routes}
 
     assert functions.isdisjoint(

@@ -1,4 +1,4 @@
-"""LegacyPhone=true: encryptedData and iv bind a number, and teach an attacker nothing."""
+"""LegacyPhone=true: encryptedData and iv bind a number, and reveal nothing to an attacker."""
 
 import base64
 import json
@@ -27,13 +27,13 @@ def send(backend, somebody, **fields):
 
 
 def tapped(wechat, name):
-    """What the button gives to an old client: no code."""
+    """The button's result in an old client, without a code."""
     grant = wechat.phone_code(name)
     return {"encryptedData": grant["encryptedData"], "iv": grant["iv"]}
 
 
 def forged(wechat, name, **changes):
-    """Phone data that opens with the user's own session_key though WeChat has not made it."""
+    """Phone data that decrypts with the user's own session_key though WeChat has not made it."""
     info = {**wechat.person(name).phone.as_wechat_tells_it()}
     info["watermark"] = {"timestamp": int(time.time()), "appid": wechat.appid}
     iv = phone_data.new_iv()
@@ -117,7 +117,7 @@ def test_blanks_in_the_place_of_plus_are_forgiven(backend, person, wechat):
     assert stored.phone_claims(backend.items())
 
 
-def test_a_stale_session_key_is_told_and_a_new_login_mends_it(backend, person, wechat):
+def test_a_stale_session_key_is_reported_and_a_new_login_fixes_it(backend, person, wechat):
     alice = person("alice")
     alice.log_in()
     wechat.end_session_key("alice")
@@ -130,7 +130,7 @@ def test_a_stale_session_key_is_told_and_a_new_login_mends_it(backend, person, w
     assert status == 200
 
 
-def test_switched_off_it_is_told_and_no_session_key_is_kept(deployed_with, wechat):
+def test_while_legacy_phone_is_off_it_is_reported_and_no_session_key_is_kept(deployed_with, wechat):
     backend = deployed_with()
     alice = backend.person("alice")
     alice.log_in()
@@ -143,7 +143,7 @@ def test_switched_off_it_is_told_and_no_session_key_is_kept(deployed_with, wecha
 
 
 @pytest.mark.parametrize("legacy", ["true", "false"])
-def test_where_a_code_comes_along_the_code_is_used(deployed_with, wechat, legacy):
+def test_a_code_is_used_if_the_request_has_one(deployed_with, wechat, legacy):
     backend = deployed_with(LegacyPhone=legacy)
     alice = backend.person("alice")
     alice.log_in()
@@ -166,7 +166,7 @@ def test_where_a_code_comes_along_the_code_is_used(deployed_with, wechat, legacy
         pytest.param({"kind": "errcode", "errcode": 40097}, 500, "misconfigured", id="our bug"),
     ],
 )
-def test_what_wechat_does_not_vouch_for_is_not_bound(backend, person, wechat, fault, status, code):  # noqa: PLR0917 - each is a parameter of the test
+def test_an_unconfirmed_number_is_not_bound(backend, person, wechat, fault, status, code):  # noqa: PLR0917 - each is a parameter of the test
     alice = person("alice")
     alice.log_in()
     wechat.fault(CHECK, **fault)
@@ -247,7 +247,7 @@ def test_data_that_is_older_than_ten_minutes_is_refused(backend, person, wechat)
     assert wechat.asked(CHECK) == 1
 
 
-def test_after_some_attempts_one_has_to_wait(backend, person, wechat):
+def test_after_some_attempts_a_user_has_to_wait(backend, person, wechat):
     alice, bob = person("alice"), person("bob")
     alice.log_in()
     bob.log_in()
@@ -279,7 +279,7 @@ def test_after_some_attempts_one_has_to_wait(backend, person, wechat):
         {"iv": "A" * 24},
     ],
 )
-def test_what_is_no_phone_data_at_all_is_a_bad_request(backend, person, wechat, fields):
+def test_a_value_that_is_no_phone_data_is_a_bad_request(backend, person, wechat, fields):
     alice = person("alice")
     alice.log_in()
 

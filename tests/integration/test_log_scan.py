@@ -1,4 +1,4 @@
-"""No secret comes out: tests.support.secrecy scans each run, and these tests check the scan."""
+"""No secret leaks: tests.support.secrecy scans each run, and these tests check the scan."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ SECRET = '"Zm9yZ290dGVuLXNlY3JldC1vZi1hbGljZQ"'
 
 
 def run_tests(folder, test, *options):
-    """Run a suite of these tests under the scan; give its process."""
+    """Run a suite of these tests under the scan; return its process."""
     (folder / "test_it.py").write_text(IMPORTS + test)
     command = [
         sys.executable,

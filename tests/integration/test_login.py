@@ -76,7 +76,7 @@ def test_a_phone_code_is_no_login_code(call, items, person):
     assert items() == {}
 
 
-def test_whom_wechat_blocks_is_not_let_in(call, items, person, wechat):
+def test_a_user_whom_wechat_blocks_is_rejected(call, items, person, wechat):
     wechat.block("mallory")
 
     status, body = call("login", code=person("mallory").login_code())
@@ -85,7 +85,7 @@ def test_whom_wechat_blocks_is_not_let_in(call, items, person, wechat):
     assert items() == {}
 
 
-def test_a_unionid_is_added_when_wechat_first_tells_it(person, items, wechat):
+def test_a_unionid_is_added_when_wechat_first_sends_it(person, items, wechat):
     alice = person("alice")
     wechat.unionids = False
     without = alice.log_in()
@@ -98,7 +98,7 @@ def test_a_unionid_is_added_when_wechat_first_tells_it(person, items, wechat):
     assert later["unionid"] == profile["unionid"] == wechat.unionid("alice")
 
 
-def test_a_unionid_stays_when_wechat_no_longer_tells_it(person, items, wechat):
+def test_a_unionid_stays_when_wechat_no_longer_sends_it(person, items, wechat):
     alice = person("alice")
     alice.log_in()
     wechat.unionids = False
@@ -151,7 +151,7 @@ def test_a_wrong_app_secret_is_the_operators_affair(call, items, person, wechat)
     assert items() == {}
 
 
-def test_developer_tools_without_an_appid_are_told_so(call, wechat):
+def test_a_mock_code_of_the_developer_tools_is_reported(call, wechat):
     status, body = call("login", code="the code is a mock one")
 
     assert (status, body["error"]["code"]) == (400, "bad_request")

@@ -13,7 +13,7 @@ DAY = 86_400
 
 
 def verified(token, public_keys, **expected):
-    """Verify as any other service would: PyJWT with `cryptography`, and the published keys."""
+    """Verify like any other service: PyJWT with `cryptography`, and the published keys."""
     keys = jwt.PyJWKSet.from_dict(public_keys)
     key = keys[jwt.get_unverified_header(token)["kid"]]
     return jwt.decode(token, key, algorithms=["RS256"], **expected)
@@ -24,7 +24,7 @@ def session_key(backend):
     return key
 
 
-def test_who_has_not_registered_gets_null(person, items):
+def test_an_unregistered_user_gets_null(person, items):
     alice = person("alice")
     alice.log_in()
     before = items()
@@ -35,7 +35,7 @@ def test_who_has_not_registered_gets_null(person, items):
     assert items() == before
 
 
-def test_who_has_registered_gets_a_token_that_any_service_can_verify(backend, person, wechat):
+def test_a_registered_user_gets_a_token_that_any_service_can_verify(backend, person, wechat):
     alice = person("alice")
     alice.register()
 
@@ -86,7 +86,7 @@ def test_audience_and_lifetime_are_the_deployments_choice(deployed_with):
     assert claims["exp"] - time.time() == pytest.approx(300, abs=10)
 
 
-def test_without_a_phone_the_token_says_so_where_none_is_required(deployed_with, wechat):
+def test_a_token_shows_a_missing_phone_if_none_is_required(deployed_with, wechat):
     backend = deployed_with(PhoneRequired="false")
     alice = backend.person("alice")
     alice.log_in()

@@ -1,4 +1,4 @@
-"""The rules about numbers: whether one is needed, whose it is, and how it changes."""
+"""The rules about numbers: requirement, ownership and changes."""
 
 import jwt
 import pytest
@@ -22,7 +22,7 @@ def account(backend, somebody):
     return backend.call("show_account", session=somebody.session)[1]["data"]
 
 
-def test_where_a_phone_is_required_there_is_no_token_without_one(backend):
+def test_if_a_phone_is_required_there_is_no_token_without_one(backend):
     alice = backend.person("alice")
 
     login = alice.log_in()
@@ -31,7 +31,7 @@ def test_where_a_phone_is_required_there_is_no_token_without_one(backend):
     assert alice.look_up_token() == (200, {"success": True, "data": None, "expiresIn": None})
 
 
-def test_where_a_phone_is_not_required_whoever_refuses_gets_a_token_that_says_so(deployed_with):
+def test_a_token_shows_that_its_user_has_no_phone_if_none_is_required(deployed_with):
     backend = deployed_with(PhoneRequired="false")
     alice = backend.person("alice")
 
@@ -49,7 +49,7 @@ def test_where_a_phone_is_not_required_whoever_refuses_gets_a_token_that_says_so
     assert backend.send("GET", "/userinfo", headers=sent).status == 200
 
 
-def test_who_registers_after_all_keeps_the_user_id_and_the_token_says_so(deployed_with):
+def test_a_late_registration_keeps_the_user_id_and_the_token_shows_it(deployed_with):
     backend = deployed_with(PhoneRequired="false")
     alice = backend.person("alice")
     before = claims(alice.log_in()["token"])
@@ -155,7 +155,7 @@ def test_a_token_of_before_the_linking_is_refused(deployed_with, wechat):
     assert [answer.status for answer in answers] == [403, 200]
 
 
-def test_who_leaves_a_shared_number_leaves_it_to_the_other(deployed_with, wechat):
+def test_a_shared_number_stays_with_the_other_user(deployed_with, wechat):
     backend = deployed_with(PhoneConflict="link")
     alice, bob = backend.person("alice"), backend.person("bob")
     same_number(wechat, "alice", "bob")
@@ -204,7 +204,7 @@ def test_rejected_one_can_register_another_number(deployed_with, wechat):
     assert stored.contradictions(backend.items()) == []
 
 
-def test_who_changes_a_number_while_another_claims_it_leaves_one_owner(backend, wechat):
+def test_changing_a_number_while_another_user_claims_it_leaves_one_owner(backend, wechat):
     alice, bob = backend.person("alice"), backend.person("bob")
     same_number(wechat, "alice", "bob")
     alice.register()

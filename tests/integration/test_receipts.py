@@ -1,4 +1,4 @@
-"""A number that was paid for is never lost: when storage fails, a receipt stands for the code."""
+"""A number that is paid for is never lost: if storage fails, a receipt replaces the code."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_when_storage_fails_after_the_exchange_a_receipt_completes_the_registrat
     mallory.log_in()
     ministack.fail("TransactWriteItems")
     status, body = alice.tap()
-    ministack.mend()
+    ministack.recover()
     receipt = body["error"]["receipt"]
 
     stolen = redeem(backend, mallory, receipt)
@@ -64,7 +64,7 @@ def test_a_call_is_tried_as_often_as_there_is_time_kept_for(person, ministack):
 def test_a_short_outage_after_the_exchange_is_not_even_noticed(person, wechat, ministack):
     alice = person("alice")
     alice.log_in()
-    # botocore asks twice before it gives up, and that is one try of ours.
+    # One try of ours is two tries of botocore.
     ministack.fail("TransactWriteItems", times=3)
 
     status, body = alice.tap()
@@ -91,7 +91,7 @@ def test_before_the_exchange_a_failure_costs_nothing(person, wechat, ministack):
     code = alice.phone_code()
     ministack.fail("PutItem", containing="proofs")
     status, body = alice.tap(code)
-    ministack.mend()
+    ministack.recover()
 
     assert status == 503
     assert "receipt" not in body["error"]
@@ -100,7 +100,7 @@ def test_before_the_exchange_a_failure_costs_nothing(person, wechat, ministack):
 
 
 @pytest.mark.parametrize("receipt", ["", "nonsense", "k1.AAAA", "k9." + "A" * 64, 7, "A" * 1025])
-def test_what_is_no_receipt_is_refused(backend, person, wechat, receipt):
+def test_a_text_that_is_no_receipt_is_rejected(backend, person, wechat, receipt):
     alice = person("alice")
     alice.log_in()
 

@@ -1,4 +1,4 @@
-"""POST /phone: a getPhoneNumber code binds the number of the very user who tapped."""
+"""POST /phone: a getPhoneNumber code binds the number of the user who tapped."""
 
 import pytest
 
@@ -9,7 +9,7 @@ PHONE = "/wxa/business/getuserphonenumber"
 
 @pytest.fixture
 def items(backend):
-    """Read what is held of people: an attempt is counted even when it fails."""
+    """Read the data of people, without attempts, which count even if they fail."""
     return lambda: stored.without_counters(backend.items())
 
 
@@ -171,7 +171,7 @@ def test_a_number_that_is_none_is_not_bound(person, items, wechat, national):
 
 
 def register_same_number(backend, wechat):
-    """Let alice register, and bob after her with the same number; give both and bob's answer."""
+    """Register alice, and then bob with the same number; return both and bob's answer."""
     alice, bob = backend.person("alice"), backend.person("bob")
     wechat.set_phone("alice", "13900000001")
     wechat.set_phone("bob", "13900000001")
@@ -180,7 +180,7 @@ def register_same_number(backend, wechat):
     return alice, bob, bob.tap()
 
 
-def test_transfer_gives_the_number_to_who_has_just_shown_it(backend, wechat):
+def test_transfer_gives_the_number_to_its_latest_owner(backend, wechat):
     alice, bob, (status, body) = register_same_number(backend, wechat)
 
     users = stored.profiles(backend.items())

@@ -1,4 +1,4 @@
-"""WeChat's access token: kept warm on a schedule, shared by all containers, healed in a request."""
+"""WeChat's access token: renewed on a schedule, shared by all containers, repaired by requests."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ PHONE = "/wxa/business/getuserphonenumber"
 
 
 def force_elsewhere(wechat):
-    """Kill the access token as another system with the same AppID would."""
+    """Revoke the access token, like another system with the same AppID."""
     body = {"grant_type": "client_credential", "appid": wechat.appid, "secret": wechat.app_secret}
     wechat.receive(
         Request("POST", STABLE, {}, json.dumps({**body, "force_refresh": True}).encode())
@@ -92,7 +92,7 @@ def test_a_token_another_container_has_replaced_is_found_without_asking_wechat(
     alice = person("alice")
     alice.register()
     force_elsewhere(wechat)
-    # What another container does: it asks for the token and shares it.
+    # Like another container, which requests the token and shares it.
     body = {"grant_type": "client_credential", "appid": wechat.appid, "secret": wechat.app_secret}
     given = json.loads(wechat.receive(Request("POST", STABLE, {}, json.dumps(body).encode())).body)
     shared = {"token": given["access_token"], "expires_at": int(time.time()) + given["expires_in"]}
@@ -157,7 +157,7 @@ def test_a_token_about_to_expire_is_not_used(backend, person, wechat):
 
 
 @pytest.mark.parametrize("text", ["-", "{", "{}", "[]", '{"token": "x"}', '{"expires_at": 1}'])
-def test_what_is_no_token_in_ssm_is_replaced(backend, person, wechat, text):
+def test_an_invalid_token_in_ssm_is_replaced(backend, person, wechat, text):
     backend.set_parameter(ACCESS_TOKEN, text)
 
     person("alice").register()
@@ -167,7 +167,7 @@ def test_what_is_no_token_in_ssm_is_replaced(backend, person, wechat, text):
 
 
 class Container:
-    """The parts that get an access token, built as wiring builds them, with nothing in memory."""
+    """The parts that get an access token, built as in wiring, with empty memory."""
 
     def __init__(self, backend, wechat_url, clients, seconds=20.0):
         deadline = time.monotonic() + seconds
@@ -205,7 +205,7 @@ class Container:
 
 @pytest.fixture
 def containers(backend, wechat_url):
-    """Make that many cold containers of one deployment."""
+    """Make this number of cold containers of one deployment."""
     config = Config(max_pool_connections=100)
     clients = {
         name: boto3.client(name, region_name=REGION, config=config) for name in ("ssm", "dynamodb")
@@ -262,7 +262,7 @@ def test_a_container_that_died_holding_the_lock_delays_the_others_only_for_its_t
     assert time.monotonic() - began < 5
 
 
-def test_a_renewal_that_takes_too_long_elsewhere_is_told_in_time(backend, wechat_url, wechat):
+def test_a_slow_renewal_elsewhere_is_reported_in_time(backend, wechat_url, wechat):
     clients = {"ssm": backend.ssm, "dynamodb": backend.dynamodb}
     container = Container(backend, wechat_url, clients, seconds=3.0)
     container.lock(60).acquire()

@@ -1,4 +1,4 @@
-"""WeChat's optional opinions: the risk of who registers, and the texts that others will see."""
+"""WeChat's optional checks: the risk of a user who registers, and texts that others will see."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ SILENCES = {
 }
 
 
-def test_whom_wechat_finds_too_risky_is_blocked_before_the_code_is_spent(deployed_with, wechat):
+def test_a_user_too_risky_for_wechat_is_blocked_before_the_code_is_spent(deployed_with, wechat):
     backend = deployed_with(RiskLimit="3")
     alice = backend.person("alice")
     alice.log_in()
@@ -91,7 +91,7 @@ def test_phone_data_of_old_clients_is_ranked_too(deployed_with, wechat):
     assert (status, body["error"]["code"]) == (403, "user_blocked")
 
 
-def test_where_wechat_has_no_opinion_of_a_user_registration_goes_on(deployed_with, wechat):
+def test_a_registration_continues_if_wechat_gives_no_rank(deployed_with, wechat):
     backend = deployed_with(RiskLimit="1", read_timeout=3)
     tokens = {}
 
@@ -106,7 +106,7 @@ def test_where_wechat_has_no_opinion_of_a_user_registration_goes_on(deployed_wit
     assert wechat.asked(PHONE) == len(SILENCES)
 
 
-def test_what_is_no_registration_is_not_ranked(deployed_with, wechat):
+def test_a_request_that_is_no_registration_is_not_ranked(deployed_with, wechat):
     backend = deployed_with(RiskLimit="4")
     alice = backend.person("alice")
     alice.log_in()
@@ -132,7 +132,7 @@ def test_attempts_limit_how_often_somebody_is_ranked(deployed_with, wechat):
     assert wechat.asked(RISK) <= 5
 
 
-def test_a_user_whom_wechat_refuses_is_told_so(backend, wechat):
+def test_a_user_whom_wechat_blocks_gets_403(backend, wechat):
     wechat.block("alice")
 
     status, body = backend.call("login", code=backend.person("alice").login_code())
@@ -188,7 +188,7 @@ def test_only_a_new_nickname_is_shown_to_wechat(deployed_with, wechat, fields, e
     assert wechat.asked(CONTENT) == 0
 
 
-def test_where_wechat_has_no_opinion_of_a_nickname_it_is_taken(deployed_with, wechat):
+def test_a_nickname_is_accepted_if_wechat_gives_no_verdict(deployed_with, wechat):
     backend = deployed_with(CheckContent="true", read_timeout=3)
     alice = backend.person("alice")
     alice.log_in()

@@ -1,4 +1,4 @@
-"""Keys that change while people go on: signing keys by schedule and by hand, sealing keys too."""
+"""Rotation during use: signing keys by schedule and by hand, and sealing keys."""
 
 import contextlib
 import json
@@ -29,13 +29,13 @@ DAYS = 90
 
 
 class StandardParameters:
-    """SSM as far as a rotation sees it, with its limit, and puts that fail on order."""
+    """The part of SSM that a rotation uses, with its size limit and with puts that fail."""
 
     def __init__(self, private, public):
         self.values = {"signing-keys": private, "public-keys": public}
         self.failing = ()  # names whose put fails
         self.is_down = False  # whether reads fail
-        self.acts = False  # whether such a put is carried out though its answer is lost
+        self.acts = False  # whether a failed put is carried out, and only its answer is lost
         self.largest = 0
 
     def get_parameters(self, *, Names, WithDecryption):  # noqa: N803 - boto3's names
@@ -66,7 +66,7 @@ class OneAfterAnother:
 
 
 class World:
-    """A clock, SSM, and whoever signs and verifies: what must hold is looked at every hour."""
+    """A clock, SSM, a signer and verifiers; the invariants are checked every hour."""
 
     def __init__(self, keys, *, days=DAYS, token_seconds=TOKEN_SECONDS):
         self.now = START
@@ -106,7 +106,7 @@ class World:
             self.look()
 
     def look(self):
-        """Sign now, and find what a verifier would complain about."""
+        """Sign now, and return the faults that a verifier would find."""
         public, signing = self.public(), self.signing()
         for kid in public:
             self.published_at.setdefault(kid, self.now)
@@ -120,7 +120,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def old_keys():
-    """The first keys, when the next one is due."""
+    """The first keys, at the time when the next key is due."""
     return new_signing_keys(START - DAYS * DAY)
 
 
@@ -154,7 +154,7 @@ def test_the_first_key_signs_for_as_many_days_as_every_other(new_keys):
         signed.append(world.signing())
         world.wait(DAY)
 
-    # The days of its own, but for the hour by which the first key is older than it is.
+    # The key's own days, without the hour that is added to the first key's age.
     assert [abs(signed.count(kid) - DAYS) <= 1 for kid in dict.fromkeys(signed)] == [True, True]
     assert world.wrong == []
 
@@ -254,7 +254,7 @@ def test_a_run_that_comes_late_still_gives_a_day_of_notice(world):
 
 @pytest.mark.parametrize("acts", [False, True])
 @pytest.mark.parametrize("failing", ["public-keys", "signing-keys"])
-def test_whatever_a_run_leaves_undone_the_next_one_finishes(old_keys, failing, acts):
+def test_the_next_run_completes_an_incomplete_run(old_keys, failing, acts):
     world = World(old_keys)
     first = world.signing()
     world.fails(failing, acts=acts)
@@ -331,7 +331,7 @@ class TestInTheDeployment:
             yield storage
 
     def rotation(self, backend, now=time.time):
-        """Rotate as another container would: with its own memory, SSM and table being shared."""
+        """Rotate in another container, with its own memory and the same SSM and table."""
         names = {name: backend.parameter_name(name) for name in ("signing-keys", "public-keys")}
         table = Table(backend.dynamodb, backend.table, time_left=lambda: 10)
         lock = Lock(table, "signing-keys", seconds=60)
@@ -386,7 +386,7 @@ class TestInTheDeployment:
         assert said == {"rotated": "elsewhere"}
         assert len(self.kids(backend, "signing-keys")) == 2
 
-    def test_a_rotation_that_dies_half_way_harms_nobody_and_can_be_repeated(
+    def test_an_incomplete_rotation_harms_nobody_and_can_be_repeated(
         self, backend, person, ministack
     ):
         alice = person("alice")
@@ -394,7 +394,7 @@ class TestInTheDeployment:
         ministack.fail("PutParameter", containing="signing-keys")
         with pytest.raises(LoginError):
             self.rotation(backend).rotate(by_hand=True)
-        ministack.mend()
+        ministack.recover()
         backend.cold_start()
         meanwhile = alice.look_up_token()[1]["data"]
 
@@ -407,7 +407,7 @@ class TestInTheDeployment:
         assert set(self.kids(backend, "signing-keys")) <= set(self.kids(backend, "public-keys"))
 
     @pytest.mark.usefixtures("months_old")
-    def test_tokens_of_the_former_and_of_the_new_key_are_both_let_in(self, backend, person):
+    def test_tokens_of_the_former_and_of_the_new_key_are_both_accepted(self, backend, person):
         alice = person("alice")
         old = alice.register()
         self.rotation(backend, lambda: time.time() - DAY - HOUR).rotate(by_hand=True)
@@ -422,10 +422,10 @@ class TestInTheDeployment:
         assert [answer.status for answer in answers] == [200, 200]
 
     @pytest.mark.usefixtures("months_old")
-    def test_a_former_key_is_let_in_no_longer_once_its_tokens_have_died(self, backend, person):
+    def test_a_former_key_is_rejected_after_its_tokens_have_expired(self, backend, person):
         alice = person("alice")
         old = alice.register()
-        # A day and all the hours that a token and its grace may last, ago.
+        # One day, a token's lifetime and its grace period ago.
         long_ago = DAY + TOKEN_SECONDS + GRACE_SECONDS + 1
         self.rotation(backend, lambda: time.time() - long_ago).rotate(by_hand=True)
         self.rotation(backend).rotate()
@@ -476,7 +476,7 @@ def test_a_container_with_the_former_sealing_keys_reads_what_another_has_sealed(
     alice.register()
     renewed = with_new_key(backend.parameter("sealing-key"))
     backend.set_parameter("sealing-key", renewed)
-    # Another container, started a moment ago, has bound the number; this one still has its memory.
+    # Another, newer container has bound the number; this container still has its old memory.
     ((pk, profile),) = stored.profiles(backend.items()).items()
     keyring = Keyring.from_json(renewed)
     text = Keyring.from_json(renewed).open(profile["phone"], context=pk)

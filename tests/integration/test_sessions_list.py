@@ -1,4 +1,4 @@
-"""GET /account/sessions: where somebody is logged in, without anything to log in with."""
+"""GET /account/sessions: the sessions of a user, without their credentials."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""WeChat slow, broken, silent or gone: a code is never sent twice, the caller is told in time."""
+"""A slow or broken WeChat: a code is never sent twice, and callers get a timely error."""
 
 import contextlib
 import socket
@@ -17,7 +17,7 @@ LOGIN = "/sns/jscode2session"
 PHONE = "/wxa/business/getuserphonenumber"
 STABLE = "/cgi-bin/stable_token"
 
-# Lambda ends a function after 20 seconds (template.yaml), API Gateway gives up after 30.
+# Lambda ends a function after 20 seconds (template.yaml), API Gateway times out after 30.
 WELL_INSIDE = 12
 
 # After each of these the code may have reached WeChat.
@@ -36,7 +36,7 @@ MAY_HAVE_ARRIVED = [
 
 @pytest.fixture
 def items(backend):
-    """Read what is held of people: an attempt is counted even when it fails."""
+    """Read the data of people, without attempts, which count even if they fail."""
     return lambda: stored.without_counters(backend.items())
 
 
@@ -132,7 +132,7 @@ def test_wechats_own_limit_is_passed_on_with_a_time_to_wait(backend, person, wec
     assert wechat.asked(LOGIN) == 1
 
 
-def test_a_user_who_logs_in_too_often_is_told_to_wait_and_others_are_not(call, person, wechat):
+def test_a_user_who_logs_in_too_often_has_to_wait_and_others_do_not(call, person, wechat):
     wechat.quotas = {**wechat.quotas, LOGIN: (Quota(2, lambda _: "this minute", 45011),)}
     alice = person("alice")
 
@@ -144,7 +144,7 @@ def test_a_user_who_logs_in_too_often_is_told_to_wait_and_others_are_not(call, p
 
 @pytest.mark.parametrize("errcode", [40013, 40164, 45009, 48001, 12345])
 @pytest.mark.parametrize("path", [LOGIN, PHONE, STABLE])
-def test_what_only_an_operator_can_mend_says_nothing_to_the_caller(
+def test_a_fault_for_the_operator_shows_no_details_to_the_caller(
     backend, items, wechat, path, errcode
 ):
     alice = backend.person("alice")
@@ -198,7 +198,7 @@ def test_a_token_call_slower_than_the_timeout_ends_in_time(deployed_with, wechat
     assert time.monotonic() - began < WELL_INSIDE
 
 
-def test_a_wechat_that_is_not_there_is_told_well_inside_the_functions_time(deployed_with, wechat):
+def test_an_unreachable_wechat_is_reported_well_inside_the_functions_time(deployed_with, wechat):
     backend = deployed_with(WeChatUrl=f"http://127.0.0.1:{free_port()}")
 
     began = time.monotonic()
@@ -210,7 +210,7 @@ def test_a_wechat_that_is_not_there_is_told_well_inside_the_functions_time(deplo
 
 
 class Relay:
-    """A way to WeChat that hangs up after each answer."""
+    """A proxy to WeChat that closes the connection after each answer."""
 
     def __init__(self, wechat_url):
         self.received = self.closed = 0
@@ -283,7 +283,7 @@ def test_a_server_that_closes_idle_connections_loses_no_code(deployed_with, rela
 
 
 def test_a_refused_connection_is_tried_again_because_nothing_was_sent(deployed_with, wechat, relay):
-    # Ours, and refuses until somebody listens.
+    # Our own port, which refuses connections until a server listens.
     waiting = socket.socket()
     waiting.bind(("127.0.0.1", 0))
     backend = deployed_with(WeChatUrl=f"http://127.0.0.1:{waiting.getsockname()[1]}")
@@ -360,7 +360,7 @@ def test_wechats_habits_are_understood(deployed_with, raw, openid):
         pytest.param(b'{"errcode":[40029]}', id="errcode an array"),
     ],
 )
-def test_nonsense_from_wechat_is_told_as_such(deployed_with, raw):
+def test_an_unreadable_answer_of_wechat_is_reported(deployed_with, raw):
     with scripted(raw) as url:
         backend = deployed_with(WeChatUrl=url)
 
@@ -385,7 +385,7 @@ def test_a_redirect_is_not_followed_with_a_code_and_a_secret(deployed_with, rela
 
 @contextlib.contextmanager
 def scripted(body, status="200 OK"):
-    """Serve one answer, text/plain as WeChat's are, to whoever asks."""
+    """Serve one answer, text/plain like WeChat's, to any request."""
     listener = socket.create_server(("127.0.0.1", 0))
     head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
 

@@ -1,4 +1,4 @@
-"""WeChat is who its certificate says, or it is told nothing."""
+"""WeChat needs a valid certificate; without one, nothing is sent."""
 
 import contextlib
 import datetime as dt
@@ -19,7 +19,7 @@ from wechat_login.wechat.client import WeChatClient
 
 @pytest.fixture
 def impostor(tmp_path):
-    """A server at WeChat's address, with a certificate that nobody vouches for."""
+    """A server at WeChat's address, with a self-signed certificate."""
     heard = []
 
     class Answers(BaseHTTPRequestHandler):

@@ -29,12 +29,12 @@ from wechat_login.storage.parameters import Parameters
 from wechat_login.storage.table import Table
 from wechat_login.tokens.signing_keys import Rotation, new_key, new_signing_keys
 
-# Services that are not ours, with libraries that `make test` installs.
+# Other teams' services, with libraries that `make test` installs.
 VERIFIERS = ROOT / "tests" / "verifiers"
 PYTHON_OF_OTHERS = LOCAL_FOLDER / "verifiers" / "bin" / "python"
 DOCUMENT = (ROOT / "docs" / "verify-tokens.md").read_text("utf-8")
 DAY = 86_400
-# What a snippet is called with: a token a line in, the claims or the refusal's name out.
+# The frame of a snippet: reads one token per line, prints the claims or the error's name.
 PYTHON_LOOP = """
 import sys
 for line in sys.stdin:
@@ -74,7 +74,7 @@ def snippets(language):
 
 
 class Verifier:
-    """A service of somebody else's in a process of its own, running the document's snippet."""
+    """Another team's service in its own process, which runs the document's snippet."""
 
     def __init__(self, command, issuer, audience):
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -115,7 +115,7 @@ def node_verifier(issuer, audience):
     if shutil.which("node") is None and "CI" not in os.environ:
         pytest.skip("Node is not installed")
     (snippet,) = snippets("js")
-    # Standard input is for the tokens, and a module named on the command line may import.
+    # Standard input is for the tokens, and a module on the command line may import.
     command = ["node", "--input-type=module", "--eval", snippet + NODE_LOOP]
     return Verifier(command, issuer, audience)
 
@@ -138,7 +138,7 @@ def rotation(deployment, now):
 
 
 def begin_with_a_key_of(deployment, made_at):
-    """Replace the first key, before anybody has asked for it, by one of another day."""
+    """Replace the first key, before anybody has read it, by a key of another day."""
     under = f"/wechat-login/{deployment.stack.parameters['Stage']}"
     for name, value in zip(("signing-keys", "public-keys"), new_signing_keys(made_at), strict=True):
         deployment.ssm.put_parameter(
@@ -171,12 +171,12 @@ def test_a_verifier_that_knows_only_the_issuer_follows_a_rotation(running, verif
     service = verifier(api.url, running.wechat.appid)
     before = service.ask(old)
 
-    # As if it had been rotated yesterday, so that the new key signs by now.
+    # As if the rotation was yesterday, so that the new key signs now.
     rotation(api, lambda: time.time() - DAY - 3600).rotate(by_hand=True)
     api.invoke("rotate_signing_keys", {})
     sys.modules["wechat_login.wiring"].reset()
     new = post(f"{api.url}/token", **mine)
-    # The libraries ask for the keys again after half a minute only; whoever starts now need not.
+    # The libraries fetch the keys again only after half a minute; a new process need not wait.
     later = verifier(api.url, running.wechat.appid)
     seen = [later.ask(token) for token in (old, new)]
     service.stop()
@@ -189,7 +189,7 @@ def test_a_verifier_that_knows_only_the_issuer_follows_a_rotation(running, verif
 
 
 @pytest.mark.parametrize("verifier", [python_verifier, node_verifier])
-def test_a_verifier_of_the_document_refuses_what_is_no_token(running, verifier):
+def test_a_verifier_of_the_document_rejects_a_text_that_is_no_token(running, verifier):
     api, appid = running.api, running.wechat.appid
     login = post(f"{api.url}/login", code=running.wechat.login_code("alice"))
     code = running.wechat.phone_code("alice")["code"]
@@ -214,7 +214,7 @@ def test_a_verifier_of_the_document_refuses_what_is_no_token(running, verifier):
 
 
 @pytest.mark.parametrize("service", [fastapi_service, flask_service])
-def test_a_service_of_the_document_lets_in_whom_a_token_speaks_of(running, service):
+def test_a_service_of_the_document_accepts_the_user_of_a_token(running, service):
     api, appid = running.api, running.wechat.appid
     login = post(f"{api.url}/login", code=running.wechat.login_code("alice"))
     code = running.wechat.phone_code("alice")["code"]
@@ -266,7 +266,7 @@ FORGERIES = {
 
 
 class Forger:
-    """Knows a good token and, unlike a real one, the private key that signed it."""
+    """Has a valid token and, unlike a real attacker, the private key that signed it."""
 
     def __init__(self, keys, token):
         self.token = token
@@ -340,7 +340,7 @@ def test_every_forged_token_is_refused(backend, person):
     assert said == [{"isAuthorized": False}] * len(forged)
 
 
-def test_the_same_forger_without_a_forgery_is_let_in(backend, person):
+def test_the_same_forger_without_a_forgery_is_accepted(backend, person):
     forger = forger_for(backend, person)
 
     assert userinfo(backend, forger.signed()).status == 200
@@ -350,7 +350,7 @@ def test_the_same_forger_without_a_forgery_is_let_in(backend, person):
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Basic YTpi", "{token}", "Bearer {token} {token}", "Bearer {session}"]
 )
-def test_only_a_bearer_token_is_let_in(backend, person, header):
+def test_only_a_bearer_token_is_allowed(backend, person, header):
     alice = person("alice")
     token = alice.register()
     sent = header.format(token=token, session=alice.session)
@@ -360,7 +360,7 @@ def test_only_a_bearer_token_is_let_in(backend, person, header):
     assert answer.status == (403 if sent else 401)
 
 
-def test_the_authorizer_tells_who_is_there_and_nothing_else(backend, person, wechat):
+def test_the_authorizer_returns_the_user_and_nothing_else(backend, person, wechat):
     alice = person("alice")
     token = alice.register()
     claims = jwt.decode(token, options={"verify_signature": False})
@@ -441,7 +441,7 @@ def test_a_refusal_ends_with_the_authorizers_cache_time(deployed_with):
     time.sleep(6.2)
     asked = userinfo(backend, token)
 
-    # While its answer is kept the authorizer is not asked; /userinfo itself looks at the session.
+    # A cached answer skips the authorizer, but /userinfo itself checks the session.
     assert (first.status, kept.status, asked.status) == (200, 401, 403)
     assert kept.body["error"]["code"] == "session_invalid"
 
@@ -495,13 +495,13 @@ class TestWhileStorageFails:
         token = person("alice").register()
         ministack.fail("GetItem")
         failed = userinfo(backend, token)
-        ministack.mend()
+        ministack.recover()
 
         assert failed.status == 500
         assert userinfo(backend, token).status == 200
 
 
-def test_userinfo_says_who_a_token_speaks_of_in_the_words_of_openid_connect(backend, person):
+def test_userinfo_returns_the_user_of_a_token_as_openid_connect_claims(backend, person):
     alice = person("alice")
     token = alice.register()
     avatar = "https://images.example/a.png"
@@ -523,7 +523,7 @@ def test_userinfo_says_who_a_token_speaks_of_in_the_words_of_openid_connect(back
     }
 
 
-def test_userinfo_leaves_out_what_is_not_known(deployed_with):
+def test_userinfo_omits_unknown_claims(deployed_with):
     backend = deployed_with(PhoneRequired="false")
     token = backend.person("alice").log_in()["token"]
 
@@ -550,7 +550,7 @@ def test_discovery_leads_to_the_keys_under_the_issuer_of_the_tokens(deployed_wit
 
 
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/.well-known/jwks.json"])
-def test_what_verifiers_fetch_may_be_kept_for_an_hour(backend, path):
+def test_verifiers_may_cache_keys_for_an_hour(backend, path):
     answer = requests.get(f"{backend.url}{path}", timeout=20)
 
     assert answer.headers["cache-control"] == "public, max-age=3600"

@@ -1,4 +1,4 @@
-"""WeChat's message push: who may send one, and what each event obliges us to do, over real HTTP."""
+"""WeChat's message push: authentication, and our duties after each event, over real HTTP."""
 
 import json
 import time
@@ -90,7 +90,7 @@ def alice(backend):
 
 
 def known(backend, name):
-    """Somebody of whom everything is held."""
+    """A user with all kinds of data."""
     somebody = backend.person(name)
     somebody.register()
     backend.call("update_account", session=somebody.session, nickname="小丽", avatarUrl=AVATAR)
@@ -98,7 +98,7 @@ def known(backend, name):
 
 
 def a_moment_ago():
-    """Give this second's time, in the next second: events tell their time in seconds."""
+    """Return this second's time, in the next second: events have their time in seconds."""
     now = int(time.time())
     while int(time.time()) == now:
         time.sleep(0.02)
@@ -159,7 +159,7 @@ LEFT = {
 
 
 @pytest.mark.parametrize("text_format", ["json", "xml"])
-def test_what_was_revoked_is_removed_and_nothing_else(backend, control, text_format):
+def test_only_revoked_data_is_removed(backend, control, text_format):
     people = {revoked: known(backend, f"person-{revoked}") for revoked in LEFT}
 
     said = [
@@ -262,7 +262,7 @@ def test_the_same_push_again_is_refused(backend, alice, push):
     sent_at = int(time.time())
     pushes = [push(MODIFIED, alice.openid, sent_at=sent_at, query=query, body="{}")]
 
-    # Byte for byte what came before: recorded and sent again.
+    # Recorded and sent again, byte for byte.
     recorded = record(push, backend, REVOKE, alice.openid, message={"RevokeInfo": "19"})
     again = backend.send(*recorded)
 
@@ -271,7 +271,7 @@ def test_the_same_push_again_is_refused(backend, alice, push):
 
 
 def record(push, backend, *event, **how):
-    """Push, and give what was sent."""
+    """Push, and return the request."""
     sent = []
     send = backend.send
 
@@ -321,7 +321,7 @@ def test_an_event_that_is_older_than_the_consent_removes_nothing(backend, alice,
     assert held(backend, alice) == ["phone", "nickname", "avatarUrl"]
 
 
-def test_an_old_cancellation_leaves_whoever_has_come_back(backend, alice, push):
+def test_an_old_cancellation_keeps_users_who_have_come_back(backend, alice, push):
     at = a_moment_ago()
     push(CANCELLATION, alice.openid, at=at)
     gone = alice.openid not in repr(backend.items())
@@ -376,7 +376,7 @@ STRANGERS: dict[str, dict[str, Any]] = {
 }
 
 
-def test_whoever_is_not_wechat_changes_nothing(backend, alice, push):
+def test_a_push_that_is_not_from_wechat_changes_nothing(backend, alice, push):
     before = backend.items()
 
     answers = {name: push(CANCELLATION, alice.openid, **how) for name, how in STRANGERS.items()}
@@ -420,7 +420,7 @@ def test_plain_mode_is_refused(backend, alice, wechat):
         "AppID": wechat.appid,
     }
     plain = {"signature": signed, "timestamp": timestamp, "nonce": NONCE}
-    # Of an empty Encrypt the signature would be the one that covers no content.
+    # The signature of an empty Encrypt would be the one that covers no content.
     covered = {**plain, "encrypt_type": "aes", "msg_signature": signed}
     before = backend.items()
 
@@ -465,7 +465,7 @@ class TestWhileStorageFails:
         sent_at = int(time.time())
         ministack.fail("TransactWriteItems")
         failed = push(CANCELLATION, alice.openid, sent_at=sent_at)
-        ministack.mend()
+        ministack.recover()
 
         again = push(CANCELLATION, alice.openid, sent_at=sent_at)
 

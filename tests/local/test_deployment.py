@@ -21,6 +21,6 @@ def test_the_environment_is_the_union_of_all():
     assert environment_of(both) == {"SHARED": "1", "A": "a", "B": "b"}
 
 
-def test_two_values_for_one_variable_are_told_in_one_line():
+def test_two_values_for_one_variable_are_reported_in_one_line():
     with pytest.raises(BrokenTemplate, match="B sets SHARED to '2' and another function to '1'"):
         environment_of(stack({"SHARED": "1"}, {"SHARED": "2"}))

@@ -1,4 +1,4 @@
-"""The emulator of a local run, which holds the AppSecret and all keys, answers that run alone."""
+"""A local run's emulator, which has the AppSecret and all keys, answers only that run."""
 
 import http.client
 import json
@@ -115,17 +115,17 @@ def test_a_run_has_a_key_of_its_own_and_its_file_is_for_its_user_alone(tmp_path)
     for _ in range(2):
         with backend() as running, announced(running, tmp_path):
             file = tmp_path / "running.json"
-            told = json.loads(file.read_text())
-            keys.add(told["accessKey"])
+            content = json.loads(file.read_text())
+            keys.add(content["accessKey"])
             named = running.api.stack.functions["Login"].environment["APP_SECRETS_PARAMETER"]
-            read = ssm(told["aws"], told["accessKey"]).get_parameter(
+            read = ssm(content["aws"], content["accessKey"]).get_parameter(
                 Name=named, WithDecryption=True
             )
 
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
             assert read["Parameter"]["Value"] == running.wechat.app_secret
-            assert status_of(told["aws"], READ_SECRET) == 403
-            assert told["accessKey"] not in repr(running)
+            assert status_of(content["aws"], READ_SECRET) == 403
+            assert content["accessKey"] not in repr(running)
         assert not file.exists()
 
     assert len(keys) == 2

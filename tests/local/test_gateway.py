@@ -19,10 +19,10 @@ from stack.template import Authorizer, Cors, Function, Route, Stack
 JSON = (("Content-Type", "application/json"),)
 
 
-# What a function gets.
+# The function's event.
 
 
-def test_an_event_has_what_api_gateway_tells():
+def test_an_event_has_the_fields_of_api_gateway():
     request = Request(
         method="POST",
         target="/login?a=1",
@@ -74,7 +74,7 @@ def event(request: Request, route: Route | None = None, **path_parameters: str) 
 
 
 @pytest.mark.parametrize("absent", ["body", "cookies", "queryStringParameters", "pathParameters"])
-def test_what_a_request_does_not_have_is_absent_from_its_event(absent):
+def test_absent_parts_of_a_request_are_absent_from_its_event(absent):
     assert absent not in event(Request("GET", "/"))
 
 
@@ -152,7 +152,7 @@ def test_an_authorizers_event_has_an_identity_and_no_body():
     assert "body" not in seen
 
 
-# What a caller gets.
+# The caller's response.
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_an_authorizers_event_has_an_identity_and_no_body():
         ),
         pytest.param(
             {"statusCode": "201", "body": "x"},
-            201, {"content-type": "text/plain;charset=UTF-8"}, b"x", id="text unless told else",
+            201, {"content-type": "text/plain;charset=UTF-8"}, b"x", id="text by default",
         ),
         pytest.param(
             {"statusCode": 200, "body": "/wA=", "isBase64Encoded": True, "headers": {"x": "y"}},
@@ -210,7 +210,7 @@ def test_a_malformed_answer_is_no_response(answer):
         response_from(answer)
 
 
-# Which route.
+# The choice of the route.
 
 
 @pytest.mark.parametrize(
@@ -258,11 +258,11 @@ def test_a_path_without_a_route_for_this_method_has_none(method, path):
     assert Routes((Route("POST", "/login", "Login"),)).find(method, path) is None
 
 
-# All together, with functions of our own.
+# All together, with test functions.
 
 
 class Calls:
-    """Stand-in functions, and what they were given."""
+    """Test functions, and their recorded events."""
 
     def __init__(self) -> None:
         self.events: list[dict] = []
@@ -276,18 +276,18 @@ class Calls:
             "name": context.function_name,
         }
 
-    def fail(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the signature that it stands for
+    def fail(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the real signature
         raise ValueError("secret")
 
-    def strange(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the signature that it stands for
+    def strange(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the real signature
         return {"statusCode": 200, "body": {1, 2}}
 
-    def guard(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the signature that it stands for
+    def guard(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the real signature
         self.events.append(event)
         return self.allowed
 
-    def share(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the signature that it stands for
-        """Answer as a function does that knows CORS by itself."""
+    def share(self, event: dict, context: Context) -> object:  # noqa: ARG002 - the real signature
+        """Answer like a function with its own CORS headers."""
         headers = {"Access-Control-Allow-Origin": "https://own.example", "X-Own": "1"}
         return {"statusCode": 200, "headers": headers}
 
@@ -366,7 +366,7 @@ def test_the_gateways_own_answers_are_api_gateways(request_, status, message):
 
 
 @pytest.mark.usefixtures("calls")
-def test_a_failed_function_is_logged_as_lambda_does_and_told_to_nobody(capsys):
+def test_a_failed_function_is_logged_as_lambda_does_and_not_shown_to_the_caller(capsys):
     response = gateway(Route("POST", "/fail", "Fail")).answer(Request("POST", "/fail"))
 
     assert b"secret" not in response.body
@@ -396,7 +396,7 @@ def test_without_an_identity_the_authorizer_is_not_called(calls):
     assert calls.events == []
 
 
-def test_who_is_not_authorized_is_forbidden_and_the_function_not_called(calls):
+def test_an_unauthorized_caller_is_forbidden_and_the_function_not_called(calls):
     calls.allowed = {"isAuthorized": False}
 
     assert said(ask(gateway(MINE))) == (403, {"message": "Forbidden"})
@@ -404,7 +404,7 @@ def test_who_is_not_authorized_is_forbidden_and_the_function_not_called(calls):
 
 
 @pytest.mark.parametrize("answer", [None, {}, {"isAuthorized": "yes"}, [True]])
-def test_an_authorizer_that_answers_nonsense_lets_nobody_in(calls, answer):
+def test_an_authorizer_with_an_invalid_answer_allows_nobody(calls, answer):
     calls.allowed = answer
 
     assert said(ask(gateway(MINE))) == (500, {"message": "Internal Server Error"})
@@ -465,7 +465,7 @@ def shared_with(*origins: str) -> Cors:
 
 @pytest.mark.usefixtures("calls")
 @pytest.mark.parametrize(
-    ("allowed", "origin", "told"),
+    ("allowed", "origin", "expected"),
     [
         pytest.param("https://a.example", "https://a.example", "https://a.example", id="it"),
         pytest.param("https://*", "https://b.example", "https://b.example", id="one with TLS"),
@@ -477,14 +477,14 @@ def shared_with(*origins: str) -> Cors:
         pytest.param("*", None, None, id="none of any"),
     ],
 )
-def test_a_page_may_see_an_answer_if_its_origin_is_allowed(allowed, origin, told):
+def test_a_page_may_see_an_answer_if_its_origin_is_allowed(allowed, origin, expected):
     headers = () if origin is None else (("Origin", origin),)
 
     answer = gateway(SHARE, cors=shared_with(allowed)).answer(Request("GET", "/share", headers))
 
-    # What the function itself says of other origins is ignored.
-    expected = {} if told is None else {"access-control-allow-origin": told}
-    assert own_headers(answer) == {"x-own": "1", **expected}
+    # The function's own CORS headers are ignored.
+    shared = {} if expected is None else {"access-control-allow-origin": expected}
+    assert own_headers(answer) == {"x-own": "1", **shared}
 
 
 @pytest.mark.usefixtures("calls")
@@ -537,7 +537,7 @@ def test_a_function_gets_its_own_copy_of_the_event():
 
 
 @pytest.mark.usefixtures("calls")
-def test_what_is_no_json_is_no_answer():
+def test_an_answer_that_is_not_json_is_unusable():
     with pytest.raises(FunctionError, match="Strange: TypeError"):
         Functions([function("Strange")]).invoke("Strange", {})
 

@@ -1,4 +1,4 @@
-"""The server speaks HTTP/1.1 to odd and to many clients, and only to those that mean it."""
+"""The server speaks HTTP/1.1 to unusual and to many clients, and rejects other hosts."""
 
 import contextlib
 import http.client
@@ -108,7 +108,7 @@ def test_a_request_has_its_response(server, text, status, body):
     ],
 )
 def test_only_requests_to_this_machine_are_answered(server, hosts, status):
-    # A page at evil.example may have its name lead to 127.0.0.1, and then reads what it asks here.
+    # A page at evil.example may resolve its name to 127.0.0.1, and then read our answers.
     headers = "".join(f"Host: {host}\r\n" for host in hosts)
 
     assert say(server, f"GET / HTTP/1.1\r\n{headers}\r\n".encode()).startswith(
@@ -183,7 +183,7 @@ def test_hundreds_are_served_at_the_same_time(server):
     assert time.monotonic() - began < 45  # one after the other they would take 90 seconds
 
 
-def test_what_is_under_way_is_answered_before_the_end():
+def test_requests_in_progress_are_answered_before_the_end():
     echo = Echo()
     server = HttpServer(echo)
     server.start()
@@ -214,7 +214,7 @@ def test_an_idle_connection_does_not_delay_the_end():
 
 
 def ends(condition):
-    """Tell whether something comes true within a few seconds: a thread needs time to end."""
+    """Return whether a condition becomes true within a few seconds: a thread needs time to end."""
     give_up_at = time.monotonic() + 5
     while not condition() and time.monotonic() < give_up_at:
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The demo may look into the local run and let time pass in it, and sees no secret."""
+"""The demo may read the local run and expire its sessions, and sees no secret."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ INDEX = "9f86d081884c7d659a2feaa0c55ad015"
 
 @pytest.fixture
 def table(dynamodb, table_name):
-    """A user with a phone, a session and an attribute that nobody has heard of."""
+    """A user with a phone, a session and an unknown attribute."""
     items = [
         {
             "pk": {"S": USER},

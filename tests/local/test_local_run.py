@@ -35,7 +35,7 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and a POS
 
 @pytest.fixture(scope="module", autouse=True)
 def _emulator_is_installed():
-    # It says so on stderr, once, and takes its time.
+    # It reports that on stderr, once, and takes its time.
     installed()
 
 
@@ -170,7 +170,7 @@ def test_a_second_start_finds_the_users_and_the_keys_of_the_first(run, tmp_path)
 
 @posix_only
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_an_end_leaves_nothing_running_and_says_so(run, how):
+def test_an_end_leaves_nothing_running_and_reports_that(run, how):
     out, err = run.end(how)
 
     assert (run.process.returncode, err) == (0, "")
@@ -210,7 +210,7 @@ def test_the_terminal_gets_a_line_a_request_and_the_log_what_functions_print(run
     requests.get(f"{run.api}/nix?code=secret", timeout=20)
     out, _ = run.end()
 
-    # Told by the thread of each, once it has answered.
+    # Each request's thread prints its line after the answer.
     assert sorted(line.split()[1:4] for line in out.strip().splitlines()[:2]) == [
         ["GET", "'/nix'", "404"],
         ["POST", "'/login'", "200"],
@@ -231,7 +231,7 @@ def test_the_log_of_a_run_is_not_emptied_by_another_that_cannot_start(run, tmp_p
 
 
 @pytest.mark.parametrize("setting", ["PORT", "WECHAT_PORT"])
-def test_a_port_that_is_taken_is_told_in_one_line(tmp_path, setting):
+def test_a_port_in_use_is_reported_in_one_line(tmp_path, setting):
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken, free = other.getsockname()[1], free_port()
         ports = (taken, free) if setting == "PORT" else (free, taken)
@@ -250,11 +250,11 @@ def test_a_port_that_is_taken_is_told_in_one_line(tmp_path, setting):
         pytest.param("A='b", "cannot be read", id="quotes"),
     ],
 )
-def test_a_bad_parameter_is_told_in_one_line(tmp_path, parameters, said):
+def test_a_bad_parameter_is_reported_in_one_line(tmp_path, parameters, said):
     assert said in failed(tmp_path, "-m", "local", "--parameters", parameters)
 
 
-def test_a_bare_interpreter_is_told_in_one_line(tmp_path):
+def test_a_missing_dependency_is_reported_in_one_line(tmp_path):
     # -S: without site-packages, as if nothing had been installed.
     assert "is not installed in" in failed(tmp_path, "-S", "-m", "local")
 
@@ -274,7 +274,7 @@ def test_with_an_appid_of_ones_own_it_asks_the_real_wechat(tmp_path):
         return answer.status_code, answer.json().get("error", {}).get("code")
 
     assert login() == (500, "misconfigured")
-    told = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-m", "ops.secrets", "local", "--rotate", name],
         cwd=ROOT,
         env=environment(tmp_path, *run.ports),
@@ -292,7 +292,7 @@ def test_with_an_appid_of_ones_own_it_asks_the_real_wechat(tmp_path):
     assert login() == (502, "wechat_unavailable")
 
     out, err = run.end()
-    shown = told.stdout + told.stderr + run.banner + out + err
+    shown = finished.stdout + finished.stderr + run.banner + out + err
     assert app_secret not in shown + (tmp_path / "api.log").read_text("utf-8")
 
 
@@ -351,5 +351,5 @@ def test_one_function_is_invoked_from_the_command_line():
         pytest.param(["login", "Makefile"], "is no JSON", id="not JSON"),
     ],
 )
-def test_what_cannot_be_invoked_is_told_in_one_line(tmp_path, arguments, said):
+def test_an_impossible_invocation_is_reported_in_one_line(tmp_path, arguments, said):
     assert said in failed(tmp_path, "-m", "local.invoke", *arguments)

@@ -258,11 +258,11 @@ def test_a_parameter_without_a_default_has_to_be_given(template):
         pytest.param("rate(5 minutes)", '"cron(0 1 * * ? *)"', "knows rate(…)", id="cron"),
         pytest.param("Authorizer: Token", "Authorizer: Nix", "authorizer Nix", id="no authorizer"),
         pytest.param("EnableSimpleResponses: true", "Nix: 1", "authorizer Token", id="not simple"),
-        pytest.param("maxAge: 60", "allowCredentials: true", "knows just allowOr", id="CORS"),
+        pytest.param("maxAge: 60", "allowCredentials: true", "supports only allowOr", id="CORS"),
         pytest.param("code/", "nix/", "the CodeUri of Greet is no folder: nix/", id="no folder"),
     ],
 )
-def test_a_broken_template_is_told_in_one_line(template, old, new, said):
+def test_a_broken_template_is_reported_in_one_line(template, old, new, said):
     replace(template, old, new)
 
     with pytest.raises(BrokenTemplate) as broken:
@@ -272,7 +272,7 @@ def test_a_broken_template_is_told_in_one_line(template, old, new, said):
     assert "\n" not in str(broken.value)
 
 
-def test_a_missing_template_is_told_in_one_line(tmp_path):
+def test_a_missing_template_is_reported_in_one_line(tmp_path):
     with pytest.raises(BrokenTemplate, match="No such file"):
         read_stack(template=tmp_path / "template.yaml")
 

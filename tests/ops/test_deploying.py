@@ -1,4 +1,4 @@
-"""What `make deploy` sends to CloudFormation, caught at the socket; and the template it sends."""
+"""The requests of `make deploy` to CloudFormation, caught at the socket, and their template."""
 
 import contextlib
 import json
@@ -79,13 +79,13 @@ def one_parameter(*arguments, **environment):
 
 
 def test_the_architecture_is_the_templates_unless_a_stage_chooses():
-    """What is built does not depend on an AWS account being at hand."""
+    """The build does not depend on an AWS account."""
     assert one_parameter("Architecture") == "x86_64\n"
     assert one_parameter("Architecture", "prod") == "x86_64\n"
     assert one_parameter("Architecture", "prod", PARAMETERS="Architecture=arm64") == "arm64\n"
 
 
-# --- What is sent ---------------------------------------------------------------------------------
+# --- The change set -------------------------------------------------------------------------------
 
 
 REFUSED = Response(
@@ -104,7 +104,7 @@ class ChangeSet:
     template: dict
 
     @classmethod
-    def of(cls, request):
+    def make(cls, request):
         form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
         scope = re.search(r"Credential=([^,]+)", request.header("authorization"))[1].split("/")
         members = range(1, 1 + sum(name.endswith(".ParameterKey") for name in form))
@@ -121,7 +121,7 @@ class ChangeSet:
 
 
 class Socket(FaultProxy):
-    """An AWS that notes what CloudFormation is asked for, and refuses it."""
+    """An AWS that records the requests to CloudFormation, and rejects them."""
 
     def __init__(self, aws_url):
         super().__init__(aws_url)
@@ -130,14 +130,14 @@ class Socket(FaultProxy):
 
     def answer(self, request):
         if b"Action=CreateChangeSet" in request.body and b"StackName=wechat-login-" in request.body:
-            self.change_sets.append(ChangeSet.of(request))
+            self.change_sets.append(ChangeSet.make(request))
             if self.refuses:
                 return REFUSED
         return super().answer(request)
 
 
 class Team:
-    """Somebody with an AWS account of ministack's who deploys what was built."""
+    """A team with an AWS account of ministack's that deploys the build."""
 
     def __init__(self, socket):
         self._socket = socket
@@ -176,7 +176,7 @@ class Team:
         return describe(StackName=name)["Stacks"][0]
 
     def sends(self, stage, *arguments, parameters="", **environment):
-        """Deploy, and give what CloudFormation is asked for."""
+        """Deploy, and return the request to CloudFormation."""
         self._socket.change_sets.clear()
         ran = self.run(stage, *arguments, parameters=parameters, **environment)
         assert len(self._socket.change_sets) == 1, ran.stdout + ran.stderr
@@ -191,8 +191,8 @@ def team():
         yield Team(socket)
 
 
-def test_sam_lets_cloudformation_keep_what_it_is_not_given():
-    """The habit because of which all parameters are given: the next test fails without it."""
+def test_sam_makes_cloudformation_keep_omitted_parameters():
+    """The reason why all parameters are given: SAM CLI omits the rest."""
     script = """
 from samcli.commands.deploy.deploy_context import DeployContext
 print(DeployContext.merge_parameters({"Parameters": {"A": {}, "B": {}}}, {"A": ""}))
@@ -243,14 +243,14 @@ def test_sam_and_ops_act_in_one_region(team, stage, environment, region):
     assert team.sends(stage, "--uncompiled", **environment).region == region
 
 
-def test_without_a_region_it_says_where_to_name_one(team):
+def test_a_missing_region_is_reported_with_its_remedy(team):
     ran = team.run("dev", AWS_REGION="")
 
     assert ran.returncode == 1
     assert "set AWS_REGION" in ran.stderr
 
 
-def test_without_an_appid_it_says_who_asks_for_it(team):
+def test_a_missing_appid_is_reported_with_its_remedy(team):
     ran = team.run("dev", PARAMETERS="")
 
     assert ran.returncode == 1
@@ -270,7 +270,7 @@ def test_a_parameter_that_the_template_does_not_take_is_refused_before_anything_
     assert ran.stdout == ""
 
 
-def test_what_a_deployment_changes_is_shown():
+def test_the_changes_of_a_deployment_are_shown():
     deployed = {"Architecture": "arm64", "DomainName": "a.example", "Stage": "prod", "Former": "1"}
     chosen = {"Architecture": "x86_64", "DomainName": "", "Stage": "prod", "New": "2"}
 
@@ -289,7 +289,7 @@ def test_a_printed_command_names_region_and_profile():
     )
 
 
-# --- The template that is sent --------------------------------------------------------------------
+# --- The deployed template ------------------------------------------------------------------------
 
 
 def deployed_template(name, outputs=None, live=(), *, gradually=False):
@@ -375,7 +375,7 @@ def test_everything_calls_the_alias_and_nothing_the_function_itself():
 
 
 def test_the_step_to_gradual_and_back_replaces_nothing_that_requests_pass_through(translation):
-    """Only what CodeDeploy needs comes and goes: no permission, alias, route or function."""
+    """Only CodeDeploy's resources come and go: no permission, alias, route or function."""
     plain, stepwise = translation("one"), translation("one", gradually=True)
     come = stepwise["Resources"].keys() - plain["Resources"].keys()
     changed = {
@@ -411,7 +411,7 @@ def test_a_bad_release_goes_back_by_the_alarms_that_look_at_nothing_else(transla
         events = group["Properties"]["AutoRollbackConfiguration"]["Events"]
         assert "DEPLOYMENT_STOP_ON_ALARM" in events
     for name in WATCHED:
-        # An alarm that waited for the API would wait for what waits for it.
+        # An alarm that depends on the API would be a circular dependency.
         alarm = json.dumps(document["Resources"][f"Rollback{name}"])
         assert set(re.findall(r'"Ref": "(\w+)"', alarm)) == set()
 
@@ -458,7 +458,7 @@ def test_the_same_build_after_a_rollback_has_a_name_that_never_was(now):
     assert again[:10] != deployed[:10]
 
 
-def test_what_a_rollback_goes_back_to_is_what_was_live_before():
+def test_a_rollback_returns_to_the_previously_live_release():
     template_ = releases.released(
         load_template(TEMPLATE), "new", {"Release": "failed"}, live("good")
     )
@@ -467,7 +467,7 @@ def test_what_a_rollback_goes_back_to_is_what_was_live_before():
     assert template_["Outputs"]["PreviousRelease"]["Value"] == "good"
 
 
-# --- Asked before ---------------------------------------------------------------------------------
+# --- Confirmation ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -496,7 +496,7 @@ def test_a_protected_stage_is_not_deployed_uncompiled_unless_somebody_accepts_it
 
 
 def at_a_terminal(command, environment, question, answer, seconds=240):
-    """Run a command at a terminal, answer its question, and give its exit code and the screen."""
+    """Run a command at a terminal, answer its question, and return its exit code and the screen."""
     main, side = pty.openpty()
     process = subprocess.Popen(
         command,

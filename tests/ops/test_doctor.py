@@ -1,4 +1,4 @@
-"""`make doctor`: names what is wrong and its remedy, and fails; or finds all well."""
+"""`make doctor`: reports each fault with its remedy, and fails; or finds no fault."""
 
 import json
 import sys
@@ -33,7 +33,7 @@ def issuing_here(deployed_with):
 
 @pytest.fixture
 def doctor(issuing_here, ministack, tmp_path, monkeypatch):
-    """Examine that backend as `make doctor STAGE=local` does: `doctor()` gives code and lines."""
+    """Check that backend like `make doctor STAGE=local`: `doctor()` returns code and lines."""
     stack = issuing_here.deployment.stack
     running = {
         "region": REGION,
@@ -55,7 +55,7 @@ def doctor(issuing_here, ministack, tmp_path, monkeypatch):
 
 @pytest.fixture
 def command(doctor, tmp_path):
-    """Run the command itself: `command()` gives what it did."""
+    """Run the command itself: `command()` returns the finished process."""
     doctor()
     return lambda: run(
         [sys.executable, "-m", "ops.doctor", "local"],
@@ -68,22 +68,23 @@ def failures(lines):
     return [line for line in lines if line.startswith("FAIL")]
 
 
-def test_a_healthy_deployment_has_nothing_to_mend(doctor):
+def test_a_healthy_deployment_has_nothing_to_fix(doctor):
     code, lines = doctor()
 
     assert failures(lines) == []
     assert code == 0
-    for check in ("parameters", "AppSecret", "AppID", "table", "TTL", "API", "clock", "discovery"):
+    ours = ("parameters", "AppSecret", "AppID", "table", "TTL", "API", "clock", "discovery")
+    for check in (*ours, "phone numbers", "push address"):
         assert any(line.startswith(f"ok    {check}:") for line in lines), check
 
 
-def test_the_command_fails_when_there_is_something_to_mend(command, issuing_here):
+def test_the_command_fails_if_there_is_something_to_fix(command, issuing_here):
     well = command()
     issuing_here.set_app_secret("0" * 32)
     ill = command()
 
     assert (well.returncode, well.stdout.splitlines()[-1]) == (0, "All is well."), well.stderr
-    assert (ill.returncode, ill.stdout.splitlines()[-1]) == (1, "1 to mend.")
+    assert (ill.returncode, ill.stdout.splitlines()[-1]) == (1, "1 to fix.")
     assert len(failures(ill.stdout.splitlines())) == 1
 
 
@@ -139,7 +140,7 @@ def test_a_parameter_that_can_be_done_without_is_a_note(doctor, issuing_here):
         (40002, "docs/troubleshooting.md"),
     ],
 )
-def test_what_wechat_says_has_its_remedy(doctor, issuing_here, errcode, remedy):
+def test_each_errcode_of_wechat_has_its_remedy(doctor, issuing_here, errcode, remedy):
     issuing_here.wechat.fault(STABLE, "errcode", errcode=errcode)
 
     check_one(doctor, str(errcode), remedy)
@@ -155,6 +156,206 @@ def test_an_appid_that_is_no_mini_programs(doctor, issuing_here):
     issuing_here.wechat.fault("/sns/jscode2session", "errcode", errcode=48001)
 
     check_one(doctor, "AppID", "official account")
+
+
+def said_of(doctor, check, **changes):
+    """Give the lines of one check, without the name, and see that notes leave the doctor green."""
+    code, lines = doctor(**changes)
+    assert code == int(bool(failures(lines)))
+    return [line.replace(f"{check}: ", "") for line in lines if line[6:].startswith(f"{check}: ")]
+
+
+def test_the_phone_numbers_that_are_left_of_each_button(doctor, issuing_here):
+    issuing_here.wechat.mini_program().phone_packs_end = 4_000_000_000
+    issuing_here.wechat.phone_balance = 950
+
+    assert said_of(doctor, "phone numbers") == [
+        "ok    getPhoneNumber has 950 of 1000 left, until 2096-10-02",
+        "ok    getRealtimePhoneNumber has 1000 of 1000 left, until 2096-10-02",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("balance", "days", "grade", "found"),
+    [
+        pytest.param(99, 300, "note", "99 of 1000 left", id="few"),
+        pytest.param(1000, 14, "note", "1000 of 1000 left", id="until soon"),
+        pytest.param(100, 16, "ok", "100 of 1000 left", id="just enough"),
+        pytest.param(0, 300, "FAIL", "none left", id="none"),
+        pytest.param(1000, -1, "FAIL", "none left", id="ended"),
+    ],
+)
+def test_phone_numbers_that_run_out(  # noqa: PLR0917 - each is a parameter of the test
+    doctor, issuing_here, balance, days, grade, found
+):
+    issuing_here.wechat.phone_balance = balance
+    issuing_here.wechat.mini_program().phone_packs_end = int(time.time() + days * DAY)
+
+    fast, _ = said_of(doctor, "phone numbers")
+
+    assert fast.startswith(grade)
+    assert found in fast
+    assert ("付费管理" in fast) == (grade != "ok")
+
+
+def test_a_button_that_nobody_uses_may_have_no_numbers(doctor, issuing_here):
+    app = issuing_here.wechat.mini_program()
+    app.phone_packs_end = int(time.time()) - 1
+    _, realtime = said_of(doctor, "phone numbers")
+    app.realtime_phone_balance, app.phone_packs_end = 0, int(time.time()) + 99 * DAY
+    _, used_up = said_of(doctor, "phone numbers")
+
+    assert realtime.startswith("note")
+    assert used_up.startswith("FAIL")
+
+
+@pytest.mark.parametrize(
+    ("listed", "grade"),
+    [
+        pytest.param(["https://login.example.com"], "ok", id="listed"),
+        pytest.param(["https://LOGIN.example.com/"], "ok", id="listed in other letters"),
+        pytest.param(["https://example.com"], "FAIL", id="another"),
+        pytest.param([], "FAIL", id="none"),
+    ],
+)
+def test_the_domain_in_wechats_list(doctor, issuing_here, listed, grade):
+    issuing_here.wechat.mini_program().domains = {"requestdomain": listed}
+    settings = dict(issuing_here.deployment.stack.parameters)
+    named = {**settings, "DomainName": "login.example.com"}
+
+    (line,) = said_of(doctor, "request domain", parameters=named)
+
+    assert line.startswith(grade)
+    assert ("Add https://login.example.com" in line) == (grade == "FAIL")
+    assert not said_of(doctor, "request domain", parameters={**settings, "DomainName": ""})
+
+
+@pytest.mark.parametrize(
+    ("addresses", "reachable", "grade", "found"),
+    [
+        pytest.param(["203.0.113.7"], True, "ok", "reaches it", id="answers"),
+        pytest.param(["203.0.113.7"], False, "note", "no ping comes back", id="answers no ping"),
+        pytest.param([], True, "FAIL", "no IP address", id="no DNS record"),
+        pytest.param(None, True, "note", "none is set", id="not set"),
+    ],
+)
+def test_the_push_address(  # noqa: PLR0917 - each is a parameter of the test
+    doctor, issuing_here, addresses, reachable, grade, found
+):
+    app = issuing_here.wechat.mini_program()
+    app.push_addresses, app.push_reachable = addresses, reachable
+
+    (line,) = said_of(doctor, "push address")
+
+    assert line.startswith(grade)
+    assert found in line
+
+
+NUMBERS = {
+    "phone numbers": "/wxa/charge/usage/get",
+    "push address": "/cgi-bin/callback/check",
+    "request domain": "/wxa/getwxadevinfo",
+}
+
+
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        pytest.param({"kind": "errcode", "errcode": 48001}, "WeChat says 48001", id="no right"),
+        pytest.param({"kind": "errcode", "errcode": 40001}, "WeChat says 40001", id="no token"),
+        pytest.param({"kind": "status", "status": 502}, "HTTP 502", id="broken"),
+        pytest.param({"kind": "garbage"}, "no JSON", id="garbage"),
+    ],
+)
+@pytest.mark.parametrize("check", NUMBERS)
+def test_what_wechat_does_not_say_is_no_fault(doctor, issuing_here, check, fault, found):
+    settings = {**issuing_here.deployment.stack.parameters, "DomainName": "login.example.com"}
+    issuing_here.wechat.mini_program().domains = {"requestdomain": ["https://login.example.com"]}
+    issuing_here.wechat.fault(NUMBERS[check], times=9, **fault)
+
+    (line,) = said_of(doctor, check, parameters=settings)
+
+    assert line.startswith("note  cannot tell: ")
+    assert found in line
+
+
+def test_without_an_access_token_wechat_is_asked_nothing_more(doctor, issuing_here):
+    issuing_here.set_parameter("access-token", '{"token": "t", "expires_at": 1}')
+    doctor()
+
+    assert not any(map(issuing_here.wechat.asked, NUMBERS.values()))
+
+
+@pytest.mark.parametrize(
+    ("required", "protected", "noted"),
+    [("true", "true", True), ("true", "false", False), ("false", "true", False)],
+)
+def test_a_released_stage_that_locks_out_who_refuses(
+    doctor, issuing_here, required, protected, noted
+):
+    settings = dict(issuing_here.deployment.stack.parameters)
+    chosen = {"PhoneRequired": required, "DeletionProtection": protected}
+
+    lines = said_of(doctor, "phone", parameters={**settings, **chosen})
+
+    assert [line.startswith("note") for line in lines] == [True] * noted
+    assert all("15.1.3.2" in line for line in lines)
+
+
+@pytest.fixture
+def explained(doctor, tmp_path):
+    """Run `make doctor RID=…`: `explained(rid)` gives the line."""
+    doctor()
+
+    def explain(rid):
+        ran = run(
+            [sys.executable, "-m", "ops.doctor", "local", "--rid", rid],
+            cwd=ROOT,
+            env={"LOCAL_DIR": str(tmp_path)},
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    return explain
+
+
+def test_a_rid_tells_what_wechat_answered_and_no_secret(explained, issuing_here, caplog):
+    alice = issuing_here.person("alice")
+    alice.log_in()
+    alice.tap("no-such-code")
+    (rid,) = [each.request["rid"] for each in caplog.records if "rid" in request_of(each)]
+
+    line = explained(rid)
+
+    assert line.startswith("note  rid: WeChat answered 40029 (invalid code")
+    assert "to 127.0.0.1 at 20" in line
+    assert "docs/troubleshooting.md" in line
+    secrets = [*issuing_here.deployment.parameters.values(), "no-such-code", alice.openid]
+    assert not [each for each in secrets if each in line]
+
+
+def request_of(record):
+    return getattr(record, "request", {})
+
+
+@pytest.mark.parametrize(
+    ("rid", "found"),
+    [
+        ("nonsense", "this is no rid of WeChat's"),
+        (f"{int(time.time()):08x}-00000000-00000000", "WeChat knows no such call"),
+        ("61725984-6126f6f9-040f19c4", "older than seven days"),
+    ],
+)
+def test_a_rid_that_wechat_says_nothing_about(explained, rid, found):
+    line = explained(rid)
+
+    assert line.startswith("note  rid: ")
+    assert found in line
+
+
+def test_a_rid_that_nobody_can_be_asked_about(explained, issuing_here):
+    issuing_here.set_parameter("access-token", "none yet")
+    assert "there is no access token" in explained("61725984-6126f6f9-040f19c4")
 
 
 def test_a_table_that_is_gone(doctor, issuing_here):
@@ -255,7 +456,7 @@ def test_a_parameter_that_cannot_be_read(doctor, issuing_here, name, said, garba
     check_one(doctor, *said)
 
 
-def test_an_api_that_tells_no_time(doctor):
+def test_an_api_without_a_date(doctor):
     class Timeless(BaseHTTPRequestHandler):
         def do_POST(self):
             self.send_response_only(404)
@@ -310,8 +511,8 @@ def test_the_domain(name, grade, said):
     [
         ("CREATE_COMPLETE", "ok", ""),
         ("UPDATE_COMPLETE", "ok", ""),
-        ("UPDATE_ROLLBACK_COMPLETE", "FAIL", "mend what failed, then make deploy"),
-        ("CREATE_FAILED", "FAIL", "mend what failed, then make deploy"),
+        ("UPDATE_ROLLBACK_COMPLETE", "FAIL", "fix the failed resource, then make deploy"),
+        ("CREATE_FAILED", "FAIL", "fix the failed resource, then make deploy"),
         ("DELETE_FAILED", "FAIL", "--stack-name s --region cn-north-1), then make deploy"),
         ("CREATE_IN_PROGRESS", "FAIL", "Wait"),
         ("ROLLBACK_IN_PROGRESS", "FAIL", "Wait"),

@@ -1,4 +1,4 @@
-"""`make secrets`: asks, makes, keeps; and tells nobody."""
+"""`make secrets`: asks for secrets, makes and stores them, and shows none."""
 
 import json
 import os
@@ -33,7 +33,7 @@ MADE = {
 
 
 class Team:
-    """Somebody at a terminal, with an AWS account that is ministack's."""
+    """A person at a terminal, with an AWS account of ministack's."""
 
     def __init__(self, ministack, account):
         self.account = str(account)
@@ -102,7 +102,7 @@ def test_it_makes_all_that_a_deployment_needs(team, stored):
     assert len(values["event-aes-key"]) == 43
 
 
-def test_nothing_that_it_made_or_was_told_is_printed(team, stored):
+def test_no_secret_is_printed(team, stored):
     ran = team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
 
     said = ran.stdout + ran.stderr
@@ -218,7 +218,7 @@ def test_continuous_integration_gives_both_in_the_environment(team, stored):
         pytest.param(f"{APPID}\n\n", "AppSecret", id="nothing"),
     ],
 )
-def test_what_is_no_secret_is_refused_and_not_repeated(team, stored, stdin, named):
+def test_an_invalid_secret_is_rejected_and_not_repeated(team, stored, stdin, named):
     ran = team.secrets("dev", stdin=stdin)
 
     assert ran.returncode == 1
@@ -236,7 +236,7 @@ def test_a_terminal_does_not_show_the_app_secret(team, stored):
 
 
 def type_into(command, environment, lines):
-    """Run a command at a terminal, and give everything that its screen showed."""
+    """Run a command at a terminal, and return its screen."""
     main, side = pty.openpty()
     process = subprocess.Popen(
         command,
@@ -268,7 +268,7 @@ def type_into(command, environment, lines):
 
 
 @pytest.mark.parametrize("name", [each for each in secrets.ROTATIONS if each != "signing-keys"])
-def test_a_rotation_changes_one_thing_and_says_what_that_does(team, stored, name):
+def test_a_rotation_changes_one_secret_and_explains_the_effect(team, stored, name):
     team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
     before = stored()
 
@@ -280,7 +280,7 @@ def test_a_rotation_changes_one_thing_and_says_what_that_does(team, stored, name
     assert secrets.ROTATIONS[name] in ran.stdout
 
 
-def test_what_was_sealed_before_a_rotation_stays_readable(team, stored):
+def test_values_sealed_before_a_rotation_stay_readable(team, stored):
     team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
     former = Keyring.from_json(stored()["sealing-key"]["Value"])
     sealed = former.seal("a number", context="here")
@@ -293,7 +293,7 @@ def test_what_was_sealed_before_a_rotation_stays_readable(team, stored):
     assert ring.blind_index("a number") == former.blind_index("a number")
 
 
-def test_a_person_who_does_not_mean_it_changes_nothing(team, stored):
+def test_without_confirmation_nothing_changes(team, stored):
     team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
     before = stored()
     command = [*COMMAND, "dev", "--rotate", "sealing-key"]
@@ -304,7 +304,7 @@ def test_a_person_who_does_not_mean_it_changes_nothing(team, stored):
     assert stored()["sealing-key"]["Version"] == before["sealing-key"]["Version"]
 
 
-def test_what_is_not_there_cannot_be_rotated(team):
+def test_a_missing_secret_cannot_be_rotated(team):
     ran = team.secrets("dev", "--rotate", "sealing-key")
 
     assert ran.returncode == 1
@@ -408,7 +408,7 @@ def test_a_local_run_rotates_its_signing_keys_itself(local_run):
     ("stage", "said"),
     [
         pytest.param("nix", "samconfig.toml has no environment nix", id="unknown"),
-        pytest.param("", "say which stage", id="none"),
+        pytest.param("", "choose a stage", id="none"),
     ],
 )
 def test_a_stage_has_to_be_one_of_samconfigs(team, stage, said):
@@ -419,7 +419,7 @@ def test_a_stage_has_to_be_one_of_samconfigs(team, stage, said):
     assert len(ran.stderr.splitlines()) == 1
 
 
-def test_an_aws_that_is_not_there_is_told_in_one_line(team):
+def test_an_unreachable_aws_is_reported_in_one_line(team):
     ran = team.secrets("dev", AWS_ENDPOINT_URL="http://127.0.0.1:9")
 
     assert ran.returncode == 1

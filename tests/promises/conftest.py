@@ -1,4 +1,4 @@
-"""Fixtures: what `make build` has built, and what Lambda's runtime brings."""
+"""Fixtures: the build of `make build`, and the packages of Lambda's runtime."""
 
 import os
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ def built():
 
 @pytest.fixture(scope="session")
 def lambdas_own(tmp_path_factory):
-    """Give a folder with what Lambda's runtime brings, and nothing else of this environment."""
+    """Return a folder with only the packages of Lambda's runtime."""
     folder = tmp_path_factory.mktemp("lambda")
     for name in OF_LAMBDA:
         found = Path(find_spec(name).origin)

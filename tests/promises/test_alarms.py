@@ -1,8 +1,8 @@
-"""Every alarm goes off for what it is there for, and not before; and it says what to do.
+"""Every alarm fires for its fault, and not before; and its description has a remedy.
 
-The functions' own metrics come from functions that run here and meet the fault. Those that API
-Gateway writes are made of the answers that this gateway gives. What only Lambda and SQS can write
-is driven in tests/deployed, where both are.
+The functions' own metrics come from functions that run here with the fault. API Gateway's metrics
+are made from this gateway's answers. The metrics of Lambda and SQS are tested in tests/deployed,
+which has both.
 """
 
 import json
@@ -10,8 +10,10 @@ import re
 import time
 
 import pytest
+import requests
 
 from local.functions import FunctionError
+from simulated_wechat import serve
 from stack.cloudformation import Values
 from stack.template import ROOT
 from tests.support import alarms
@@ -29,7 +31,7 @@ DRIVEN_WHERE_DEPLOYED = {"LoginThrottled", "SchedulesFailing"}
 # Words of CloudWatch Logs Insights' own language, as far as the saved queries use it.
 INSIGHTS = {"fields", "filter", "stats", "sort", "limit", "parse", "by", "as", "and", "asc", "desc"}
 CLOUDWATCHS = {"@timestamp", "@message", "@logStream"}
-# Lambda's report of an invocation, which nothing here writes:
+# Lambda's report of an invocation, which no code here writes:
 # https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html#platform-report
 LAMBDAS = {
     "type",
@@ -37,7 +39,7 @@ LAMBDAS = {
     "record.metrics.initDurationMs",
     "record.metrics.maxMemoryUsedMB",
 }
-# What only other faults log; test_log.py keeps the list in docs/operate.md true.
+# Fields that only other faults log; test_log.py keeps the list in docs/operate.md true.
 RARELY_LOGGED = {
     f"request.{name}"
     for name in ("aws", "operation", "missing_parameter", "bug", "where.0", "why", "reason")
@@ -46,7 +48,7 @@ RARELY_LOGGED = {
 
 @pytest.fixture
 def written(capsys):
-    """Give the metrics that were written since the last time: `written()`."""
+    """Return the metrics that were written since the last time: `written()`."""
     capsys.readouterr()
     return lambda: list(alarms.embedded(capsys.readouterr().out))
 
@@ -76,7 +78,7 @@ def test_misconfigured(backend, written):
 
 
 @pytest.mark.parametrize("errcode", [40013, 40164, 89503])
-def test_misconfigured_by_what_wechat_says(backend, written, errcode):
+def test_misconfigured_by_an_errcode_of_wechat(backend, written, errcode):
     backend.wechat.fault(LOGIN, "errcode", errcode=errcode)
 
     assert log_in(backend, 1) == [500]
@@ -182,14 +184,14 @@ def test_access_token_stale(backend, written):
     assert not is_on("AccessTokenStale", fresh)
     assert not is_on("AccessTokenStale", [*failed, *(each.ago(700) for each in fresh)])
     assert is_on("AccessTokenStale", [*failed, *(each.ago(1000) for each in fresh)])
-    # Not even started: the schedule is gone, or Lambda turned it away.
+    # Not even started: the schedule is gone, or Lambda rejected the call.
     assert is_on("AccessTokenStale", [])
 
 
 def test_access_token_forced(backend, person, written):
     person("alice").register()
     assert not is_on("AccessTokenForced", written())
-    # WeChat refuses the token that it goes on handing out.
+    # WeChat rejects the token that it returns.
     backend.wechat.fault(PHONE, "errcode", errcode=40001)
 
     person("bob").register()
@@ -206,10 +208,54 @@ def test_signing_keys_overdue(backend, written):
     assert is_on("SigningKeysOverdue", [each.ago(2 * 86_400 + 10) for each in looked_after])
 
 
+@pytest.fixture
+def pushed(backend):
+    """Let WeChat push an event about the mini program: `pushed(event)` gives what we answered."""
+    parameters = backend.deployment.parameters
+    server = serve(
+        backend.wechat,
+        api_url=backend.url,
+        event_token=parameters["event-token"],
+        event_aes_key=parameters["event-aes-key"],
+    )
+    yield lambda **event: requests.post(
+        f"{server.url}/simulated/events", json=event, timeout=20
+    ).json()
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "event", ["charge_mp_service_quota_notify", "charge_mp_service_validity_notify"]
+)
+@pytest.mark.parametrize("as_written", ["json", "xml"])
+def test_phone_pack_ending(  # noqa: PLR0917 - each is a parameter of the test
+    backend, person, pushed, written, event, as_written
+):
+    person("alice").register()
+    pushed(user="alice", event="user_info_modified")
+    assert not is_on("PhonePackEnding", written())
+
+    assert pushed(event=event, format=as_written)["body"] == "success"
+
+    one = written()
+    assert is_on("PhonePackEnding", one)
+    assert not is_on("Punished", one)
+    assert backend.wechat.asked(PHONE) == 1
+
+
+def test_punished(pushed, written):
+    assert pushed(event="wxa_punish_event")["body"] == "success"
+
+    one = written()
+    assert is_on("Punished", one)
+    assert not is_on("PhonePackEnding", one)
+    assert not is_on("Punished", [each.ago(3600) for each in one])
+
+
 def test_phones_costly(backend, person, written):
     alice, bob = person("alice"), person("bob")
     alice.register()
-    # Refused, and so not charged for.
+    # Rejected, so not charged.
     assert alice.tap("no-such-code")[0] == 401
     one = written()
     bob.register()
@@ -232,7 +278,7 @@ def in_words(name):
 
 
 @pytest.mark.parametrize("name", alarms.names())
-def test_an_alarm_says_what_to_do_and_tells_somebody(name):
+def test_an_alarm_has_a_remedy_and_a_topic(name):
     properties = alarms.alarm(name)
     runbook = RUNBOOK.read_text("utf-8")
 
@@ -249,7 +295,7 @@ def test_the_dashboard_shows_metrics_that_are_written_and_every_alarm(backend, p
     log_in(backend, 1)
     there = {(each.namespace, each.name, each.dimensions) for each in written()}
     dashboard = monitoring()["Resources"]["Overview"]["Properties"]
-    body = json.loads(Values(monitoring(), alarms.GIVEN).of(dashboard)["DashboardBody"])
+    body = json.loads(Values(monitoring(), alarms.GIVEN).resolve(dashboard)["DashboardBody"])
 
     for widget in body["widgets"]:
         for metric in widget["properties"].get("metrics", []):
@@ -308,7 +354,7 @@ def test_a_saved_query_for_a_field_that_nobody_logs_would_be_found():
     }
 
 
-def test_what_lambda_logs_is_documented():
+def test_the_log_lines_of_lambda_are_documented():
     assert set(spans(prose(OPERATE))) >= LAMBDAS
 
 
@@ -334,7 +380,7 @@ def saved_queries():
 
 
 def printed(capsys):
-    """Give the lines with metrics."""
+    """Return the lines with metrics."""
     lines = capsys.readouterr().out.splitlines()
     return [json.loads(line) for line in lines if '"_aws"' in line]
 
@@ -345,7 +391,7 @@ def access_log_fields():
 
 
 def fields_of(value, name=""):
-    """Give the fields of a line of JSON, named as CloudWatch Logs Insights names them."""
+    """Return the fields of a line of JSON, named as CloudWatch Logs Insights names them."""
     if not isinstance(value, dict | list):
         return {name}
     inside = value.items() if isinstance(value, dict) else enumerate(value)
@@ -357,7 +403,7 @@ def fields_of(value, name=""):
 
 
 def fields_asked_by(query):
-    """Give the fields that a query reads: every name that is not its language's or its own."""
+    """Return the fields that a query reads: every name that is not its language's or its own."""
     names, own = set(), set()
     for line in query.splitlines():
         command = re.sub(r'"[^"]*"', "", line).strip("| ")

@@ -1,4 +1,4 @@
-"""What `make build` ships starts without compiling anything, and comes out the same each time."""
+"""The build starts without compiling any module, and is the same each time."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def build(folder, runtime_python, architecture="x86_64"):
 
 
 def tree(folder):
-    """Give every file by its path, with its mode and what is in it."""
+    """Return every file by its path, with its mode and what is in it."""
     return {
         path.relative_to(folder).as_posix(): (
             oct(path.stat().st_mode),
@@ -93,7 +93,7 @@ def test_every_source_is_shipped_with_its_bytecode_or_none_is(builds):
     assert compiled == (wanted if runtime.find() else set())
 
 
-def test_bytecode_is_valid_whatever_the_dates(builds):
+def test_bytecode_is_valid_for_any_dates(builds):
     # PEP 552: bit 0 says that it is checked by hash and not by date, bit 1 that it is checked.
     flags = {path.read_bytes()[4:8] for path in builds[0].rglob("*.pyc")}
 
@@ -149,7 +149,7 @@ def test_the_layer_is_built_for_the_default_processor(builds):
 
 
 def machine_of(library: Path):
-    """Give e_machine of an ELF file's header."""
+    """Return e_machine of an ELF file's header."""
     return int.from_bytes(library.read_bytes()[18:20], "little")
 
 
@@ -160,7 +160,7 @@ def test_the_layer_ships_what_is_needed_and_lambdas_own_libraries_are_not(builds
     assert not (builds[0] / "Layer" / "python" / "Crypto" / "SelfTest").exists()
 
 
-def test_without_the_runtimes_python_a_plain_line_says_what_that_costs(tmp_path):
+def test_a_missing_runtime_python_gives_a_warning(tmp_path):
     ran = run(
         [ROOT / ".venv" / "bin" / "python", "-S", "-m", "ops.runtime"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The money that two documents name comes from one run and one list of prices."""
+"""The costs in two documents come from one run and one list of prices."""
 
 import re
 
@@ -41,7 +41,7 @@ def test_the_goal_compares_the_costs_that_the_table_has():
     assert met == ("yes" if float(measured) <= 0.7 else "no")
 
 
-def test_what_a_slower_wechat_costs_is_computed_from_the_price():
+def test_the_cost_of_a_slower_wechat_is_computed_from_the_price():
     (said,) = re.findall(
         r"100 ms that WeChat takes longer adds (\d+\.\d+)", RUNBOOK.read_text("utf-8")
     )

@@ -1,4 +1,4 @@
-"""What `make build` has built can be imported and run with nothing but what Lambda has."""
+"""The build of `make build` can be imported and run with only Lambda's own packages."""
 
 import json
 

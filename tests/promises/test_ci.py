@@ -1,4 +1,4 @@
-"""Continuous integration may do little, runs nothing that can change, and runs all tests."""
+"""Continuous integration has few permissions, only pinned actions, and runs all tests."""
 
 import re
 import tomllib

@@ -91,7 +91,7 @@ def test_a_command_names_files_functions_and_parameters_that_exist(block):
         read_stack(parse_parameters(given))
 
 
-def test_what_is_filled_into_events_is_named():
+def test_the_placeholders_of_events_are_documented():
     named = set(re.findall(r"`\$([A-Z_]+)`", READMES[0].read_text("utf-8")))
     used = {
         name
@@ -164,7 +164,7 @@ def check_diagram(block):
 
 
 def shape(line):
-    """Give what an answer is made of: its names, and the kind of each value."""
+    """Return what an answer is made of: its names, and the kind of each value."""
 
     def kind(value):
         if isinstance(value, dict):

@@ -27,5 +27,5 @@ def test_decisions_are_numbered_without_a_gap():
     assert [int(record.name[:4]) for record in RECORDS] == list(range(1, len(RECORDS) + 1))
 
 
-def test_the_changelog_begins_with_what_is_not_yet_released():
+def test_the_changelog_begins_with_unreleased_changes():
     assert headings(ROOT / "CHANGELOG.md")[1] == ("##", "Unreleased")

@@ -17,7 +17,7 @@ CLASSES = [
     for _, each in inspect.getmembers(errors, inspect.isclass)
     if issubclass(each, LoginError) and each.__module__ == errors.__name__
 ]
-# A class that says nothing of its own is its parent to the caller.
+# For the caller, a class without its own code is its parent.
 BY_CODE = {each.code: each for each in CLASSES if "code" in vars(each)}
 DRAWN = re.compile(
     r"^    (?P<branch>[│├└─ ]*)(?P<name>[A-Z]\w+) +(?:(?P<status>\d{3})  (?P<code>\w+) +)?\S.*$",
@@ -82,7 +82,7 @@ def test_the_openapi_file_shows_each_error_as_it_is(code):
 
     assert shown["success"] is False
     assert shown["error"]["code"] == code
-    if BY_CODE[code] is not BadRequest:  # It says what exactly is wrong.
+    if BY_CODE[code] is not BadRequest:  # Its message depends on the fault.
         assert shown["error"]["message"] == BY_CODE[code].message
 
 
@@ -106,7 +106,7 @@ def test_a_route_that_takes_a_session_can_refuse_it(route):
     assert route in routes()
 
 
-def test_troubleshooting_says_of_each_errcode_what_becomes_of_it():
+def test_troubleshooting_has_the_error_of_each_errcode():
     said = {}
     for errcodes, codes, *_ in table(TROUBLESHOOTING, "errcode", "our code"):
         for errcode in errcodes.split(", "):
@@ -123,7 +123,7 @@ def test_troubleshooting_says_of_each_errcode_what_becomes_of_it():
     assert set(becomes) <= set(said)
 
 
-def test_troubleshooting_says_what_the_mini_program_sees():
+def test_troubleshooting_has_the_mini_programs_errors():
     for _, codes, sees, *_ in table(TROUBLESHOOTING, "errcode", "our code"):
         seen = set(spans(sees)) & set(BY_CODE) or set(spans(codes))
         statuses = {str(BY_CODE[code].status) for code in seen}
@@ -138,7 +138,7 @@ def test_troubleshooting_names_only_codes_that_exist():
 
 
 def codes_shown(response):
-    """Give the codes of the failures that a response shows."""
+    """Return the codes of a response's failures."""
     content = referred(response).get("content", {}).get("application/json", {})
     shown = [referred(example)["value"] for example in content.get("examples", {}).values()]
     return [each["error"]["code"] for each in shown if each.get("success") is False]

@@ -15,7 +15,7 @@ from stack.template import ROOT
 from tests.support.written import modules, openapi, routes, stack
 from wechat_login import wiring
 
-# What each function without a route answers to its event.
+# The answer of each function without a route to its event.
 ANSWERS: dict[str, Callable[[Any, Any], bool]] = {
     "erase_user": lambda _, answer: answer == {"erased": 1},
     "find_user": lambda event, answer: (
@@ -56,7 +56,7 @@ def test_every_function_has_an_event():
 
 
 def module_for(name, event):
-    """Give the function that an event is for: its route's, else the one it is named after."""
+    """Return the function of an event: by its route, else by its name."""
     if event.get("routeKey") in routes() and event.get("type") != "REQUEST":
         return routes()[event["routeKey"]]
     named = [module for module in modules() if name.startswith(module)]
@@ -98,17 +98,17 @@ def check_body(route, answer):
 
     checked = jsonschema.Draft202012Validator({**closed(openapi()), "$ref": pointer})
 
-    # Where and which rule, but not the values: a session is one of them.
+    # The place and the rule, but not the values: one of them is a session.
     assert [(list(each.path), each.validator) for each in checked.iter_errors(body)] == []
 
 
 def closed(document):
-    """Give the document with schemas that allow nothing beyond what they name."""
+    """Return the document with schemas that allow nothing beyond what they name."""
     document = copy.deepcopy(document)
     for each in nodes(document):
         if isinstance(each, dict) and "properties" in each and {"allOf", "type"} & set(each):
             each["unevaluatedProperties"] = False
-    # A part of a whole that is closed itself.
+    # A part of a schema that is closed itself.
     document["components"]["schemas"]["Success"].pop("unevaluatedProperties")
     return document
 

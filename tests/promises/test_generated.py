@@ -1,4 +1,4 @@
-"""`make docs` was not forgotten, and the words that it asks for were written."""
+"""`make docs` was run, and its hand-written cells are complete."""
 
 import pytest
 

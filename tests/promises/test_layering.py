@@ -1,4 +1,4 @@
-"""Who may import whom, and that nothing happens at import."""
+"""The allowed imports between modules, and imports without side effects."""
 
 import ast
 import os
@@ -82,7 +82,7 @@ def test_the_layer_says_that_it_is_typed():
     assert (LAYER / "py.typed").is_file()
 
 
-def test_every_module_says_what_it_is_for():
+def test_every_module_has_a_docstring():
     for module, tree in {**HANDLERS, **MODULES}.items():
         assert ast.get_docstring(tree), module
 
@@ -108,7 +108,7 @@ for name in {names!r}:
 
 
 def imported(tree):
-    """Give the modules that a module imports at run time."""
+    """Return the modules that a module imports at run time."""
     for_types = {
         id(inner)
         for each in ast.walk(tree)

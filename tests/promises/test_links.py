@@ -1,4 +1,4 @@
-"""Links between documents, and the files that they name, lead somewhere."""
+"""Links between documents, and the file names in them, are valid."""
 
 import re
 
@@ -59,5 +59,5 @@ def test_a_file_that_is_named_exists(document):
 
 
 def slug(title):
-    """Give a heading's anchor as GitHub makes it."""
+    """Return a heading's anchor as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")

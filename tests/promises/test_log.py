@@ -16,7 +16,7 @@ METRICS = {
     for metric, dimensions, unit, _ in table(OPERATE, "metric", "dimensions", "unit")
 }
 TREES = [*sources(LAYER).values(), *sources(FUNCTIONS).values()]
-# One invocation of each kind, with a call of WeChat's API in it, that counts what it is told to.
+# One invocation of each kind, with a call of WeChat's API, that counts the given metrics.
 SCRIPT = """
 from wechat_login.api import count, endpoint, Reply
 from wechat_login.errors import Misconfigured
@@ -60,7 +60,7 @@ def test_every_metric_is_documented_as_it_is_written():
     assert written == METRICS
 
 
-def test_what_is_counted_is_found():
+def test_every_count_is_found():
     assert {"Logins", "AccessTokenRenewals", "SigningKeyChecks"} <= counted()
 
 
@@ -107,23 +107,23 @@ def named_in_calls_of(function):
 
 
 def noted():
-    """Give the facts that handlers add to their line."""
+    """Return the facts that handlers add to their log line."""
     return named_in_calls_of("note")
 
 
 def counted():
-    """Give the metrics that are counted where something happens."""
+    """Return the metrics that the code counts."""
     return named_in_calls_of("count")
 
 
 def raised():
-    """Give the facts that errors carry to the line."""
-    told = {"retry_after", "receipt"}  # to the caller
+    """Return the facts that errors add to the log line."""
+    returned = {"retry_after", "receipt"}
     return {
         keyword.arg
         for tree in TREES
         for each in ast.walk(tree)
         if isinstance(each, ast.Raise) and isinstance(each.exc, ast.Call)
         for keyword in each.exc.keywords
-        if keyword.arg and keyword.arg not in told
+        if keyword.arg and keyword.arg not in returned
     }

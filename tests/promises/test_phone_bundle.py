@@ -1,4 +1,4 @@
-"""The browser demo that is shipped was built from the sources that are here, the example's too."""
+"""The shipped browser demo was built from the present sources, including the example's."""
 
 import hashlib
 import json

@@ -10,7 +10,7 @@ from tests.support.translated import MONITORING, lint, monitoring, resolver, tra
 from tests.support.written import stack, template
 
 REGIONS = ["us-east-1", "ap-east-1", "cn-north-1", "cn-northwest-1"]
-# Everything that can be switched on, so that nothing stays unlinted behind a condition.
+# All options are on, so that every conditional resource is linted.
 EVERYTHING = {
     "DomainName": "login.example.com",
     "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/0",
@@ -21,7 +21,7 @@ EVERYTHING = {
     "AlarmEmail": "team@example.com",
 }
 DOMAIN = {name: EVERYTHING[name] for name in ("DomainName", "CertificateArn")}
-# Exist everywhere under this one name, whatever the partition's own suffix is.
+# These names are the same in every partition.
 PRINCIPALS = {"apigateway", "lambda", "scheduler"}
 
 each_region = pytest.mark.parametrize("region", REGIONS)
@@ -43,7 +43,7 @@ def test_it_is_right_with_everything_switched_on(regions, tmp_path):
     assert lint(path, *regions) == ""
 
 
-def test_what_is_watched_is_right_in_every_region():
+def test_the_alarms_are_valid_in_every_region():
     assert lint(MONITORING, *REGIONS) == ""
 
 
@@ -75,7 +75,7 @@ def test_sam_names_the_partition_that_it_translates_for(region):
     assert set(re.findall(r"([a-z]+)\.amazonaws\.com", text)) == PRINCIPALS
 
 
-def test_what_aws_china_lacks_is_off_unless_it_is_asked_for():
+def test_features_that_aws_china_lacks_are_off_by_default():
     chosen = stack().parameters
     document = translated("cn-north-1")
     functions = [
@@ -116,7 +116,7 @@ def test_its_own_domain_is_the_only_way_in_and_the_import_has_nothing_to_warn_of
 
 
 def test_two_stages_stand_side_by_side_in_one_account():
-    # CloudFormation makes a name of its own for whatever has none, but these.
+    # CloudFormation generates the names of all other resource types.
     named = {
         logical_id: name
         for document in (translated(), monitoring())

@@ -1,4 +1,4 @@
-"""Each function may do what it does, and nothing else: both ways, from what it really called."""
+"""Each function's permissions are exactly the calls that it makes, from recorded calls."""
 
 import contextlib
 import copy
@@ -20,7 +20,7 @@ from tests.support.policies import FUNCTIONS, differences, granted, statements
 from tests.support.translated import resolver, translated
 from tests.support.written import run, stack
 
-# What SAM gives every role on its own, all of it on every resource; the boundary cuts it down.
+# SAM's own permissions of every role, on all resources; the boundary restricts them.
 OF_LOGS = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
 OF_NETWORK = {
     "ec2:AssignPrivateIpAddresses",
@@ -34,7 +34,7 @@ MANAGED = {
     "AWSLambdaBasicExecutionRole": OF_LOGS,
     "AWSLambdaVPCAccessExecutionRole": OF_LOGS | OF_NETWORK,
 }
-# Lambda itself makes these calls, with the function's role: no client of ours can show them.
+# Lambda itself makes these calls with the function's role, so no client of ours records them.
 BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
 DAY = 86_400
 SECOND = "wxfedcba0987654321"
@@ -56,7 +56,7 @@ def test_a_function_uses_all_that_it_is_granted_and_nothing_else():
 
 
 @pytest.mark.parametrize("options", [[], ["-p", "xdist", "-n2"]], ids=["alone", "with workers"])
-def test_a_run_in_which_a_function_does_what_it_may_not_fails(tmp_path, options):
+def test_a_run_fails_if_a_function_exceeds_its_policies(tmp_path, options):
     scan = ("dynamodb:Scan", "a table")
     (tmp_path / "test_privileges.py").write_text(
         f"from tests.support import privileges\n"
@@ -88,7 +88,7 @@ def test_one_action_more_or_less_would_be_noticed(function):
 
 
 def add_an_action(policy):
-    """Let the first statement grant one thing more: for the table or SSM that is deletion."""
+    """Add one more permission to the first statement: for the table or SSM, deletion."""
     statement = policy["PolicyDocument"]["Statement"][0]
     service = listed(statement["Action"])[0].partition(":")[0]
     more = {"dynamodb": "dynamodb:Scan", "ssm": "ssm:DeleteParameter"}[service]
@@ -117,7 +117,7 @@ def listed(value):
 
 
 @each_function
-def test_the_boundary_allows_what_the_function_is_granted(function):
+def test_the_boundary_allows_the_functions_own_policy(function):
     document = translated()
     allowed = bounded(document)
 
@@ -137,7 +137,7 @@ def test_the_boundary_allows_what_the_function_is_granted(function):
         ),
     ],
 )
-def test_what_sam_grants_everywhere_the_boundary_grants_only_here(parameters, beyond):
+def test_the_boundary_limits_sams_own_grants_to_this_stack(parameters, beyond):
     document = translated(**parameters)
     allowed = bounded(document, **parameters)
     roles = [document["Resources"][f"{each}Role"]["Properties"] for each in FUNCTIONS]
@@ -154,7 +154,7 @@ def test_what_sam_grants_everywhere_the_boundary_grants_only_here(parameters, be
     assert all("Logs" in on for action, on in effective if action in BY_LAMBDA)
 
 
-def test_the_boundary_lets_keys_be_used_through_the_two_services_only():
+def test_the_boundary_allows_keys_through_the_two_services_only():
     document = translated()
     boundary = document["Resources"]["Boundary"]["Properties"]["PolicyDocument"]
     (keys,) = [
@@ -198,7 +198,7 @@ def test_nothing_is_granted_on_everything(function):
         assert "*" not in resource
 
 
-def test_a_schedule_may_start_its_function_and_tell_of_failure():
+def test_a_schedule_may_start_its_function_and_report_failure():
     document = translated()
     resolve = resolver(document)
     for function in ("RenewAccessToken", "RotateSigningKeys"):
@@ -238,7 +238,7 @@ def test_only_our_api_may_call_a_function_and_only_by_its_route():
 
 @contextlib.contextmanager
 def alone(backend, function):
-    """Give the process the environment that Lambda gives this function, and nothing built yet."""
+    """Set the environment that Lambda gives this function, and discard all built parts."""
     own = stack().functions[function].environment
     others = {
         name: os.environ.pop(name)
@@ -260,7 +260,7 @@ def _done():
 
 @pytest.fixture
 def exercised(_done, request):
-    """Make each function, alone in its environment, do whatever it is there for; once."""
+    """Run all tasks of each function once, in its own environment."""
     if _done:
         return
     Exercise(request.getfixturevalue("deployed_with")).all()
@@ -268,7 +268,7 @@ def exercised(_done, request):
 
 
 class Exercise:
-    """A short life of one deployment, in which each function does all it ever does."""
+    """A short life of one deployment, in which each function does all its tasks."""
 
     def __init__(self, deployed_with):
         self.deployed_with = deployed_with
@@ -441,12 +441,12 @@ class Exercise:
             assert backend.deployment.invoke("erase_user", {"phone": dave.phone}) == {"erased": 2}
 
     def a_day_later(self):
-        """Let every session be one that was last used two days ago, so that it is extended."""
+        """Set the last use of every session to two days ago, so that it is extended."""
         for session in stored.sessions(self.backend.items()):
             self.backend.change_session(session, usedAt=int(time.time()) - 2 * DAY)
 
 
-def test_the_recorder_knows_what_iam_asks_for_a_transaction():
+def test_the_recorder_knows_the_permissions_of_a_transaction():
     users, locks = ({"TableName": f"wechat-login-demo-{name}"} for name in ("users", "locks"))
     writes = [{"Put": users}, {"Update": users}, {"Delete": locks}, {"ConditionCheck": locks}]
 

@@ -22,7 +22,7 @@ RULES = re.compile(r'"[A-Z]+\d*"')
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_a_silenced_line_says_why(path):
+def test_a_silenced_line_has_a_reason(path):
     with path.open("rb") as source:
         comments = [each for each in tokenize.tokenize(source.readline) if each.type == COMMENT]
 
@@ -30,7 +30,7 @@ def test_a_silenced_line_says_why(path):
     assert [each.line for each in silenced if not REASONED.fullmatch(each.string)] == []
 
 
-def test_a_rule_that_is_ignored_in_files_says_why():
+def test_a_rule_that_is_ignored_in_files_has_a_reason():
     (_, *ignoring) = re.split(
         r"(?m)^(?=.*ignore\w* = \[|\[.*ignores\]$)", CONFIGURATION.read_text("utf-8")
     )

@@ -1,4 +1,4 @@
-"""A test stands by itself: what two modules need lies in tests/support, or is a fixture."""
+"""No test module imports another: shared code is in tests/support, or is a fixture."""
 
 import ast
 
@@ -12,7 +12,7 @@ CONFTESTS = [path for path in TESTS if path.name == "conftest.py"]
 
 
 def imported(path):
-    """Return the name of each module that a module imports, and of each thing it takes from one."""
+    """Return the names of a module's imports, modules and their members."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)

@@ -1,4 +1,4 @@
-"""Template, READMEs, OpenAPI, events and docstrings speak of the same functions and routes."""
+"""Template, READMEs, OpenAPI, events and docstrings have the same functions and routes."""
 
 import ast
 import json
@@ -27,7 +27,7 @@ ROUTE_HEADERS = {"README.md": ("route", "function"), "README.zh-CN.md": ("路由
 OTHER_HEADERS = {"README.md": ("function", "runs"), "README.zh-CN.md": ("函数", "何时运行")}
 FILES = (ROOT / "events").glob("*.json")
 EVENTS = {path.stem: json.loads(path.read_text("utf-8")) for path in FILES}
-# An authorizer's event has a route too, that of the request it is asked about.
+# An authorizer's event also has a route, that of its request.
 OF_ROUTES = {
     name: event["routeKey"]
     for name, event in EVENTS.items()

@@ -22,7 +22,7 @@ LEAST = {"WECHAT_APPID": "wx1234567890abcdef", "TABLE": "some-table"}
 
 
 class Watched(Mapping):
-    """An environment that remembers what was looked up."""
+    """An environment that records look-ups."""
 
     def __init__(self, variables):
         self._variables = variables
@@ -40,7 +40,7 @@ class Watched(Mapping):
 
 
 def environment():
-    """Unite what the template gives the functions."""
+    """Merge the functions' environments in the template."""
     union: dict[str, str] = {}
     for function in stack().functions.values():
         union |= function.environment
@@ -68,7 +68,7 @@ def test_every_parameter_has_its_row_and_its_default():
     assert documented == {**stack().parameters, **without}
 
 
-def test_the_document_has_the_defaults_of_what_only_the_tests_set():
+def test_the_document_has_the_defaults_of_parameters_that_only_tests_set():
     in_code = Settings.from_environment(LEAST)
 
     assert {span(row[1]): span(row[2]) for row in FOR_TESTS} == {

@@ -1,4 +1,4 @@
-"""Every snippet of the client's documents runs, and its tables name every error there is.
+"""Every snippet of the client's documents runs, and their tables name every error.
 
 Those for other services: SAM takes the YAML; the Python and JavaScript run in
 tests/integration/test_verifiable_tokens.py.
@@ -19,7 +19,7 @@ SNIPPETS = ROOT / "tests" / "client" / "snippets.js"
 GUIDE = ROOT / "docs" / "client.md"
 CLIENT = ROOT / "examples" / "mini-program" / "utils" / "session.js"
 OTHER_APIS = fenced(ROOT / "docs" / "verify-tokens.md", "yaml")
-# What a reader has already: a function behind the API.
+# The reader's own part: a function behind the API.
 FUNCTION = {
     "Type": "AWS::Serverless::Function",
     "Properties": {
@@ -34,7 +34,7 @@ FUNCTION = {
         },
     },
 }
-# Nothing that a mini program gets: a push is WeChat's, and `authorize` tells nobody.
+# Never returned to a mini program: pushes are WeChat's, and `authorize` has no body.
 NOT_A_CLIENTS = {"push_rejected", "token_invalid"}
 
 
@@ -60,7 +60,7 @@ def test_the_guide_names_every_error_of_the_backend():
 
 
 @pytest.mark.parametrize("block", OTHER_APIS, ids=lambda block: block.where)
-def test_sam_takes_what_another_api_is_told_to_write(block, tmp_path):
+def test_sam_accepts_the_documented_template_of_another_api(block, tmp_path):
     written = yaml.safe_load(block.text)
     template = written if "Resources" in written else {"Resources": written}
     template["Resources"]["ListOrders"] = FUNCTION
@@ -74,7 +74,7 @@ def test_sam_takes_what_another_api_is_told_to_write(block, tmp_path):
     api = document["Resources"]["Orders"]["Properties"]["Body"]
     assert api["paths"]["/orders"]["get"]["security"] == [{"WeChatLogin": []}]
     scheme = api["components"]["securitySchemes"]["WeChatLogin"]["x-amazon-apigateway-authorizer"]
-    # SAM says nothing of a name that it does not know.
+    # SAM does not report unknown names.
     assert scheme["type"] == "jwt" or scheme["enableSimpleResponses"] is True
 
 

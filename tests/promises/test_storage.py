@@ -1,4 +1,4 @@
-"""The table holds what docs/how-login-works.md draws, and nothing else."""
+"""The table has exactly the items of docs/how-login-works.md."""
 
 import re
 
@@ -22,7 +22,7 @@ def test_every_item_is_drawn(person, items):
 
 
 def attributes(pk, sk):
-    """Give the attributes that an item of these keys always has, and those it may have."""
+    """Return the attributes that an item of these keys always has, and those it may have."""
     for drawn_pk, drawn_sk, drawn in DRAWN:
         if matches(span(drawn_pk), pk) and matches(span(drawn_sk), sk):
             at_times = set(re.findall(r"\[`(\w+)`\]", drawn))

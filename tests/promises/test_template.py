@@ -1,4 +1,4 @@
-"""The template grants no more than it names, and works in every partition and beside itself."""
+"""The template grants only named permissions, and works in every partition and several times."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from wechat_login.settings import Settings
 TEXT = TEMPLATE.read_text("utf-8")
 CODE = re.sub(r"(^|\s)#.*", "", TEXT)
 LONGEST_BLOCK = 25
-# API Gateway gives up after 30 seconds; an authorizer has 10.
+# API Gateway times out after 30 seconds; an authorizer has 10.
 LONGEST_ANSWER = 28
 LONGEST_AUTHORIZATION = 9
 # Two stages in one account would collide on these.
@@ -35,7 +35,7 @@ def listed(value):
 
 
 def granted(function, action):
-    """Give the resources on which a function may do this."""
+    """Return the resources on which a function may do an action."""
     return {
         json.dumps(resolved(resource))
         for statement in statements(function)
@@ -58,9 +58,9 @@ def test_a_function_is_granted_actions_and_resources_by_name(function):
 
 
 @each_function
-def test_a_function_may_read_the_parameters_that_it_is_told_of_and_no_others(function):
+def test_a_function_may_read_only_the_parameters_in_its_environment(function):
     environment = stack().functions[function].environment
-    told = {
+    named = {
         f"{value}/*" if name == "ACCESS_TOKENS_PARAMETER" else value
         for name, value in environment.items()
         if name.endswith("_PARAMETER")
@@ -70,8 +70,8 @@ def test_a_function_may_read_the_parameters_that_it_is_told_of_and_no_others(fun
         for action in ("ssm:GetParameters", "ssm:PutParameter")
     )
 
-    assert may_read == told
-    assert may_write <= told
+    assert may_read == named
+    assert may_write <= named
 
 
 @each_function
@@ -109,7 +109,7 @@ def test_nothing_is_tied_to_one_partition():
 
 
 def test_nothing_has_a_fixed_name():
-    """A name may be made of the stack's, which is unique in the account."""
+    """Names may contain the stack's name, which is unique in the account."""
     for name, resource in RESOURCES.items():
         properties = resource.get("Properties", {})
         for given in FIXED_NAMES & set(properties):
@@ -132,7 +132,7 @@ def test_every_parameter_stands_in_one_group():
     )
 
 
-def test_what_holds_data_outlives_the_stack():
+def test_resources_with_data_outlive_the_stack():
     for name, each in RESOURCES.items():
         if each["Type"] == "AWS::DynamoDB::Table":
             assert each["DeletionPolicy"] == each["UpdateReplacePolicy"] == "Retain", name

@@ -1,4 +1,4 @@
-"""What each function loads while Lambda starts it: its cold start, in names and not milliseconds.
+"""The modules that each function loads at its cold start, by name instead of milliseconds.
 
 A longer list is a longer cold start; `python -X importtime` shows what a package costs.
 """
@@ -10,7 +10,7 @@ import pytest
 from tests.support.built import run_built
 from tests.support.written import module_of, stack
 
-# What says that Lambda is starting a container; the address is one where nobody answers.
+# The signs that Lambda is starting a container; nobody answers at the address.
 STARTING = {
     "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
@@ -60,7 +60,7 @@ each_function = pytest.mark.parametrize("function", stack().functions)
 
 
 def loaded(function, lambdas_own, **environment):
-    """Give the packages and our modules that are there once Lambda has imported a function."""
+    """Return the packages and our modules that are loaded after Lambda has imported a function."""
     ran = run_built(function, lambdas_own, LOAD.format(module=module_of(function)), **environment)
     assert ran.returncode == 0, ran.stderr
     packages, ours = json.loads(ran.stdout)
@@ -84,7 +84,7 @@ def test_a_function_prepares_what_it_needs_and_no_more(function, lambdas_own):
 
 @each_function
 def test_sam_local_prepares_nothing_and_so_asks_nobody(function, lambdas_own):
-    """SAM CLI says that Lambda is starting, and passes the shell's own credentials."""
+    """SAM CLI pretends that Lambda is starting, and passes the shell's own credentials."""
     environment = {**stack().functions[function].environment, **STARTING, "AWS_SAM_LOCAL": "true"}
 
     assert loaded(function, lambdas_own, **environment) == (EDGE, OUR_EDGE)

@@ -1,4 +1,4 @@
-"""The two kinds of access token, and how often each may be asked for."""
+"""The two kinds of access token, and their quotas."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_in_its_last_five_minutes_a_token_is_renewed_and_both_work(backend, cloc
         assert backend.post(PHONE, {"code": "x"}, access_token=token)["errcode"] == 40029
 
 
-def test_a_token_told_has_at_least_five_minutes(backend, clock):
+def test_a_returned_token_has_at_least_five_minutes(backend, clock):
     backend.stable()
     clock.sleep(7200 - 300)
 
@@ -66,7 +66,7 @@ def test_within_thirty_seconds_nothing_is_forced(backend, clock):
     assert first == second != third
 
 
-def test_twenty_times_a_day_a_refresh_is_forced_and_then_no_more(backend, clock):
+def test_a_refresh_is_forced_at_most_twenty_times_a_day(backend, clock):
     tokens = []
     for _ in range(22):
         tokens.append(backend.stable(force_refresh=True)["access_token"])
@@ -101,7 +101,7 @@ def test_the_two_kinds_of_token_leave_each_other_alone(backend):
         pytest.param({"secret": "wrong"}, 40125, id="wrong secret"),
     ],
 )
-def test_what_is_missing_or_wrong_is_named(backend, changes, errcode):
+def test_a_missing_or_wrong_field_is_named(backend, changes, errcode):
     assert backend.stable(**changes)["errcode"] == errcode
 
 
@@ -154,7 +154,7 @@ def test_two_thousand_a_day_are_enough(backend):
     assert "getStableAccessToken" in refused["errmsg"]
 
 
-def test_what_is_missing_is_named(backend):
+def test_a_missing_field_is_named(backend):
     assert backend.plain(appid=None)["errcode"] == 41002
     assert backend.plain(secret=None)["errcode"] == 41004
     assert backend.plain(grant_type=None)["errcode"] == 40002

@@ -117,7 +117,7 @@ def test_a_mini_program_of_ones_own_is_the_first(alone):
 
 @posix_only
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_at_once_and_says_so(alone, how):
+def test_it_ends_at_once_and_reports_that(alone, how):
     wechat = alone()
     requests.get(f"{wechat.url}/simulated", timeout=10)
 
@@ -134,7 +134,7 @@ def test_it_ends_at_once_and_says_so(alone, how):
         pytest.param(["--port", "99999"], "a port is a number up to 65535", id="no port"),
     ],
 )
-def test_what_is_wrong_with_the_command_is_said(arguments, said):
+def test_a_wrong_command_is_reported(arguments, said):
     ended = subprocess.run(
         [sys.executable, "-m", "simulated_wechat", *arguments],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""What all calls with an access token have in common."""
+"""The rules of all calls with an access token."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What was asked, counted and without a secret."""
+"""The recorded calls, counted and without secrets."""
 
 import json
 
@@ -15,7 +15,7 @@ def test_calls_are_counted_by_path_and_outcome(wechat, backend):
     assert wechat.calls()["paths"][PHONE] == {"count": 0, "outcomes": {}}
 
 
-def test_the_last_fifty_calls_are_told_in_order_with_their_user(wechat, backend):
+def test_the_last_fifty_calls_are_listed_in_order_with_their_user(wechat, backend):
     for _ in range(60):
         backend.login("unknown")
     backend.login(wechat.login_code("alice"))
@@ -29,17 +29,17 @@ def test_the_last_fifty_calls_are_told_in_order_with_their_user(wechat, backend)
     assert last[0]["user"] is None
 
 
-def test_no_secret_is_told(wechat, backend):
+def test_no_secret_is_shown(wechat, backend):
     code = wechat.login_code("alice")
     key = backend.login(code)["session_key"]
     phone_code = wechat.phone_code("alice")["code"]
     token = backend.stable()["access_token"]
     backend.call(PHONE, code=phone_code)
 
-    told = json.dumps(wechat.calls())
+    answer = json.dumps(wechat.calls())
 
     for secret in (code, key, phone_code, token, wechat.app_secret, wechat.phone("alice")[3:]):
-        assert secret not in told
+        assert secret not in answer
 
 
 def test_paths_that_do_not_exist_are_not_collected(wechat, backend):

@@ -46,7 +46,7 @@ def test_words_decide(backend, fields, suggest, label):
         pytest.param("fine", {"openid": "alice"}, 40003, id="no openid"),
     ],
 )
-def test_what_is_wrong_is_named(wechat, backend, content, changes, errcode):
+def test_a_wrong_field_is_named(wechat, backend, content, changes, errcode):
     wechat.login_code("alice")
 
     assert check(backend, content, **changes)["errcode"] == errcode

@@ -1,4 +1,4 @@
-"""The control routes: what a phone, the console or a test does."""
+"""The control routes: actions of a phone, the console or a test."""
 
 import pytest
 import requests
@@ -52,14 +52,14 @@ def test_people_are_adjusted_and_listed(server):
     assert alice["phoneNumber"] == "+85291234567"
 
 
-def test_rules_are_changed_and_the_app_secret_is_not_told(server, served):
+def test_rules_are_changed_and_the_app_secret_is_not_shown(server, served):
     changes = {"unionids": False, "whitelist": ["203.0.113.7"], "appSecret": "new"}
 
-    told = post(server, "rules", changes).json()
+    rules = post(server, "rules", changes).json()
 
-    assert told["unionids"] is False
-    assert told["whitelist"] == ["203.0.113.7"]
-    assert "appSecret" not in told
+    assert rules["unionids"] is False
+    assert rules["whitelist"] == ["203.0.113.7"]
+    assert "appSecret" not in rules
     assert served.app_secret == "new"
 
 
@@ -95,7 +95,7 @@ def test_every_route_is_listed(server, path):
         pytest.param("nothing", {}, 404, id="no such route"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(server, route, body, status):
+def test_an_error_is_one_sentence(server, route, body, status):
     answer = post(server, route, body)
 
     assert answer.status_code == status
@@ -137,7 +137,7 @@ def test_other_pages_may_not(server, origin):
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_no_page_may_use_what_is_for_servers(server):
+def test_no_page_may_use_the_routes_for_servers(server):
     answer = requests.get(
         server.url + LOGIN, headers={"Origin": "http://localhost:3000"}, timeout=5
     )

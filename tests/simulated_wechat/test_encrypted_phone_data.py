@@ -44,7 +44,7 @@ def test_another_users_session_key_does_not_open_it(wechat, backend):
         decrypted_phone(wechat.phone_code("alice"), key)
 
 
-def test_wechat_remembers_what_it_encrypted_for_three_days(wechat, backend, clock):
+def test_wechat_remembers_its_encrypted_data_for_three_days(wechat, backend, clock):
     made_at = int(clock())
     digest = phone_data.message_hash(wechat.phone_code("alice")["encryptedData"])
 
@@ -57,7 +57,7 @@ def test_wechat_remembers_what_it_encrypted_for_three_days(wechat, backend, cloc
     assert too_late["errcode"] == 1
 
 
-def test_what_wechat_did_not_encrypt_it_does_not_know(backend):
+def test_wechat_does_not_know_data_that_it_did_not_encrypt(backend):
     assert backend.call(ENCRYPTED, encrypted_msg_hash="0" * 64)["errcode"] == 1
     assert backend.call(ENCRYPTED, encrypted_msg_hash="no hash")["errcode"] == 40097
 

@@ -1,4 +1,4 @@
-"""Misbehaviour that was ordered."""
+"""Faults on request."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_faults_come_in_the_order_they_were_ordered(wechat, backend):
     assert backend.login("x")["errcode"] == 45011
 
 
-def test_a_fault_of_one_path_is_not_felt_on_another(wechat, backend):
+def test_a_fault_of_one_path_does_not_affect_another(wechat, backend):
     wechat.fault(PHONE, "errcode")
 
     assert "openid" in backend.login(wechat.login_code("alice"))

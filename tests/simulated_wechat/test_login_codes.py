@@ -83,7 +83,7 @@ def test_another_mini_programs_code_does_not_log_in(backend):
         pytest.param({"secret": "wrong"}, 40125, id="wrong secret"),
     ],
 )
-def test_what_is_missing_or_wrong_is_named(wechat, backend, changes, errcode):
+def test_a_missing_or_wrong_field_is_named(wechat, backend, changes, errcode):
     code = wechat.login_code("alice")
 
     assert backend.login(code, **changes)["errcode"] == errcode

@@ -21,7 +21,7 @@ EVENT_AES_KEY = "A" * 43
 
 
 class PushReceiver(BaseHTTPRequestHandler):
-    """An API that keeps what it is sent and says success."""
+    """An API that records pushes and answers success."""
 
     server: Any
 
@@ -149,7 +149,7 @@ def test_an_event_of_the_second_mini_program_has_its_appid_and_its_openid(pushin
 ENVELOPE = {"ToUserName", "FromUserName", "CreateTime", "MsgType", "Event"}
 
 
-def test_the_quota_event_tells_what_is_used_of_a_pack(pushing, api, wechat):
+def test_the_quota_event_has_the_use_of_a_pack(pushing, api, wechat):
     wechat.phone_balance = 50
 
     send(pushing, event="charge_mp_service_quota_notify")
@@ -166,7 +166,7 @@ def test_the_quota_event_tells_what_is_used_of_a_pack(pushing, api, wechat):
     }
 
 
-def test_the_validity_event_tells_when_the_other_buttons_pack_ends(pushing, api, wechat):
+def test_the_validity_event_has_the_end_of_the_other_buttons_pack(pushing, api, wechat):
     wechat.mini_program().phone_packs_end = 1_800_000_000
 
     send(pushing, event="charge_mp_service_validity_notify", spu_id=10000086)
@@ -228,11 +228,11 @@ def test_the_address_is_checked_by_an_echo(pushing, api):
         pytest.param({"a><b": "x"}, id="no name"),
     ],
 )
-def test_what_cannot_be_written_is_refused(pushing, further):
+def test_an_unwritable_answer_is_rejected(pushing, further):
     assert send(pushing, user="alice", event="e", **further).status_code == 400
 
 
-def test_an_api_that_is_away_is_said_so(pushing, api):
+def test_an_unreachable_api_is_reported(pushing, api):
     api.shutdown()
     api.server_close()
 

@@ -1,4 +1,4 @@
-"""Two mini programs of one Open Platform account: what they share, and what they do not."""
+"""Two mini programs of one Open Platform account: their shared and their separate data."""
 
 import http.client
 import json
@@ -236,7 +236,7 @@ def test_the_control_routes_take_an_appid(server, served):
         pytest.param("rules", {"appid": "wxnobody", "unionids": False}, id="rules of nobody's"),
     ],
 )
-def test_what_is_wrong_with_an_appid_is_said_in_one_sentence(server, route, body):
+def test_a_wrong_appid_is_reported_in_one_sentence(server, route, body):
     answer = control(server, route, **body)
 
     assert answer.status_code == 400

@@ -1,4 +1,4 @@
-"""What only WeChat knows of a mini program: domains, push address, phone packs and rids."""
+"""WeChat's data of a mini program: domains, push address, phone packs and rids."""
 
 import json
 
@@ -24,7 +24,7 @@ SERVER_LISTS = {"requestdomain", "wsrequestdomain", "uploaddomain", "downloaddom
         pytest.param({}, SERVER_LISTS | {"bizdomain"}, id="all"),
     ],
 )
-def test_the_domain_lists_are_told_by_their_kind(wechat, backend, asked, lists):
+def test_the_domain_lists_are_returned_by_their_kind(wechat, backend, asked, lists):
     wechat.mini_program().domains = {"requestdomain": ["https://login.example.com"]}
 
     answer = backend.call(DOMAINS, **asked)
@@ -78,7 +78,7 @@ def test_an_address_that_wechat_does_not_reach_loses_its_ping(wechat, backend):
         pytest.param({"check_operator": None}, 40203, id="no operator"),
     ],
 )
-def test_what_is_wrong_with_a_check_is_named(backend, changes, errcode):
+def test_an_error_of_a_check_is_named(backend, changes, errcode):
     asked = {"action": "all", "check_operator": "DEFAULT", **changes}
 
     assert backend.call(CALLBACK, **asked)["errcode"] == errcode
@@ -94,7 +94,7 @@ def usage(backend, spu="10000077", offset="0", limit="20"):
     return backend.look(USAGE, spuId=spu, offset=offset, limit=limit)
 
 
-def test_the_usage_tells_what_is_used_and_until_when(wechat, backend, clock):
+def test_the_usage_has_the_counts_and_the_end(wechat, backend, clock):
     began = int(clock())
     for _ in range(3):
         wechat.phone_code("alice")
@@ -138,7 +138,7 @@ def test_with_no_number_left_all_are_used(wechat, backend):
     assert usage(backend)["effectiveUse"] == usage(backend)["effectiveAll"] == "1000"
 
 
-def test_an_ended_pack_counts_no_more(backend, clock):
+def test_an_expired_pack_does_not_count(backend, clock):
     end = usage(backend)["endServiceTime"]
     clock.sleep(365 * DAY)
 
@@ -158,7 +158,7 @@ def test_an_ended_pack_counts_no_more(backend, clock):
         pytest.param({"offset": ""}, id="no offset"),
     ],
 )
-def test_what_is_wrong_with_a_usage_query_is_refused(backend, query):
+def test_a_wrong_usage_query_is_rejected(backend, query):
     assert usage(backend, **query)["errcode"] == 47001
 
 
@@ -170,18 +170,18 @@ def rid_of(answer):
     return answer["errmsg"].rpartition("rid: ")[2]
 
 
-def test_a_rid_tells_what_was_asked_and_answered(backend, clock):
+def test_a_rid_returns_the_request_and_its_answer(backend, clock):
     token = backend.stable()["access_token"]
     refused = backend.post(PHONE, {"code": "wrong"}, access_token=token)
 
     answer = backend.call(RID, rid=rid_of(refused))
 
-    told = answer["request"]
+    recorded = answer["request"]
     assert answer["errcode"] == 0
-    assert told["cost_in_ms"] >= 1
-    assert told == {
+    assert recorded["cost_in_ms"] >= 1
+    assert recorded == {
         "invoke_time": int(clock()),
-        "cost_in_ms": told["cost_in_ms"],
+        "cost_in_ms": recorded["cost_in_ms"],
         "request_url": f"access_token={token}",
         "request_body": '{"code": "wrong"}',
         "response_body": json.dumps(refused, separators=(",", ":")),
@@ -197,7 +197,7 @@ def test_a_rid_of_a_fault_is_known_too(wechat, backend):
 
 
 @pytest.mark.parametrize("rid", ["", "no rid", "61725984-6126f6f9", None, 5])
-def test_what_is_no_rid_is_refused(backend, rid):
+def test_a_text_that_is_no_rid_is_rejected(backend, rid):
     assert backend.call(RID, rid=rid)["errcode"] == 76002
 
 
@@ -220,7 +220,7 @@ def test_a_rid_lives_seven_days(backend, clock):
     assert backend.call(RID, rid=rid_of(refused))["errcode"] == 76004
 
 
-def test_a_rid_of_a_login_is_not_told(backend):
+def test_a_rid_of_a_login_is_not_returned(backend):
     assert backend.call(RID, rid=rid_of(backend.login("wrong")))["errcode"] == 76022
 
 
@@ -235,10 +235,10 @@ def test_the_control_routes_set_what_wechat_knows(server, served):
         "phonePacksEnd": 1_800_000_000,
     }
 
-    told = requests.post(f"{server.url}/simulated/rules", json=changes, timeout=5).json()
+    rules = requests.post(f"{server.url}/simulated/rules", json=changes, timeout=5).json()
 
-    assert told["domains"]["requestdomain"] == ["https://login.example.com"]
-    assert {name: told[name] for name in changes if name != "domains"} == {
+    assert rules["domains"]["requestdomain"] == ["https://login.example.com"]
+    assert {name: rules[name] for name in changes if name != "domains"} == {
         name: each for name, each in changes.items() if name != "domains"
     }
     assert (app.phone_balance, app.realtime_phone_balance) == (0, 7)

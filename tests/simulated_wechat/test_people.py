@@ -1,4 +1,4 @@
-"""Who the simulated people are."""
+"""The simulated people."""
 
 import base64
 import re

@@ -1,9 +1,9 @@
-"""Phone codes, and what a tap costs."""
+"""Phone codes, and the cost of a tap."""
 
 PHONE = "/wxa/business/getuserphonenumber"
 
 
-def test_a_phone_code_tells_the_number_and_when_it_was_given(wechat, backend, clock):
+def test_a_phone_code_gives_the_number_and_its_time(wechat, backend, clock):
     tapped_at = clock()
     code = wechat.phone_code("alice")["code"]
     clock.sleep(10)

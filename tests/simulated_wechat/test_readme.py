@@ -42,19 +42,19 @@ def test_it_names_each_control_route(server, readme):
 
 @each_readme
 def test_it_names_each_rule(server, readme):
-    told = requests.get(f"{server.url}/simulated/rules", timeout=5).json()
+    listed = requests.get(f"{server.url}/simulated/rules", timeout=5).json()
     named = {name for row in rows(readme, "`unionids`") for name in spans(row)}
 
-    assert named == told.keys() - {"appid"} | {"appSecret"}
+    assert named == listed.keys() - {"appid"} | {"appSecret"}
 
 
 @each_readme
 def test_it_names_each_option(readme):
     command = [sys.executable, "-m", "simulated_wechat", "--help"]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)
     named = {name for row in rows(readme, "--port 3001") for name in re.findall(r"--[a-z-]+", row)}
 
-    assert named == set(re.findall(r"--[a-z-]+", told.stdout)) - {"--help"}
+    assert named == set(re.findall(r"--[a-z-]+", printed.stdout)) - {"--help"}
 
 
 @each_readme

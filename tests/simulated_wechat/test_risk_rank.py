@@ -1,4 +1,4 @@
-"""What WeChat thinks of a user."""
+"""WeChat's risk rank of a user."""
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_it_must_be_switched_on(wechat, backend):
         pytest.param({"client_ip": None}, 47001, id="no client_ip"),
     ],
 )
-def test_what_is_wrong_is_named(wechat, backend, changes, errcode):
+def test_a_wrong_field_is_named(wechat, backend, changes, errcode):
     wechat.login_code("alice")
 
     assert rank(backend, **changes)["errcode"] == errcode

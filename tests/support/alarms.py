@@ -62,9 +62,9 @@ def embedded(output):
 
 
 def alarm(name, **given):
-    """Give an alarm of monitoring.yaml with its references filled in."""
+    """Return an alarm of monitoring.yaml with its references filled in."""
     resources = monitoring()["Resources"]
-    return Values(monitoring(), {**GIVEN, **given}).of(resources[name]["Properties"])
+    return Values(monitoring(), {**GIVEN, **given}).resolve(resources[name]["Properties"])
 
 
 def names():
@@ -73,7 +73,7 @@ def names():
 
 
 def is_on(properties, datapoints):
-    """Tell whether the alarm is on: every one of its periods breaches its threshold."""
+    """Return whether the alarm is on: every one of its periods breaches its threshold."""
     watched = [each for each in datapoints if _is_watched(properties, each)]
     period, periods = int(properties["Period"]), int(properties["EvaluationPeriods"])
     compare = COMPARISONS[properties["ComparisonOperator"]]

@@ -1,4 +1,4 @@
-"""A server that knows the AppSecret and asks the simulated WeChat, without HTTP in between."""
+"""A server with the AppSecret that calls the simulated WeChat, without HTTP."""
 
 import json
 

@@ -35,7 +35,7 @@ class Account:
 
     @property
     def environment(self):
-        """Give what a program needs to talk to this account and to no other."""
+        """Return the environment with which a program uses only this account."""
         mine = {name: each for name, each in os.environ.items() if not name.startswith("AWS_")}
         # A make below this one has its own jobs.
         for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):

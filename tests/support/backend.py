@@ -32,7 +32,7 @@ class Backend(Client):
         return Person(name, self.wechat, self.call, appid)
 
     def items(self):
-        """Give the whole table by key."""
+        """Return the whole table by key."""
         return stored.read_all(self.dynamodb, self.table)
 
     def change(self, key, expression, **values):
@@ -88,11 +88,11 @@ class Backend(Client):
         self.cold_start()
 
     def public_keys(self):
-        """Give the public half of the signing keys as a JWK Set."""
+        """Return the public half of the signing keys as a JWK Set."""
         keys = json.loads(self.parameter("signing-keys"))["keys"]
         public = ("kty", "kid", "use", "alg", "n", "e")
         return {"keys": [{name: key[name] for name in public} for key in keys]}
 
     def cold_start(self):
-        """Let the next invocation find nothing in memory, as in a new container."""
+        """Clear the memory, so that the next invocation runs as in a new container."""
         wiring.reset()

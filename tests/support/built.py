@@ -1,4 +1,4 @@
-"""Runs what `make build` has built with nothing but what Lambda has."""
+"""Runs the build of `make build` with only Lambda's own packages."""
 
 import filecmp
 import os

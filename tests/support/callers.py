@@ -1,4 +1,4 @@
-"""What the tests hold in their hands: a mini program's HTTP client, and people who use it."""
+"""The callers in tests: a mini program's HTTP client, and people who use it."""
 
 import http.client
 import json
@@ -24,7 +24,7 @@ class Answer:
 
 
 class Client:
-    """Sends HTTP requests to one deployment, and remembers which secrets it was given."""
+    """Sends HTTP requests to one deployment, and records the secrets in the answers."""
 
     def __init__(self, url, routes, secrecy):
         self._host = urlsplit(url).netloc
@@ -32,7 +32,7 @@ class Client:
         self._secrecy = secrecy
 
     def call(self, function, *, session=None, **fields) -> tuple[int, Any]:
-        """Call a function's route as a mini program does; give the status and the JSON."""
+        """Call a function's route like a mini program; return the status and the JSON."""
         method, path = self._routes[function]
         headers = {"Content-Type": "application/json"}
         if session is not None:
@@ -113,12 +113,12 @@ class Person:
         return self._call("look_up_token", session=self.session, openid=self.openid)
 
     def tap(self, code=None):
-        """Tap the phone number's button, and give what /phone answered."""
+        """Tap the phone number's button, and return the answer of /phone."""
         code = code or self.phone_code()
         return self._call("register_phone", session=self.session, openid=self.openid, code=code)
 
     def register(self, code=None):
-        """Log in if need be, register the number, and give the token."""
+        """Log in if necessary, register the number, and return the token."""
         if self.session is None:
             self.log_in()
         status, body = self.tap(code)
@@ -130,7 +130,7 @@ class Person:
 
 
 def at_once(calls: Sequence[Callable[..., Any]]) -> list[Any]:
-    """Start all calls at the same moment, each in a thread, and give their results in order."""
+    """Start all calls at the same moment, each in a thread, and return their results in order."""
     barrier = threading.Barrier(len(calls))
 
     def run(call):

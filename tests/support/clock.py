@@ -2,7 +2,7 @@
 
 
 class Clock:
-    """Called, it tells the time in Unix seconds; `now` may be set."""
+    """A call returns the time in Unix seconds; `now` may be set."""
 
     def __init__(self, now=1_800_000_000.0):
         self.now = now

@@ -1,8 +1,8 @@
-"""What Lambda hands a function beside the event."""
+"""Lambda's context argument for a function."""
 
 
 class Context:
-    """Lambda's context, as far as an invocation asks it."""
+    """The part of Lambda's context that an invocation uses."""
 
     def __init__(self, milliseconds=20_000):
         self.milliseconds = milliseconds

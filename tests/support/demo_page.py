@@ -1,4 +1,4 @@
-"""Drives the demo as a person would: taps on the phone, uses the controls, reads the panels."""
+"""Drives the demo like a person: taps on the phone, uses the controls, reads the panels."""
 
 import base64
 import time
@@ -10,14 +10,14 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 PATIENCE = 30
-# What is not there yet, is moving, or has just been drawn anew.
+# The element is missing, moving, or has just been replaced.
 NOT_YET = (IndexError, WebDriverException)
 # For each choice of a fault the page orders the end of others, and the fault, on two paths.
 ORDERS = 4
 
 
 class Demo:
-    """The demo's page; what it does waits until it can be done."""
+    """The demo's page; each action waits until it is possible."""
 
     def __init__(self, browser, url, screenshots, wechat):
         self.browser = browser
@@ -33,7 +33,7 @@ class Demo:
         return self
 
     def speaks(self, language="zh-CN", width=1440, height=900, theme="light"):
-        """Give the browser this language, size and theme, for every page from now on."""
+        """Return the browser this language, size and theme, for every page from now on."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         # Without motion: a sheet that is still rising cannot be tapped for certain.
         wishes = {"prefers-color-scheme": theme, "prefers-reduced-motion": "reduce"}
@@ -65,7 +65,7 @@ class Demo:
             self.waits_for(lambda: text in self._text("body"), text)
 
     def shows(self, text):
-        """Tell whether the phone shows this text now."""
+        """Return whether the phone shows this text now."""
         with self.screen():
             return text in self._text("body")
 
@@ -76,7 +76,7 @@ class Demo:
             )
 
     def registers(self):
-        """Register whoever holds the phone, from the home page to the member card."""
+        """Register the phone's present user, from the home page to the member card."""
         self.tap("登录 / 注册")
         self.tap("同意并使用手机号登录")
         self.tap("允许")
@@ -105,13 +105,13 @@ class Demo:
         self.waits_for(lambda: text in self._text(selector), text)
 
     def complaints(self):
-        """Give the warnings and errors that code wrote into the console since last asked."""
+        """Return the warnings and errors in the console since the last call."""
         written = self.browser.get_log("browser")
         # An answer of 401 or 502 is the network's entry, and often what a test wants.
         return [each["message"] for each in written if each["source"] != "network"]
 
     def steps(self):
-        """Give the sequence diagram as pairs: ("POST /login", "200"), ("jscode2session", "0")."""
+        """Return the sequence diagram as pairs: ("POST /login", "200"), ("jscode2session", "0")."""
         rows = self.browser.execute_script(
             "return [...document.querySelectorAll('#steps summary')]"
             ".map((row) => [...row.children].map((part) => part.textContent))"
@@ -124,7 +124,7 @@ class Demo:
         self.waits_for(lambda: step in self.steps(), step)
 
     def kinds(self):
-        """Tell of which kinds the table's items are."""
+        """Return the kinds of the table's items."""
         return self.browser.execute_script(
             "return [...document.querySelectorAll('.kind')].map((kind) => kind.textContent)"
         )
@@ -147,7 +147,7 @@ class Demo:
         return wait.until(lambda _: condition(), what)
 
     def _orders(self, act):
-        """Do what sets WeChat's faults, and wait until it has heard of all of them."""
+        """Set WeChat's faults by an action, and wait until all are set."""
         before = self._wechat.orders
         act()
         self.waits_for(lambda: self._wechat.orders >= before + ORDERS, "faults")

@@ -1,4 +1,4 @@
-"""Stands between a deployment and its DynamoDB and SSM, and spoils calls on order."""
+"""A proxy between a deployment and its DynamoDB and SSM, which makes chosen calls fail."""
 
 import contextlib
 import http.client
@@ -15,13 +15,13 @@ FRAMING = {"connection", "content-length", "date", "keep-alive", "server", "tran
 OUTAGE = Response(
     500,
     (("content-type", "application/x-amz-json-1.0"),),
-    b'{"__type": "InternalServerError", "message": "The emulator was told to fail."}',
+    b'{"__type": "InternalServerError", "message": "The test makes this call fail."}',
 )
 
 
 @dataclass
 class Order:
-    """What becomes of the calls of one operation whose body contains a text."""
+    """A fault for the calls of one operation whose body contains a text."""
 
     operation: str
     containing: str
@@ -33,7 +33,7 @@ class Order:
 
 
 class FaultProxy:
-    """Forwards every call to AWS as it is, but for those that were ordered to fail or to wait."""
+    """Forwards every call to AWS unchanged, except those that must fail or wait."""
 
     def __init__(self, aws_url):
         self._aws = urlsplit(aws_url).netloc
@@ -50,20 +50,20 @@ class FaultProxy:
         try:
             yield self
         finally:
-            self.mend()
+            self.recover()
             self._server.stop()
 
     def fail(self, operation, *, containing="", times=float("inf"), acts=False):
-        """Let the next calls of an operation fail, before or, with `acts`, after AWS has acted."""
+        """Make the next calls of an operation fail, before or, with `acts`, after AWS has acted."""
         self._orders.append(Order(operation, containing, times, acts))
 
     def hold(self, operation, *, containing=""):
-        """Stop the next call of an operation until `goes_on` is set; `reached` tells of it."""
+        """Stop the next call of an operation until `goes_on` is set; then `reached` is set."""
         order = Order(operation, containing, 1, fails=False)
         self._orders.append(order)
         return order
 
-    def mend(self):
+    def recover(self):
         with self._lock:
             for order in self._orders:
                 order.goes_on.set()
@@ -106,7 +106,7 @@ class FaultProxy:
 
 
 def eventually(holds, seconds=10.0):
-    """Wait until something holds, and tell whether it did."""
+    """Wait until a condition is true, and return whether it became true."""
     give_up_at = time.monotonic() + seconds
     while not holds() and time.monotonic() < give_up_at:
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""The simulated WeChat of a test run: it counts what was asked, and reports each secret."""
+"""The simulated WeChat of a test run: counts calls, and reports each secret."""
 
 import contextlib
 import json
@@ -6,11 +6,11 @@ import secrets
 
 from simulated_wechat import SimulatedWeChat
 from simulated_wechat.wechat import BUILT_IN
-from tests.support.secrecy import TELLING
+from tests.support.secrecy import DISTINCTIVE
 
 
 class ObservedWeChat(SimulatedWeChat):
-    """The simulated WeChat, which tells what was asked and keeps note of each secret."""
+    """The simulated WeChat, which returns its calls and records each secret."""
 
     def __init__(self, secrecy):
         self._secrecy = secrecy
@@ -34,7 +34,7 @@ class ObservedWeChat(SimulatedWeChat):
     def person(self, user, appid=None):
         person = super().person(user, appid)
         forms = (person.phone.e164, person.phone.e164[1:], person.phone.national)
-        self._secrecy.keep("phone number", *(form for form in forms if len(form) >= TELLING))
+        self._secrecy.keep("phone number", *(form for form in forms if len(form) >= DISTINCTIVE))
         self._secrecy.keep_out_of_the_log("openid", person.openid)
         return person
 
@@ -72,5 +72,5 @@ class ObservedWeChat(SimulatedWeChat):
         self.orders += 1
 
     def asked(self, path, appid=None):
-        """Tell how many calls of a path have come in."""
+        """Return the number of calls of a path."""
         return self.calls(appid)["paths"][path]["count"]

@@ -1,4 +1,4 @@
-"""Reads what the translated template allows each function, and compares it with what was used."""
+"""Reads each function's permissions in the translated template, and compares them with use."""
 
 import itertools
 
@@ -9,7 +9,7 @@ FUNCTIONS = sorted(stack().functions)
 
 
 def statements(policy, resolve):
-    """Give each (action, resource) that a policy allows; anything but a plain Allow is refused."""
+    """Return each (action, resource) that a policy allows; reject all but a plain Allow."""
     for statement in resolve(policy)["Statement"]:
         assert set(statement) <= {"Effect", "Action", "Resource", "Condition"}, statement
         assert statement["Effect"] == "Allow"
@@ -21,7 +21,7 @@ def statements(policy, resolve):
 
 
 def granted(function, document):
-    """Give what a function's own policies allow it."""
+    """Return the permissions of a function's own policies."""
     resolve = resolver(document)
     role = document["Resources"][f"{function}Role"]["Properties"]
     return {
@@ -32,7 +32,7 @@ def granted(function, document):
 
 
 def differences(used, document):
-    """Tell what a function has used and may not, and what it may and has not used."""
+    """Return the missing and the unused permissions of a function."""
     found = []
     for function in FUNCTIONS:
         did, may = used.get(function, set()), granted(function, document)

@@ -1,9 +1,8 @@
 """Records every AWS call that each function makes during a run: a pytest plugin.
 
-botocore loads this module as a plugin of its own, by the variable that `Privileges` sets, and
-hands it every client that is made: so nothing is patched, whoever makes the clients. IAM knows some
-operations by other names than the API does: a transaction is its writes, each with its own
-permission.
+botocore loads this module as its own plugin, by the variable that `Privileges` sets, and passes
+every new client to it: so nothing is patched. IAM has other names for some operations: a
+transaction is its writes, each with its own permission.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
 
 If a run includes tests/promises/test_privileges.py, which makes each function do all that it does,
@@ -92,7 +91,7 @@ class Privileges:
 
 
 def needed(service, operation, params):
-    """Give the permissions, each with its resource, that IAM asks for one API call."""
+    """Return the permissions, each with its resource, that IAM asks for one API call."""
     action = f"{service}:{operation}"
     if operation == "TransactWriteItems":
         pairs = [pair for each in params["TransactItems"] for pair in each.items()]
@@ -101,18 +100,18 @@ def needed(service, operation, params):
         return {(action, table(params["TableName"]))}
     if service == "ssm":
         return {(action, parameter(name)) for name in params.get("Names", [params.get("Name")])}
-    # Whatever comes new has to be thought about.
+    # Any new operation has to be added on purpose.
     return {(action, "*")}
 
 
 def table(name):
-    """Give a table's ARN, as if every stage were the one that the policies are compared for."""
+    """Return a table's ARN, as if every stage were the one that the policies are compared for."""
     name = re.sub(r"^wechat-login-[a-z0-9-]+-", f"wechat-login-{STAGE}-", name)
     return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
 
 
 def parameter(name):
-    """Give a parameter's ARN, likewise."""
+    """Return a parameter's ARN, likewise."""
     name = re.sub(r"^/wechat-login/[^/]+/", f"/wechat-login/{STAGE}/", name)
     # The policies name the folder of all mini programs' access tokens.
     name = re.sub(r"/access-token/wx[0-9a-f]{16}$", "/access-token/*", name)
@@ -121,8 +120,8 @@ def parameter(name):
 
 @cache
 def _of_others(function):
-    # Here all functions share one environment, so one reads what only another is told of. On Lambda
-    # it has its own; tests/promises/test_privileges.py runs each with nothing but that.
+    # Here all functions share one environment, so a function reads the parameters of all. On Lambda
+    # each has its own; tests/promises/test_privileges.py runs each with only that environment.
     functions = read_stack({"Stage": STAGE, "WeChatAppId": "wx1234567890abcdef"}).functions
     union = {each for one in functions.values() for each in one.environment.values()}
     others = union - set(functions[function].environment.values())

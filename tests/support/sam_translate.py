@@ -29,7 +29,7 @@ def main():
         sys.exit("\n".join(map(str, faults)))
     template.get("Globals", {}).get("Function", {}).pop("CodeUri", None)
     for resource in template["Resources"].values():
-        # What `sam deploy` replaces by the address it has uploaded to.
+        # `sam deploy` replaces this path by the address of its upload.
         if resource["Type"] in LOCAL:
             url = "https://a-bucket.example/a-key"
             nested = resource["Type"] == "AWS::CloudFormation::Stack"

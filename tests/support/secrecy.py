@@ -1,10 +1,10 @@
-"""Remembers every secret of a test run and finds where one has come out: a pytest plugin.
+"""Records every secret of a test run and reports leaks: a pytest plugin.
 
-Secrets are kept while the tests run; what the code prints, logs and answers is overheard. At the
-end of the run the two are compared, and the run fails where they meet. What is reported is the
-place and the kind of a secret, never the secret.
+The plugin records secrets, and the code's output, log and answers. At the end of the run it
+compares them, and the run fails if a secret leaked. The report has the place and the kind of a
+secret, never the secret.
 
-With pytest-xdist each worker hands what it kept and overheard to the controller, which compares.
+With pytest-xdist each worker passes its records to the controller, which compares them.
 """
 
 import logging
@@ -15,8 +15,8 @@ import pytest
 
 from wechat_login.invocation import SERVICE
 
-# So much of a secret, from its beginning, is a leak: a mainland number has no more.
-TELLING = 11
+# The shortest prefix of a secret that counts as a leak: the length of a mainland number.
+DISTINCTIVE = 11
 
 
 def pytest_configure(config):
@@ -34,23 +34,23 @@ def pytest_configure(config):
 class Secrecy:
     def __init__(self, *, reports=True):
         self._hears_reports = reports
-        self._beginnings: dict[str, str] = {}
+        self._prefixes: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._overheard: list[tuple[str, str, bool]] = []
         self.found: list[str] = []
 
     def keep(self, kind, *secrets):
-        """From now on none of these may be in a log line or in an answer."""
+        """Report these from now on in log lines and answers."""
         for secret in secrets:
-            if len(secret) < TELLING:
+            if len(secret) < DISTINCTIVE:
                 raise ValueError(f"a {kind} of {len(secret)} characters could be anything")
             for form in (secret, quote(secret, safe="")):
-                self._beginnings[form[:TELLING]] = kind
+                self._prefixes[form[:DISTINCTIVE]] = kind
 
     def keep_out_of_the_log(self, kind, *names):
-        """These may be told to whom they concern; a log line masks them."""
+        """Report these in log lines only: their owners may see them in answers."""
         for name in names:
-            self._names[name[:TELLING]] = kind
+            self._names[name[:DISTINCTIVE]] = kind
 
     def overhear(self, where, text, *, is_log):
         self._overheard.append((where, text, is_log))
@@ -60,11 +60,11 @@ class Secrecy:
         return [text for _, text, _ in self._overheard]
 
     def leaks(self):
-        """Tell where a secret has come out, and of which kind it is."""
+        """Return the place and kind of each leaked secret."""
         found = set()
         for where, text, is_log in self._overheard:
-            wanted = {**self._names, **self._beginnings} if is_log else self._beginnings
-            windows = {text[at : at + TELLING] for at in range(len(text) - TELLING + 1)}
+            wanted = {**self._names, **self._prefixes} if is_log else self._prefixes
+            windows = {text[at : at + DISTINCTIVE] for at in range(len(text) - DISTINCTIVE + 1)}
             found |= {f"a {wanted[each]} in {where}" for each in windows & wanted.keys()}
         return sorted(found)
 
@@ -79,14 +79,14 @@ class Secrecy:
     def pytest_testnodedown(self, node):
         """Merge what a worker kept and overheard; a worker that crashed fails the run anyway."""
         kinds, names, overheard = getattr(node, "workeroutput", {}).get("secrecy", ({}, {}, []))
-        self._beginnings |= kinds
+        self._prefixes |= kinds
         self._names |= names
         self._overheard += overheard
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session):
         if hasattr(session.config, "workeroutput"):
-            kept = (self._beginnings, self._names, self._overheard)
+            kept = (self._prefixes, self._names, self._overheard)
             session.config.workeroutput["secrecy"] = kept
             return
         self.found = self.leaks()
@@ -102,7 +102,7 @@ class Secrecy:
 
 
 class Overhearing(logging.Handler):
-    """Hands every log record on: its text, its fields, and its traceback if it has one."""
+    """Passes on every log record: its text, its fields, and its traceback, if any."""
 
     def __init__(self, secrecy):
         super().__init__(logging.DEBUG)
@@ -116,6 +116,6 @@ class Overhearing(logging.Handler):
 
 
 def private_parts(parameter):
-    """Find in an SSM parameter's value what must never be seen; a key's public parts may."""
+    """Return the secret parts of an SSM parameter's value; a key's public parts are not secret."""
     private = re.sub(r'"(kid|n)": ?"[^"]*"', "", parameter)
     return re.findall(r"[A-Za-z0-9+/=_-]{22,}", private)

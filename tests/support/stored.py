@@ -1,8 +1,8 @@
-"""Looks into the table: what lies there, and whether its claims agree with its users."""
+"""Reads the table, and checks that its claims agree with its users."""
 
 
 def read_all(dynamodb, table):
-    """Give every item by its key; sets sorted, numbers as integers."""
+    """Return every item by its key; sets sorted, numbers as integers."""
     pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
     items = [
         {name: _plain(value) for name, value in raw.items()}
@@ -20,7 +20,7 @@ def _plain(value):
 
 
 def without_counters(items):
-    """Leave out locks and counters, which say nothing about what a user has."""
+    """Leave out locks and counters, which hold no data of users."""
     counters = ("ATTEMPTS#", "LOCK#", "WECHAT#")
     return {key: item for key, item in items.items() if not key[0].startswith(counters)}
 
@@ -42,7 +42,7 @@ def union_claims(items):
 
 
 def sessions(items):
-    """Give every session by its user's pk and its sid."""
+    """Return every session by its user's pk and its sid."""
     return {
         (pk, sid): times
         for pk, item in profiles(items).items()
@@ -51,7 +51,7 @@ def sessions(items):
 
 
 def contradictions(items):
-    """Tell where claims and users disagree; an empty list is a sound table."""
+    """Return the contradictions of claims and users; an empty list is a sound table."""
     users, numbers, ids = profiles(items), phone_claims(items), id_claims(items)
     found = []
     for pk, claim in numbers.items():

@@ -1,10 +1,10 @@
-"""An AWS session whose answers a test lays down."""
+"""An AWS session with the answers of a test."""
 
 from typing import Any
 
 
 class _Session:
-    """Answers each call with what a test has laid down for it."""
+    """Answers each call with the test's answer."""
 
     region_name = "cn-north-1"
 

@@ -26,7 +26,7 @@ def translated(region="us-east-1", template=TEMPLATE, **parameters):
 
 
 def lint(template: Path, *regions):
-    """Give what cfn-lint has to say about a CloudFormation template in these regions."""
+    """Return cfn-lint's findings about a CloudFormation template in these regions."""
     # W3002: a nested template's address is a file here, and an address after `sam deploy`.
     command = [SAM_BIN / "cfn-lint", "--regions", *regions, "--ignore-checks", "W3002"]
     ran = run([*command, "--template", template])
@@ -34,11 +34,11 @@ def lint(template: Path, *regions):
 
 
 def resolver(document, **parameters):
-    """Give a function that fills in the references of a translated template."""
+    """Return a function that fills in the references of a translated template."""
     overrides = {**APPID, "Stage": STAGE, **parameters}
     declared = document.get("Parameters", {})
     given = {name: value for name, value in overrides.items() if name in declared}
-    return Values(document, parameter_values(declared, given)).of
+    return Values(document, parameter_values(declared, given)).resolve
 
 
 @cache

@@ -1,5 +1,7 @@
 """The accounts of the mini programs, wired by hand on a clock that the test moves."""
 
+from collections import Counter
+
 from tests.support import stored
 from tests.support.clock import Clock
 from wechat_login.accounts.attempts import Attempts
@@ -31,7 +33,7 @@ def a_user(openid="o-alice", appid=APPID, **attributes):
 
 
 class Exchange:
-    """WeChat's side: a code gives a number once."""
+    """WeChat's part: a code gives a number once."""
 
     def __init__(self, clock):
         self.codes = {}
@@ -59,6 +61,7 @@ class World:
         self.time_left = how.pop("time_left", lambda: 20.0)
         self.days = how.pop("days", 30)
         self.exchange = Exchange(self.clock)
+        self.counted: Counter[str] = Counter()
         self.items = lambda: stored.read_all(dynamodb, table_name)
         self.build(self.table)
 
@@ -82,7 +85,9 @@ class World:
         self.claims = PhoneClaims(
             self.transactions, keyring=keyring, conflict=conflict or self.conflict
         )
-        self.events = PlatformEvents(self.erasure, self.claims, self.profiles)
+        self.events = PlatformEvents(
+            self.erasure, self.claims, self.profiles, count=self.counted.update
+        )
         self.registration = Registration(
             claims=self.claims,
             attempts=Attempts(self.table, keyring=keyring, now=now),
@@ -108,7 +113,7 @@ class World:
         return self.users.find(appid, openid)
 
     def register(self, session, national, code=None, given_at=None):
-        """Register a number for the user of a session, and give the user."""
+        """Register a number for the user of a session, and return the user."""
         code = code or f"code-{session.user.openid}-{national}"
         self.exchange.codes[code] = national, given_at
         return self.registration.register(session, code, HERE)

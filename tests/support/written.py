@@ -23,7 +23,7 @@ DOCUMENTS = sorted(
         EXAMPLE,
     ]
 )
-# What a deployment has to decide and the template cannot.
+# The required parameters of a deployment.
 APPID = {"WeChatAppId": "wx1234567890abcdef"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -53,7 +53,7 @@ def fenced(document, *languages):
 
 
 def prose(document):
-    """Give a document's text without its fenced blocks."""
+    """Return a document's text without its fenced blocks."""
     return _FENCE.sub("", document.read_text("utf-8"))
 
 
@@ -62,25 +62,25 @@ def headings(document):
 
 
 def tables(document):
-    """Give every table as rows, each a list of cells; the first row is the header."""
+    """Return every table as rows, each a list of cells; the first row is the header."""
     found = re.findall(r"(?:^\|.*\|\n?)+", prose(document), re.MULTILINE)
     return [[_cells(line) for line in each.splitlines() if "| --- |" not in line] for each in found]
 
 
 def table(document, *header):
-    """Give the rows below the one header that begins with these cells."""
+    """Return the rows below the one header that begins with these cells."""
     found = [rows[1:] for rows in tables(document) if tuple(rows[0][: len(header)]) == header]
     assert found, f"{name_of(document)} has no table that begins with {header}"
     return [row for rows in found for row in rows]
 
 
 def spans(cell):
-    """Give what stands in backticks."""
+    """Return the texts in backticks."""
     return _SPAN.findall(cell)
 
 
 def span(cell):
-    """Give the one thing that stands in backticks, or None in an empty cell."""
+    """Return the only text in backticks, or None in an empty cell."""
     found = spans(cell)
     assert len(found) < 2, cell
     return found[0] if found else None
@@ -97,12 +97,12 @@ def stack():
 
 
 def resolved(value):
-    """Give a value of the template with its references filled in."""
-    return Values(template(), stack().parameters).of(value)
+    """Return a value of the template with its references filled in."""
+    return Values(template(), stack().parameters).resolve(value)
 
 
 def function_resources():
-    """Give the properties of each function, as they are written."""
+    """Return the properties of each function, as they are written."""
     resources = template()["Resources"].items()
     return {name: each["Properties"] for name, each in resources if each["Type"] == FUNCTION}
 
@@ -116,7 +116,7 @@ def modules():
 
 
 def routes():
-    """Give each route with the module that serves it."""
+    """Return each route with the module that serves it."""
     return {route.key: module_of(route.function) for route in stack().routes}
 
 
@@ -148,7 +148,7 @@ def referred(node):
 
 
 def sources(folder):
-    """Give the syntax tree of each module below a folder, such as `storage.table`."""
+    """Return the syntax tree of each module below a folder, such as `storage.table`."""
     return {
         ".".join(path.relative_to(folder).with_suffix("").parts): ast.parse(path.read_text("utf-8"))
         for path in sorted(folder.rglob("*.py"))
@@ -156,7 +156,7 @@ def sources(folder):
 
 
 def run(command, **how):
-    """Run a program to its end, and give what it said."""
+    """Run a program to its end, and return its output."""
     return subprocess.run(command, capture_output=True, text=True, check=False, **how)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of several parts of the layer need."""
+"""Fixtures for the tests of several parts of the layer."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Which access token is used, when WeChat is asked for one, and how often it may be forced."""
+"""The access token: its source, its renewal, and the limit of forced refreshes."""
 
 import json
 from typing import Any
@@ -58,7 +58,7 @@ def table(dynamodb, table_name):
 
 @pytest.fixture
 def tokens(ssm, table, fetch, clock):
-    """Make what a cold container has: nothing in memory."""
+    """Make the parts of a cold container, with empty memory."""
 
     def make(seconds=20.0, fetch=fetch):
         ends = clock.now + seconds
@@ -154,7 +154,7 @@ def test_a_token_is_not_used_in_its_last_seconds(tokens, ssm, clock, left, asked
         '{"token": "x", "expires_at": 1e999}',
     ],
 )
-def test_what_is_no_token_is_read_as_none(text):
+def test_an_invalid_token_is_read_as_none(text):
     assert SharedToken.from_json(text) is None
 
 
@@ -212,7 +212,7 @@ def test_a_call_is_made_twice_at_most(tokens):
     assert len(call.seen) == 2
 
 
-def test_what_else_goes_wrong_with_a_call_is_not_tried_again(tokens, fetch):
+def test_other_failures_of_a_call_are_not_retried(tokens, fetch):
     def refuse(_):
         raise CodeRejected
 
@@ -324,7 +324,7 @@ def test_renewing_shares_another_token_only(tokens, ssm, fetch, clock):
     assert fetch.asked == [False] * 3
 
 
-def test_renewing_tells_how_long_the_token_is_valid(tokens, fetch):
+def test_a_renewal_returns_the_tokens_validity(tokens, fetch):
     fetch.expires_in = 345
 
     assert tokens().renew() == 345

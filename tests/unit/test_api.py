@@ -1,4 +1,4 @@
-"""The edge: what becomes of an event, of an error, and of a bug."""
+"""The edge: the responses to events, errors and bugs."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ def call(handle, given=None):
     return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
 
 
-def test_a_reply_is_a_success_with_its_data_and_what_stands_beside():
+def test_a_reply_is_a_success_with_its_data_and_further_fields():
     status, body, headers = call(lambda _: Reply("t", expiresIn=7))
 
     assert (status, body) == (200, {"success": True, "data": "t", "expiresIn": 7})
@@ -104,7 +104,7 @@ def test_no_text_of_a_bug_escapes_to_lambda_which_would_log_it(lines, make):
     ("error", "level"),
     [(errors.CodeRejected, "WARNING"), (errors.Misconfigured, "ERROR"), (None, "INFO")],
 )
-def test_a_request_is_one_line_whose_level_says_whose_affair_it_is(lines, error, level):
+def test_a_request_is_one_line_whose_level_shows_who_has_to_act(lines, error, level):
     def handle(_):
         if error:
             raise error(errcode=40029)
@@ -249,7 +249,7 @@ def test_a_flag_that_is_absent_is_false():
     ],
     ids=["deep arrays", "deep objects", "lone surrogate", "Python", "nan"],
 )
-def test_what_json_allows_but_nobody_sends_is_refused(body):
+def test_unusual_but_valid_json_is_rejected(body):
     with pytest.raises(BadRequest):
         Request(event(body)).body()
 
@@ -265,7 +265,7 @@ def test_an_event_that_is_hardly_one_is_answered():
 
 
 @pytest.mark.parametrize("code", ["", "a b", "a&b", "a/b", "a\n", "é", "a" * 129, "a%20"])
-def test_what_cannot_be_a_code_is_a_bad_request(code):
+def test_an_impossible_code_is_a_bad_request(code):
     status, body, _ = call(lambda request: Reply(request.code()), event({"code": code}))
 
     assert (status, body["error"]["code"]) == (400, "bad_request")

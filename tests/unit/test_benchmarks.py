@@ -1,4 +1,4 @@
-"""The benchmarks' own parts: what they count, what they start, what they write."""
+"""The benchmarks' own parts: counters, containers and tables."""
 
 import sys
 from pathlib import Path
@@ -188,7 +188,7 @@ def test_the_calls_of_dynamodb_are_weighed_by_the_items(on, folder):
     ]
 
 
-def test_what_is_far_away_answers_late(on, folder):
+def test_a_distant_service_answers_late(on, folder):
     on.take_calls()
     on.far(0.05)
 
@@ -239,7 +239,7 @@ def test_every_table_has_its_place():
     assert all(written.count(f"<!-- measured: {name} -->") == 1 for name in tables_of(results()))
 
 
-def test_a_goal_that_is_not_met_is_said_to_be():
+def test_a_missed_goal_is_reported():
     goals = tables_of(results())["goals"].splitlines()
 
     assert "| login: calls of DynamoDB | 1 | 2 | no |" in goals

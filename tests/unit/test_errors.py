@@ -1,4 +1,4 @@
-"""What the caller is told, class by class."""
+"""The response of each class of error."""
 
 import datetime as dt
 import json
@@ -39,7 +39,7 @@ def test_status_and_code_never_change(error, status, code):
     assert isinstance(raised, LoginError)
 
 
-def test_facts_are_kept_for_the_log_and_not_told():
+def test_facts_are_for_the_log_and_not_for_the_caller():
     error = StorageUnavailable(operation="get_item")
 
     assert error.facts == {"operation": "get_item"}
@@ -54,11 +54,11 @@ def test_facts_are_kept_for_the_log_and_not_told():
         pytest.param({"day": dt.date(2026, 11, 20)}, {"day": "2026-11-20"}, id="not JSON's"),
     ],
 )
-def test_what_lambda_reports_of_an_error_is_its_code_and_its_facts_as_json(facts, read):
+def test_lambda_reports_an_error_by_code_and_facts_as_json(facts, read):
     assert json.loads(str(errors.Misconfigured(**facts))) == {"code": "misconfigured", **read}
 
 
-def test_a_bad_requests_reason_is_told():
+def test_a_bad_request_shows_its_reason():
     error = BadRequest("code is missing.", field="code")
 
     assert error.message == "code is missing."
@@ -73,7 +73,7 @@ def test_reasons_of_two_requests_do_not_mix():
 
 
 @pytest.mark.parametrize("error", [TooManyAttempts, StorageUnavailable])
-def test_who_has_to_wait_is_told_how_long(error):
+def test_a_throttled_caller_gets_the_time_to_wait(error):
     assert error().retry_after > 0
 
 

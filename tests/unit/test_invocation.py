@@ -24,7 +24,7 @@ def invoke(handle, context=None):
     return task(handle)({}, context or Context())
 
 
-def test_what_is_noted_goes_to_the_line_with_the_openid_masked(lines):
+def test_notes_go_to_the_line_with_the_openid_masked(lines):
     def handle(_):
         note(openid="oI7xAlice012345678901234567A", user_id="u")
         note_wechat_call("/sns/jscode2session", 0, 12.345)
@@ -96,7 +96,7 @@ def test_time_runs_while_a_function_runs():
     assert 0.049 <= passed < 10
 
 
-def test_what_is_counted_is_added_up(lines):
+def test_counts_are_added_up(lines):
     def handle(_):
         count(Logins=1, NewUsers=0)
         count(Logins=2)

@@ -42,7 +42,7 @@ def encrypted(plaintext, *, key=SESSION_KEY, iv=IV, padded=True):
 
 
 def info(**changes):
-    """What WeChat encrypts, its fields in the order of WeChat's sample."""
+    """WeChat's plaintext, with the fields in the order of WeChat's sample."""
     return {
         "phoneNumber": "13580006666",
         "purePhoneNumber": "13580006666",
@@ -171,7 +171,7 @@ def test_blanks_stand_for_plus():
         ),
     ],
 )
-def test_what_is_not_wechats_data_is_stale_though_it_opens(plaintext):
+def test_data_not_from_wechat_is_stale_though_it_decrypts(plaintext):
     with pytest.raises(SessionKeyStale):
         number_in(encrypted(plaintext))
 
@@ -222,7 +222,7 @@ def test_without_the_users_own_session_key_nothing_opens(user):
         number_in(encrypted(compact(info())), user=user)
 
 
-def test_what_wechat_has_not_made_is_stale_though_everything_else_is_right():
+def test_data_that_wechat_has_not_made_is_stale_though_otherwise_valid():
     with pytest.raises(SessionKeyStale):
         number_in(encrypted(compact(info())), made_by_wechat=lambda _: False)
 
@@ -289,14 +289,14 @@ def test_ten_thousand_changed_messages_give_the_one_error_and_never_a_number():
 
 @settings(max_examples=500, derandomize=True, deadline=None, database=None)
 @given(st.text(max_size=200), st.text(max_size=40))
-def test_any_text_at_all_gives_the_one_error(encrypted_data, iv):
+def test_any_invalid_text_gives_the_same_error(encrypted_data, iv):
     with pytest.raises(SessionKeyStale):
         number_in(encrypted_data, iv)
 
 
 @settings(max_examples=200, derandomize=True, deadline=None, database=None)
 @given(st.recursive(st.none() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=3))
-def test_whatever_else_stands_in_a_field_gives_the_one_error(value):
+def test_any_other_value_of_a_field_gives_the_same_error(value):
     for name in ("phoneNumber", "purePhoneNumber", "watermark"):
         with pytest.raises(SessionKeyStale):
             number_in(encrypted(compact(info(**{name: value}))))

@@ -22,7 +22,7 @@ def test_one_holds_it_and_the_next_gets_it_when_it_is_released(table, clock):
     assert second.acquire() not in (None, holder)
 
 
-def test_who_dies_holding_it_loses_it_after_its_seconds(table, clock):
+def test_the_lock_of_a_crashed_holder_expires(table, clock):
     lock(table, clock).acquire()
     clock.now += 60
     just_before = lock(table, clock).acquire()
@@ -32,7 +32,7 @@ def test_who_dies_holding_it_loses_it_after_its_seconds(table, clock):
     assert lock(table, clock).acquire()
 
 
-def test_who_lost_it_cannot_release_it_for_the_next_holder(table, clock):
+def test_an_expired_holder_cannot_release_the_next_holders_lock(table, clock):
     slow, quick, third = (lock(table, clock) for _ in range(3))
     lost = slow.acquire()
     clock.now += 61

@@ -16,7 +16,7 @@ DAY = 86_400
 
 
 class Watched(Table):
-    """A table that lists its calls, and fails those it is asked to."""
+    """A table that lists its calls, and fails chosen calls."""
 
     def __init__(self, *wiring):
         super().__init__(*wiring)

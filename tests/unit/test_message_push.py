@@ -1,4 +1,4 @@
-"""WeChat's message push: the official vectors, and what is refused."""
+"""WeChat's message push: the official vectors, and rejected pushes."""
 
 import json
 import time
@@ -134,7 +134,7 @@ def test_a_push_opens_within_five_minutes_either_way(late, opens):
         pytest.param({"timestamp": "1" * 5000}, "timestamp", id="endless timestamp"),
     ],
 )
-def test_whatever_is_changed_in_the_query_it_is_refused(changes, why):
+def test_any_change_of_the_query_is_rejected(changes, why):
     with pytest.raises(PushRejected) as refused:
         push().open({**QUERY, **changes}, BODY)
 
@@ -142,7 +142,7 @@ def test_whatever_is_changed_in_the_query_it_is_refused(changes, why):
 
 
 @pytest.mark.parametrize("missing", ["msg_signature", "timestamp", "nonce"])
-def test_whatever_is_missing_in_the_query_it_is_refused(missing):
+def test_any_missing_part_of_the_query_is_rejected(missing):
     query = {name: value for name, value in QUERY.items() if name != missing}
 
     with pytest.raises(PushRejected):
@@ -168,7 +168,7 @@ def test_a_well_signed_message_that_is_not_for_us_is_refused(made, why):
 
 
 @pytest.mark.parametrize("encrypted", ["", "AAAA", "%%%", "A" * 64, ENCRYPTED[:-4], ENCRYPTED[4:]])
-def test_what_is_well_signed_and_does_not_open_is_refused(encrypted):
+def test_a_signed_push_that_does_not_decrypt_is_rejected(encrypted):
     made = signature(TOKEN, str(SENT_AT), NONCE, encrypted)
 
     with pytest.raises(PushRejected):
@@ -202,7 +202,7 @@ def test_a_message_in_xml_opens_as_well():
 
 
 CANCELLATION = "<Event>user_authorization_cancellation</Event><OpenID>o-victim</OpenID>"
-# What a user may write into a customer message, should WeChat put it into the XML as it is.
+# A user may write this text into a message, and WeChat might put it into the XML unescaped.
 WRITTEN = [
     f"]]></Content>{CANCELLATION}<Content><![CDATA[",
     f"]]></Content>{CANCELLATION}<MsgType>event</MsgType><Content><![CDATA[",
@@ -332,7 +332,7 @@ def test_a_push_that_was_acted_upon_does_not_open_again(dynamodb, table_name):
 
 
 @pytest.mark.parametrize("echostr", ["", "a b", "<b>", "x" * 65, "é", "a\nb"])
-def test_what_no_console_would_ask_is_not_echoed(echostr):
+def test_a_request_that_no_console_sends_is_not_echoed(echostr):
     query = {"timestamp": "1714036504", "nonce": "1", "echostr": echostr}
     query["signature"] = signature(TOKEN, query["timestamp"], query["nonce"])
 

@@ -1,4 +1,4 @@
-"""SSM parameters: read together, kept for minutes, served on while SSM fails."""
+"""SSM parameters: read together, cached for minutes, still used while SSM fails."""
 
 import threading
 from typing import Any
@@ -50,7 +50,7 @@ def test_a_secure_string_is_read_in_clear(ssm, clock):
     assert Parameters(ssm, NAMES, clock).get("app-secret") == "first"
 
 
-def test_what_ssm_does_not_have_is_missing_and_named(ssm, clock):
+def test_a_parameter_that_ssm_lacks_is_named(ssm, clock):
     parameters = Parameters(ssm, NAMES, clock)
 
     assert parameters.find("access-token") is None
@@ -82,7 +82,7 @@ def test_a_value_can_be_wanted_fresher(ssm, clock, max_age):
     assert parameters.get("app-secret", max_age=max_age) == "second"
 
 
-def test_what_was_put_is_found_by_oneself_and_by_others(ssm, clock):
+def test_a_new_value_is_read_by_this_and_by_other_containers(ssm, clock):
     mine, theirs = (Parameters(ssm, NAMES, clock) for _ in range(2))
 
     mine.put("access-token", "shared")
@@ -128,7 +128,7 @@ def test_after_a_pause_ssm_is_asked_again(stubbed, clock):
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError", "Unheard"])
-def test_where_ssm_never_answered_storage_is_unavailable(stubbed, clock, code):
+def test_if_ssm_never_answered_storage_is_unavailable(stubbed, clock, code):
     client, stubber = stubbed
     stubber.add_client_error("get_parameters", code)
 
@@ -165,7 +165,7 @@ def test_a_value_is_written_under_the_key_that_was_chosen(stubbed, clock, chosen
     Parameters(client, NAMES, clock, chosen).put("access-token", "t0ken")
 
 
-def test_a_failed_put_says_nothing_of_the_value(stubbed, clock):
+def test_a_failed_put_does_not_show_the_value(stubbed, clock):
     client, stubber = stubbed
     stubber.add_client_error(
         "put_parameter", "TooManyUpdates", "for value t0ken", expected_params={**PUT, "Value": ANY}
@@ -210,7 +210,7 @@ def test_fifty_threads_that_want_a_value_at_once_read_once(clock):
     assert client.calls == 1
 
 
-def test_who_finds_a_value_replaced_gets_the_new_one_at_once(ssm, clock):
+def test_a_replaced_value_is_read_again_at_once(ssm, clock):
     parameters = Parameters(ssm, NAMES, clock)
     parameters.get("app-secret")
     overwrite(ssm, "second")

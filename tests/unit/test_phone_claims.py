@@ -29,7 +29,7 @@ def world(dynamodb, table_name, conflict):
 
 
 def with_number(world, openid, national):
-    """Log somebody in, register a number, and give the session that did."""
+    """Log a person in, register a number, and return the session."""
     session = world.session(openid)
     world.register(session, national)
     return session
@@ -269,7 +269,7 @@ def test_a_number_is_forgotten_even_if_its_claim_has_gone(world):
 
 
 class Interrupted(Table):
-    """A table in front of which something happens once, before a call that is chosen."""
+    """A table that runs an action once, before a chosen call."""
 
     def __init__(self, *wiring):
         super().__init__(*wiring)

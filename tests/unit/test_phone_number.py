@@ -50,7 +50,7 @@ def test_a_number_is_its_country_code_and_its_national_number(country_code, nati
         pytest.param({}, "13580006666", id="object"),
     ],
 )
-def test_what_makes_no_number_is_refused(country_code, national):
+def test_an_impossible_number_is_rejected(country_code, national):
     with pytest.raises(BadRequest) as refusal:
         read(country_code, national)
 
@@ -61,7 +61,7 @@ def test_what_makes_no_number_is_refused(country_code, national):
     some.from_regex(r"[1-9][0-9]{0,2}", fullmatch=True),
     some.from_regex(r"[0-9]{4,11}", fullmatch=True),
 )
-def test_whatever_is_accepted_is_e164_and_survives_being_sealed(country_code, national):
+def test_every_accepted_number_is_e164_and_survives_sealing(country_code, national):
     try:
         number = read(country_code, national)
     except BadRequest:

@@ -1,4 +1,4 @@
-"""What events oblige us to do, and that consent which is newer than an event stays."""
+"""Our duties after events; consent that is newer than an event stays."""
 
 import pytest
 
@@ -76,7 +76,7 @@ def world(dynamodb, table_name):
         ("", {"phone", "nickname", "avatar"}),
     ],
 )
-def test_each_number_of_revoke_info_removes_what_it_stands_for(world, info, left):
+def test_each_number_of_revoke_info_removes_its_data(world, info, left):
     world.happen("user_authorization_revoke", world.now + 1, RevokeInfo=info)
 
     assert world.held == left
@@ -91,7 +91,7 @@ def test_a_cleaned_profile_is_removed_and_the_number_stays(world):
 @pytest.mark.parametrize(
     ("after", "left"), [(1, None), (0, None), (-1, {"phone", "nickname", "avatar"})]
 )
-def test_a_cancellation_erases_whoever_was_there_by_then(world, after, left):
+def test_a_cancellation_erases_users_created_before_it(world, after, left):
     world.happen("user_authorization_cancellation", world.made_at + after)
 
     assert world.held == left
@@ -133,7 +133,7 @@ def test_a_profile_that_was_written_after_the_revocation_stays(world):
 
 
 @pytest.mark.parametrize("event", ["user_authorization_revoke", "user_info_modified"])
-def test_the_same_event_later_again_leaves_what_came_in_between(world, event):
+def test_a_repeated_event_keeps_data_from_in_between(world, event):
     at = world.now + 1
     world.now += 2
     world.happen(event, at, RevokeInfo="8,6")
@@ -168,12 +168,50 @@ def test_one_revocation_does_not_shield_the_other_from_a_later_event(world):
         {"OpenID": "o-nobody"},
     ],
 )
-def test_what_concerns_nobody_or_is_unknown_does_nothing(world, fields):
+def test_an_unknown_event_or_one_about_nobody_does_nothing(world, fields):
     more = {"Event": "user_authorization_cancellation", "CreateTime": str(world.now + 1), **fields}
     event = more.pop("Event")
 
     world.happen(event, world.now + 1, **more)
 
+    assert world.held == {"phone", "nickname", "avatar"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "done", "metric"),
+    [
+        (
+            {
+                "Event": "charge_mp_service_quota_notify",
+                "spu_id": "10000077",
+                "total_quota": "1000",
+                "total_used_quota": "950",
+            },
+            "noted spu_id=10000077, total_quota=1000, total_used_quota=950",
+            "PhonePackWarnings",
+        ),
+        (
+            {
+                "Event": "charge_mp_service_validity_notify",
+                "spu_id": "10000086",
+                "validity_end_time": "2027-01-15 16:00:00",
+            },
+            "noted spu_id=10000086, validity_end_time=2027-01-15 16:00:00",
+            "PhonePackWarnings",
+        ),
+        (
+            {"Event": "wxa_punish_event", "punish_id": "7", "illegal_reason": "违规"},
+            "noted punish_id=7, illegal_reason=违规",
+            "Punishments",
+        ),
+        ({"Event": "wxa_punish_event", "illegal_content": "x"}, "noted ", "Punishments"),
+    ],
+)
+def test_a_notice_about_the_mini_program_is_counted_and_logged(world, fields, done, metric):
+    said = world.parts.events.carry_out({"CreateTime": "1", **fields})
+
+    assert said == done
+    assert world.parts.counted == {metric: 1}
     assert world.held == {"phone", "nickname", "avatar"}
 
 

@@ -1,4 +1,4 @@
-"""Registration: a code is exchanged once, and a number that was paid for is not lost."""
+"""Registration: a code is exchanged once, and a number that is paid for is not lost."""
 
 import pytest
 
@@ -183,7 +183,7 @@ def test_a_number_that_was_paid_for_is_written_when_the_table_answers_again(fail
     assert world.contradictions() == []
 
 
-def test_a_receipt_does_what_the_code_would_have_done(world, alice, receipt):
+def test_a_receipt_replaces_the_code(world, alice, receipt):
     world.clock.now += 599
 
     assert world.registration.redeem(alice, receipt).registered
@@ -222,7 +222,7 @@ ENDINGS = {
 
 @pytest.mark.parametrize("redeemed", [False, True], ids=["unused", "used"])
 @pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)
-def test_a_receipt_is_void_after_what_ended_its_consent(world, alice, receipt, redeemed, end):
+def test_a_receipt_is_void_after_its_consent_has_ended(world, alice, receipt, redeemed, end):
     if redeemed:
         world.registration.redeem(alice, receipt)
     world.clock.now += 1
@@ -253,7 +253,7 @@ def test_a_receipt_is_its_users_own(world, receipt):
 
 def test_no_letter_of_a_receipt_can_be_changed(world, alice, receipt):
     other = {"A": "B"}
-    # Of the last letter of base64 some bits stand for nothing.
+    # Some bits of base64's last letter have no meaning.
     altered = [
         receipt[:at] + other.get(receipt[at], "A") + receipt[at + 1 :]
         for at in range(len(receipt.rstrip("=")) - 1)

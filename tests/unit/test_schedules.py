@@ -1,4 +1,4 @@
-"""A scheduled function is invoked at the start and at its rate, whatever happens."""
+"""A scheduled function is invoked at the start and at its rate, even after failures."""
 
 import sys
 import threading
@@ -13,7 +13,7 @@ from stack.template import Function, Schedule
 
 @pytest.fixture
 def invoked():
-    """Give what starts a schedule, and the events that its function then gets."""
+    """Return a function that starts a schedule, and the events of the scheduled function."""
     events, third = [], threading.Event()
 
     def handler(event, context):  # noqa: ARG001 - the signature that it stands for

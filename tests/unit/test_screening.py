@@ -1,4 +1,4 @@
-"""WeChat's opinions: who and what is refused, and that silence refuses nobody."""
+"""WeChat's checks: rejected users and texts; without an answer nobody is rejected."""
 
 import pytest
 
@@ -18,7 +18,7 @@ SILENCES = [CheckUnavailable, TooManyAttempts, WeChatUnavailable]
 
 
 class WeChat:
-    """Answers as it is told, and remembers the questions."""
+    """Gives the chosen answer, and records the questions."""
 
     def __init__(self, says):
         self.says = says
@@ -50,7 +50,7 @@ def test_ranks_from_the_limit_on_are_blocked(limit, rank):
     assert wechat.asked == ([("o-alice", "192.0.2.1")] if limit else [])
 
 
-def test_whoever_has_a_number_is_not_ranked():
+def test_a_user_with_a_number_is_not_ranked():
     screen, wechat = screening(4, risk_limit=1)
 
     screen.registration(REGISTERED, "192.0.2.1")
@@ -59,7 +59,7 @@ def test_whoever_has_a_number_is_not_ranked():
 
 
 @pytest.mark.parametrize("opinion", ["pass", "review", "", "something new"])
-def test_only_what_is_risky_is_rejected(opinion):
+def test_only_a_risky_text_is_rejected(opinion):
     screen, wechat = screening(opinion, check_content=True)
 
     screen.text(NEW, "小丽")
@@ -67,7 +67,7 @@ def test_only_what_is_risky_is_rejected(opinion):
     assert wechat.asked == [("o-alice", "小丽")]
 
 
-def test_what_is_risky_is_rejected():
+def test_a_risky_text_is_rejected():
     screen, _ = screening("risky", check_content=True)
 
     with pytest.raises(ContentRejected):
@@ -83,7 +83,7 @@ def test_without_the_setting_wechat_is_not_asked_about_a_text():
 
 
 @pytest.mark.parametrize("silence", SILENCES)
-def test_where_wechat_has_no_opinion_the_user_goes_on(silence):
+def test_the_user_passes_if_wechat_gives_no_result(silence):
     screen, wechat = screening(silence, risk_limit=1, check_content=True)
 
     screen.registration(NEW, "192.0.2.1")

@@ -1,4 +1,4 @@
-"""Sealed values open for whom they were sealed, and never once a byte has changed."""
+"""Sealed values open only in their own context, and never if a byte has changed."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ TEXTS = some.text(max_size=200).filter(lambda text: text.isprintable() or not te
 
 
 @given(TEXTS, TEXTS)
-def test_what_was_sealed_opens_again(plain, context):
+def test_a_sealed_value_opens_again(plain, context):
     assert RING.open(RING.seal(plain, context=context), context=context) == plain
 
 
@@ -54,7 +54,7 @@ def test_any_other_text_does_not_open(text):
 
 
 @pytest.mark.parametrize("text", ["", ".", "k1", "k1.", "k1.AAAA", "k2.AAAA", "k1.é", "k1.A A"])
-def test_what_was_never_sealed_does_not_open(text):
+def test_a_value_that_was_never_sealed_does_not_open(text):
     with pytest.raises(SealBroken):
         RING.open(text, context="alice")
 

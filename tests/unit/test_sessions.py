@@ -34,7 +34,7 @@ def table(world):
 
 @pytest.fixture
 def opened(world):
-    """Log somebody in, and give the text of the session."""
+    """Log a person in, and return the text of the session."""
     return lambda openid=OPENID: world.log_in(openid)
 
 
@@ -215,7 +215,7 @@ class NoTable:
         some.from_regex(r"o\.[^A-Za-z0-9_-]{43}"),
     )
 )
-def test_what_is_not_of_a_sessions_shape_costs_no_read(text):
+def test_a_text_without_a_sessions_shape_costs_no_read(text):
     table: Any = NoTable()
     sessions = Sessions(table, Users(table), days=30)
     owner, _, secret = text.rpartition(".")

@@ -10,7 +10,7 @@ from wechat_login.settings import PARAMETERS, Settings
 LEAST = {"WECHAT_APPID": "wx1234567890abcdef", "TABLE": "logins"}
 
 
-def test_what_a_deployment_need_not_decide_has_a_default():
+def test_optional_parameters_have_a_default():
     chosen = Settings.from_environment(LEAST)
 
     assert chosen.wechat_url == "https://api.weixin.qq.com"
@@ -23,7 +23,7 @@ def test_what_a_deployment_need_not_decide_has_a_default():
 
 
 @pytest.mark.parametrize("name", LEAST)
-def test_what_a_deployment_must_decide_is_named_when_it_is_missing(name):
+def test_a_missing_required_parameter_is_named(name):
     with pytest.raises(KeyError, match=name):
         Settings.from_environment({key: value for key, value in LEAST.items() if key != name})
 

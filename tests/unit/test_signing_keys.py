@@ -40,7 +40,7 @@ def test_the_public_part_has_no_private_member(key):
     assert public_part(key).keys().isdisjoint({"d", "p", "q", "dp", "dq", "qi", "oth"})
 
 
-def test_what_the_private_part_signs_the_public_part_verifies_for_other_libraries(key):
+def test_the_public_key_verifies_our_signatures_in_other_libraries(key):
     private = jwt.PyJWK({name: key[name] for name in ("kty", "alg", "n", "e", "d")})
     public = jwt.PyJWK(public_part(key))
 

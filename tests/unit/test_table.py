@@ -1,4 +1,4 @@
-"""The one table: conditions, transactions, and what DynamoDB answers when it is busy."""
+"""The one table: conditions, transactions, and a busy DynamoDB."""
 
 import boto3
 import pytest
@@ -73,7 +73,7 @@ def test_numbers_stay_exact(table, number):
     assert table.get(A)["number"] == number
 
 
-def test_a_condition_that_fails_tells_what_lies_there(table):
+def test_a_failed_condition_returns_the_stored_item(table):
     table.write(Put(item(A, n=1)))
 
     with pytest.raises(ConditionFailed) as refused:
@@ -83,7 +83,7 @@ def test_a_condition_that_fails_tells_what_lies_there(table):
     assert table.get(A) == item(A, n=1)
 
 
-def test_a_condition_on_nothing_tells_that_nothing_lies_there(table):
+def test_a_failed_condition_on_an_absent_item_returns_none(table):
     with pytest.raises(ConditionFailed) as refused:
         table.write(Update(A, "SET n = :n", "attribute_exists(pk)", {":n": 1}))
 
@@ -198,7 +198,7 @@ def test_a_failed_condition_beside_a_conflict_is_a_refusal(stubbed):
     assert refused.value.items == [None, item(B)]
 
 
-def test_conflicts_without_end_are_told_before_the_time_is_over(stubbed):
+def test_endless_conflicts_are_reported_before_the_time_is_over(stubbed):
     client, stubber = stubbed
     for _ in range(200):
         cancel(stubber, {"Code": "TransactionConflict"}, {"Code": "None"})
@@ -212,7 +212,7 @@ def test_conflicts_without_end_are_told_before_the_time_is_over(stubbed):
     stubber._queue.clear()  # noqa: SLF001 - only as many were used as there was time for
 
 
-def test_what_no_second_try_would_mend_is_told_at_once(stubbed):
+def test_a_permanent_failure_is_reported_at_once(stubbed):
     client, stubber = stubbed
     cancel(stubber, {"Code": "None"}, {"Code": "ValidationError"})
     time = Time(20)
@@ -269,7 +269,7 @@ def test_a_busy_dynamodb_is_storage_unavailable(stubbed, operation, act, code):
 @pytest.mark.parametrize(
     "code", ["AccessDeniedException", "ResourceNotFoundException", "ValidationException"]
 )
-def test_what_an_operator_has_to_mend_is_misconfigured(stubbed, operation, act, code):
+def test_a_fault_for_the_operator_is_misconfigured(stubbed, operation, act, code):
     client, stubber = stubbed
     stubber.add_client_error(operation, code, "quoting USER#a")
 

@@ -1,4 +1,4 @@
-"""Tokens: what we sign verifies anywhere, and nothing that we did not sign verifies here."""
+"""Tokens: ours verify anywhere, and no other token verifies here."""
 
 import base64
 import hashlib
@@ -85,7 +85,7 @@ def test_no_phone_no_token():
     assert made().sign_for(BOB, sid="s", domain=DOMAIN) is None
 
 
-def test_no_phone_is_told_where_none_is_required():
+def test_no_phone_claim_without_a_phone():
     tokens = made(phone_required=False)
 
     claims = elsewhere(tokens.sign_for(BOB, sid="s", domain=DOMAIN), audience=APPID)
@@ -105,7 +105,7 @@ def test_without_an_issuer_the_domain_is_it():
 
 
 def our_private_key():
-    """Give our key as `cryptography` has it, to forge tokens that only one thing is wrong with."""
+    """Return our key in the form of `cryptography`, to forge tokens with only one fault."""
     jwk = json.loads(PRIVATE)["keys"][0]
     number = {
         name: int.from_bytes(base64.urlsafe_b64decode(jwk[name] + "=="), "big") for name in "nedpq"
@@ -304,7 +304,7 @@ def test_a_key_that_is_no_longer_published_verifies_nothing():
         made(public_keys=lambda: other).verify(forged(), domain=DOMAIN)
 
 
-def test_without_an_active_key_the_operator_is_told():
+def test_a_missing_active_key_is_misconfigured():
     private, _ = sets(new_key(NOW + 3600))
 
     with pytest.raises(Misconfigured):

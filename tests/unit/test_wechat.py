@@ -1,4 +1,4 @@
-"""The client of WeChat's API: what each answer means, and that nothing secret hangs on an error."""
+"""The client of WeChat's API: the result of each answer, and errors without secrets."""
 
 import contextlib
 import gzip
@@ -398,7 +398,7 @@ def test_the_access_token_is_the_stable_one(upstream, client, force):
     ],
     ids=str,
 )
-def test_what_is_no_access_token_is_not_taken_for_one(upstream, client, answer):
+def test_an_answer_without_an_access_token_is_rejected(upstream, client, answer):
     upstream.say(answer)
 
     with pytest.raises(WeChatUnavailable):
@@ -419,7 +419,7 @@ def test_what_is_no_access_token_is_not_taken_for_one(upstream, client, answer):
         pytest.param({**PHONE, "countryCode": None}, errors.BadRequest, id="no country code"),
     ],
 )
-def test_what_is_no_phone_number_of_our_app_is_refused(upstream, authorized, phone, error):
+def test_phone_data_of_another_app_is_rejected(upstream, authorized, phone, error):
     upstream.say({"errcode": 0, "errmsg": "ok", "phone_info": phone})
 
     with pytest.raises(LoginError) as raised:
@@ -431,7 +431,7 @@ def test_what_is_no_phone_number_of_our_app_is_refused(upstream, authorized, pho
 @pytest.mark.parametrize(
     "unionid", [7, True, ["oU"], {"a": 1}, "o U", "oU#PROFILE", "\ud800", "o" * 300_000]
 )
-def test_nobody_is_logged_in_by_what_is_no_unionid(upstream, client, unionid):
+def test_an_invalid_unionid_logs_nobody_in(upstream, client, unionid):
     upstream.say({"openid": OPENID, "unionid": unionid})
 
     with pytest.raises(WeChatUnavailable) as raised:
@@ -441,7 +441,7 @@ def test_nobody_is_logged_in_by_what_is_no_unionid(upstream, client, unionid):
 
 
 @pytest.mark.parametrize("session_key", [7, ["k"], "", "k\x01", "\ud800", "k" * 300_000])
-def test_what_is_no_session_key_is_not_kept(upstream, client, session_key):
+def test_an_invalid_session_key_is_not_kept(upstream, client, session_key):
     upstream.say({"openid": OPENID, "session_key": session_key})
 
     assert client.jscode2session(CODE) == Identity(APPID, OPENID)
@@ -552,7 +552,7 @@ def test_a_secret_is_not_sent_in_clear_over_a_network(url):
         ),
     )
 )
-def test_whatever_wechat_says_there_is_an_identity_or_an_error_of_ours(upstream, client, said):
+def test_any_answer_of_wechat_gives_an_identity_or_an_error_of_ours(upstream, client, said):
     upstream.answers.clear()
     upstream.say(*[said if isinstance(said, bytes) else json.dumps(said).encode()] * 3)
 
@@ -565,7 +565,7 @@ def test_whatever_wechat_says_there_is_an_identity_or_an_error_of_ours(upstream,
 
 
 def everything_about(error):
-    """Give all that a log, a debugger or a crash report could show of an exception."""
+    """Return all text of an exception that a log, a debugger or a crash report could show."""
     shown = ["".join(traceback.format_exception(error)), repr(error), str(error), repr(vars(error))]
     link, seen = error, []
     while link is not None and link not in seen:
@@ -593,7 +593,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_an_error_shows_no_secret_wherever_one_looks(upstream, client, call, answer):
+def test_an_error_shows_no_secret_in_any_form(upstream, client, call, answer):
     upstream.say(*[answer] * 3)
 
     with pytest.raises(LoginError) as raised:
@@ -619,7 +619,7 @@ def test_a_failed_connection_shows_no_address(call):
     assert raised.value.__context__ is raised.value.__cause__ is None
 
 
-def test_what_the_client_returns_does_not_show_its_secrets(upstream, client):
+def test_reprs_of_the_clients_answers_show_no_secrets(upstream, client):
     upstream.say(
         {"openid": OPENID, "session_key": "a2V5"}, {"access_token": TOKEN, "expires_in": 1}
     )
@@ -649,7 +649,7 @@ def test_chinese_is_sent_as_it_is_because_wechat_counts_characters(upstream, aut
 
 @contextlib.contextmanager
 def serving(answer):
-    """Serve each connection by `answer(connection, request)`; give the URL and what was heard."""
+    """Serve each connection by `answer(connection, request)`; return the URL and the requests."""
     heard, listener = [], socket.create_server(("127.0.0.1", 0))
 
     def converse(connection):
@@ -763,7 +763,7 @@ def test_one_connection_serves_many_calls_and_each_has_its_own_deadline():
 
 def test_a_connection_that_idled_for_long_is_not_trusted_with_a_code():
     def once(connection, _):
-        # As behind a NAT that forgot the connection: no FIN has come, and nothing will answer.
+        # As behind a NAT that dropped the connection: no FIN came, and nobody answers.
         if connection not in answered:
             answered.append(connection)
             connection.sendall(whole(IDENTITY))

@@ -1,6 +1,6 @@
-"""The floor: the calls that each flow needs, made bare, and nothing else.
+"""The floor: only the calls that each flow needs.
 
-What a handler on boto3 and requests cannot do without; no checks, no errors, no token, no log.
+The minimum of a handler on boto3 and requests: no checks, errors, token or log.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""What the handlers of the usual way share: boto3's resource, PyJWT with cryptography.
+"""Shared by the handlers of the usual way: boto3's resource, PyJWT with cryptography.
 
 The usual way, written with care and without tricks: clients and keys are made once, at import;
-secrets lie in SSM; sessions are kept by hash; a number has one owner; others can verify the token.
+secrets are in SSM; sessions are kept by hash; a number has one owner; others can verify the token.
 """
 
 import hashlib

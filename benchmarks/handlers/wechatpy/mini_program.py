@@ -1,4 +1,4 @@
-"""The mini program's WeChat, by wechatpy, which fetches and keeps the access token itself."""
+"""The mini program's WeChat client: wechatpy, which fetches and caches the access token."""
 
 import os
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ from wechatpy import WeChatClient
 
 
 class Redirect(HTTPAdapter):
-    """Sends what wechatpy has for api.weixin.qq.com, which it names in its code, elsewhere."""
+    """Redirects wechatpy's requests from api.weixin.qq.com, which is fixed in its code."""
 
     def send(self, request, **options):
         host = urlsplit(os.environ["WECHAT_URL"]).netloc

@@ -8,7 +8,7 @@ from boto3.dynamodb.conditions import Attr
 from mini_program import wechat
 from wechatpy.exceptions import WeChatClientException
 
-# wechatpy has no method of its own for this.
+# wechatpy has no method for this call.
 URL = "https://api.weixin.qq.com/wxa/business/getuserphonenumber"
 
 

@@ -4,13 +4,13 @@
  *     Vue.prototype.$http = createHttp(createSession({ wx, baseUrl }));
  *
  * Such a page knows openid and token but no session: that is kept here. It gets
- * `{ success, data }`, or `{ success: false, data: null, error: { code } }` where the server says
- * no; without an answer the promise rejects, as theirs always did.
+ * `{ success, data }`, or `{ success: false, data: null, error: { code } }` for an error of the
+ * server; without an answer the promise rejects, as before.
  */
 function createHttp(session, otherwise = (name) => Promise.reject(new Error(`no call: ${name}`))) {
   const calls = {
     getOpenId: ({ code }) => session.login({ code }),
-    // The session knows whose it is; an openid that the page kept is not needed to ask.
+    // The session contains the openid, so the page's own openid is not needed.
     getAccessToken: () => session.token(),
     registerPhone: (detail) => session.registerPhone(detail),
   };

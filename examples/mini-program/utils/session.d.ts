@@ -1,7 +1,7 @@
 // The types of session.js. tests/client/types checks them: against docs/openapi.yaml, against
 // session.js itself, and with the types of wx, uni and Taro.
 
-/** What the client asks of a platform: `wx`, `uni`, `Taro`, or a stand-in of your tests. */
+/** The client's platform: `wx`, `uni`, `Taro`, or a fake in your tests. */
 export interface Platform {
   login(options: {
     timeout?: number;
@@ -25,13 +25,13 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 export interface Options {
   wx: Platform;
-  /** Where the backend answers, for example `https://login.example.com`; without a final slash. */
+  /** The backend's address, for example `https://login.example.com`; without a final slash. */
   baseUrl: string;
   /** The name of the entry in storage; `baseUrl` is in the default. */
   storageKey?: string;
   /** Milliseconds; the default is 30000, a little more than the backend's own 28 s. */
   timeout?: number;
-  /** The most seconds to wait for the server before the user is told instead; the default is 5. */
+  /** The longest wait that a retry may need, in seconds; the default is 5. Longer waits reject. */
   longestWait?: number;
   /** The time in milliseconds, for tests. */
   now?: () => number;
@@ -40,8 +40,8 @@ export interface Options {
 }
 
 /**
- * The `event.detail` of the phone button, or what `wx.getPhoneNumber()` gives in the AI mode. All is
- * optional: a refusal has neither code nor data.
+ * The `event.detail` of the phone button, or the result of `wx.getPhoneNumber()` in the AI mode. All
+ * fields are optional: a refusal has neither code nor data.
  */
 export interface PhoneDetail {
   code?: string;
@@ -77,10 +77,10 @@ export interface Account {
 export interface Device {
   id: string;
   createdAt: number;
-  /** To the day. */
+  /** Exact to the day. */
   lastUsedAt: number;
   expiresAt: number;
-  /** Whether it is the session of this phone. */
+  /** Whether this session is this phone's. */
   current: boolean;
 }
 
@@ -126,7 +126,7 @@ export declare class SessionError extends Error {
   status: number;
   /** Seconds, if the server asks for them. */
   retryAfter?: number;
-  /** Stands for a phone code that is paid for and already exchanged. */
+  /** Replaces a phone code that is paid for and already exchanged. */
   receipt?: string;
   /** Whether the same call may succeed later. */
   readonly retryable: boolean;
@@ -144,7 +144,7 @@ export interface Session {
   logOut(options?: { everywhere?: boolean }): Promise<void>;
   isLoggedOut(): boolean;
   account(): Promise<Account>;
-  /** Changes what is given; null clears. */
+  /** Changes the given fields; null clears a field. */
   updateAccount(changes: { nickname?: string | null; avatarUrl?: string | null }): Promise<Account>;
   /** Erases the user for good. */
   deleteAccount(): Promise<void>;

@@ -12,10 +12,10 @@
  *     offline, timeout, interrupted   no answer; interrupted: the mini program left the screen
  *     domain_not_listed               baseUrl is not among the mini program's request domains
  *     login_unavailable               wx.login gave no code
- *     unexpected_answer               not this service's answer, but a gateway's or a hotel's
+ *     unexpected_answer               the answer of a gateway or a hotel's Wi-Fi, not this service's
  *     login_needed                    request() has no token: not registered, or logged out
  *     logged_out                      the user has logged out, before this call or during it
- *     phone_refused                   the user said no: go on without the number
+ *     phone_refused                   the user refused: continue without the number
  *     phone_quota_used_up             the operator's packs for the paid button are empty
  *     phone_unavailable               WeChat does not open the button to this mini program
  *
@@ -24,7 +24,7 @@
 
 /** @typedef {import('./session').SessionError} TypedSessionError */
 
-const TOKEN_MARGIN = 60 * 1000; // a token about to expire would do so on its way
+const TOKEN_MARGIN = 60 * 1000; // a token could expire in transit
 const NEEDS_LOGIN = ['session_required', 'session_invalid'];
 const NO_ANSWER = ['offline', 'timeout', 'interrupted'];
 const PHONE_QUOTA_USED_UP = 1400001;
@@ -37,7 +37,7 @@ const BASE_URL = /^https?:\/\/[^\s/?#]+(\/[^\s/?#]+)*$/;
 /** @implements {TypedSessionError} */
 class SessionError extends Error {
   /**
-   * The message repeats the code: what the network wrote is shown to nobody.
+   * The message repeats the code: the network's own text is never shown.
    *
    * @param {string} code
    * @param {{status?: number, retryAfter?: number, receipt?: string}} [facts]
@@ -47,8 +47,8 @@ class SessionError extends Error {
     this.name = 'SessionError';
     this.code = code;
     this.status = status; // HTTP; 0 without an answer
-    this.retryAfter = retryAfter; // seconds, where the server asks for them
-    this.receipt = receipt; // stands for a phone code that is paid for and already exchanged
+    this.retryAfter = retryAfter; // seconds, if the server sends them
+    this.receipt = receipt; // replaces a phone code that is paid for and already exchanged
   }
 
   /** Whether the same call may succeed later; registerPhone then needs no second paid tap. */
@@ -77,9 +77,9 @@ function createSession({
   if (!BASE_URL.test(baseUrl)) {
     throw new TypeError('baseUrl must be like https://login.example.com, without a final slash');
   }
-  let unsaved; // what a full storage did not take, and what it holds instead
+  let unsaved; // the state that a full storage rejected, and the stored state
   /** @type {{ code?: string, receipt?: string }} */
-  let unsettled = {}; // the phone code whose receipt is still to be turned in
+  let unsettled = {}; // the phone code whose receipt is not redeemed yet
 
   /**
    * Reads the storage at each call, because a mini program can run in two JavaScript contexts that
@@ -110,7 +110,7 @@ function createSession({
     return token;
   }
 
-  /** Forgets all but the log-out itself, which a silent login would undo unseen. */
+  /** Clears all but the log-out itself, which a silent login would undo. */
   const forget = () => write({ loggedOut: true, logOuts: logOuts() + 1 });
 
   /** Each log-out is counted, so that a late answer is noticed even after another login. */
@@ -134,13 +134,13 @@ function createSession({
 
   async function ask(method, path, data, credential = kept().session) {
     const body = await send(method, baseUrl + path, data, credential);
-    // A hotel's sign-in page says 200, too.
+    // A hotel's sign-in page also answers 200.
     if (!body || body.success !== true) throw new SessionError('unexpected_answer');
     return body;
   }
 
   /**
-   * Calls, and once more where the server names a short wait or `waitAfter` gives seconds.
+   * Calls, and retries once if the server sends a short wait or `waitAfter` returns seconds.
    *
    * @param {() => Promise<any>} call
    * @param {(error: SessionError) => number | undefined} [waitAfter]
@@ -169,7 +169,7 @@ function createSession({
     const before = logOuts();
     const logIn = async () => {
       const fresh = code || (await loginCode());
-      code = null; // It works once, so a repeat takes another.
+      code = null; // A code works once, so a retry takes another.
       refuseAfterLogOut(before);
       return ask('POST', '/login', { code: fresh }, null);
     };
@@ -181,7 +181,7 @@ function createSession({
     return { openid, registered, token };
   });
 
-  /** Calls with a session and, where that turns out to have ended, once more with a new one. */
+  /** Calls with a session and, if the session has ended, retries once with a new session. */
   async function withSession(call, waitAfter) {
     if (kept().loggedOut) throw new SessionError('logged_out');
     const before = logOuts();
@@ -209,7 +209,7 @@ function createSession({
     return keepToken(answer.data, answer.expiresIn);
   });
 
-  /** Returns the app token, or null for who has not registered or has logged out. */
+  /** Returns the app token, or null if the user has not registered or has logged out. */
   async function token() {
     const held = kept();
     if (held.loggedOut) return null;
@@ -219,11 +219,11 @@ function createSession({
 
   /**
    * Registers with the phone button's `event.detail` and returns the token. In the AI mode, where
-   * there is no button, give it what `wx.getPhoneNumber()` or `wx.getRealtimePhoneNumber()` returns.
+   * there is no button, pass the result of `wx.getPhoneNumber()` or `wx.getRealtimePhoneNumber()`.
    *
-   * Log in before the button is shown: wx.login in its callback can spoil encryptedData. Should the
-   * session have ended since, the code outlives the login. After a `retryable` error call this
-   * again with the same detail, which is paid for.
+   * Log in before you show the button: wx.login in its callback can invalidate encryptedData. If the
+   * session has ended since, the code stays valid during the new login. After a `retryable` error
+   * call registerPhone again with the same detail, which is already paid for.
    */
   async function registerPhone(tap) {
     const detail = await Promise.resolve(tap).catch((failure) => failure);
@@ -240,20 +240,20 @@ function createSession({
         throw error;
       }
     };
-    // The server knows the code again, so to send it twice costs nothing.
+    // The server recognises the code, so sending it twice costs nothing.
     const lost = ({ code, status }) =>
       NO_ANSWER.includes(code) || [502, 503, 504].includes(status) ? 1 : undefined;
     try {
       const answer = await withSession(register, lost);
       return keepToken(answer.data, answer.expiresIn);
     } catch (error) {
-      // The next tap needs a new session_key, and needs it before the tap.
+      // The next tap needs a new session_key before the tap.
       if (error.code === 'session_key_stale' && !kept().loggedOut) await login().catch(() => {});
       throw error;
     }
   }
 
-  /** Logs out here even without a network; `everywhere` takes the server's answer. */
+  /** Logs out here even without a network; `everywhere` waits for the server's answer. */
   async function logOut({ everywhere = false } = {}) {
     const leave = () => ask('POST', '/logout', { everywhere });
     if (everywhere) {
@@ -308,7 +308,7 @@ function createSession({
     try {
       return await call();
     } catch (error) {
-      // API Gateway's authorizers refuse a token with 401 or 403, and with no code of ours.
+      // API Gateway's authorizers reject a token with 401 or 403, without a code of ours.
       const denied = error.status === 403 && error.code === 'unexpected_answer';
       if (!used || (error.status !== 401 && !denied)) throw error;
       if (kept().token === used) keep({ token: null });

@@ -1,10 +1,10 @@
-"""Limits how many phone codes a user may try, and lets only one request at a time try a code.
+"""Limits how many phone codes a user may try, and allows one request at a time to try a code.
 
     pk                               sk       holds
     ATTEMPTS#<appid>#<keyed hash>    PHONE    since, proofs, expiresAt
 
-The key is a keyed hash of the openid, so the count outlives an erasure without naming anybody.
-`proofs` maps the hash of a code to the Unix time until which a request may be busy with it.
+The key is a keyed hash of the openid, so the count survives an erasure without naming anybody.
+`proofs` maps the hash of a code to the Unix time until which a request may be using the code.
 """
 
 import math
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from wechat_login.accounts.users import User
     from wechat_login.storage.sealing import Keyring
 
-# Longer than RegisterPhone may run: a request that died no longer blocks its code after that.
+# Longer than RegisterPhone's timeout: after that, a crashed request no longer blocks its code.
 BUSY_SECONDS = 30
-# What a client waits before it asks what became of a code that another request is busy with.
+# Retry-After for a client whose code another request is using.
 BUSY_RETRY_SECONDS = 2
-# Stands in `proofs` for a code that WeChat has rejected, in place of a time.
+# The value in `proofs`, in place of a time, for a code that WeChat has rejected.
 REJECTED = -1
 
 
 class Attempts:
-    """At most `limit` different codes a user within `seconds`, exact under concurrency."""
+    """Allows `limit` different codes per user within `seconds`, exact under concurrency."""
 
     def __init__(
         self,
@@ -48,9 +48,9 @@ class Attempts:
         self._now = now
 
     def begin(self, user: "User", proof: str) -> None:
-        """Count a code, and take it for this request. A code that was counted counts no more.
+        """Count a code once, and reserve it for this request.
 
-        Raises `TooManyAttempts` if too many codes were tried, or another request is busy with this
+        Raises `TooManyAttempts` if too many codes were tried, or another request is using this
         code, and `CodeRejected` if WeChat has rejected this code before.
         """
         key = self._key(user)
@@ -68,7 +68,7 @@ class Attempts:
         raise StorageUnavailable(operation="begin_attempt", tries=TRIES)
 
     def end(self, user: "User", proof: str, *, rejected: bool = False) -> None:
-        """Let other requests try a code again, unless WeChat has rejected it for good."""
+        """Allow other requests to try a code again, unless WeChat has rejected the code."""
         until = REJECTED if rejected else 0
         update = Update(
             self._key(user),
@@ -77,7 +77,7 @@ class Attempts:
             {":until": until},
             {"#proof": proof},
         )
-        # Without this write the code is free again when the request could no longer be running.
+        # If this write fails, the code is free again after the longest time that a request can run.
         with suppress(ConditionFailed, StorageUnavailable):
             self._table.write(update)
 
@@ -110,7 +110,7 @@ class Attempts:
         )
 
     def _check(self, found: Item, proof: str) -> None:
-        """Raise the reason why a code may not be tried, if there is one."""
+        """Raise the reason why a code may not be tried, if any."""
         now = self._now()
         if not found or found["since"] <= now - self._seconds:
             return

@@ -1,13 +1,13 @@
-"""The claim on a phone number: one account a number, whatever requests run at the same time.
+"""The claim on a phone number: one account per number, even if requests run at the same time.
 
-`PhoneConflict` decides about a number that another openid has:
+`PhoneConflict` decides if another openid has the number:
 
     transfer  the number moves here; the other account keeps its data but must register again
     link      this openid joins the other account, and shares its userId while both have the number
     reject    `PhoneTaken`
 
-The time of consent decides, not the time of the write: a number that was given before it was
-withdrawn, or before its present owner gave it, is not bound any more.
+The time of consent decides, not the time of the write: a number is not bound if the user gave it
+before withdrawing it, or before its present owner gave it.
 """
 
 from typing import TYPE_CHECKING
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from wechat_login.storage.table import Item, Key, Value
     from wechat_login.wechat.phone_number import PhoneNumber
 
-# A transaction takes 100 writes, and one that parts linked accounts takes three for each.
+# A transaction takes 100 writes; separating linked accounts takes three for each account.
 MOST_LINKED = 10
 
 
 class PhoneClaims:
-    """Binds phone numbers to users, and takes them away."""
+    """Binds phone numbers to users, and unbinds them."""
 
     def __init__(
         self, transactions: Transactions, *, keyring: "Callable[[], Keyring]", conflict: str
@@ -39,7 +39,7 @@ class PhoneClaims:
         self._conflict = conflict
 
     def bind(self, session: "Session", number: "PhoneNumber", proof: str) -> User:
-        """Bind a number that `proof`, the hash of a code, was paid for, and return the user.
+        """Bind a number, and return the user; `proof` is the hash of the code that paid for it.
 
         Raises `PhoneTaken`, `CodeRejected` if the consent is void, `SessionInvalid` if the session
         has ended meanwhile, and `StorageUnavailable`.
@@ -56,7 +56,7 @@ class PhoneClaims:
         def plan(transaction: Transaction) -> User:
             user = transaction.acting(session.user, session.sid)
             if user.phone_code_hash == proof:
-                return user  # This was written, and the answer was lost.
+                return user  # An earlier try bound the number, and its answer was lost.
             if number.given_at <= user.phone_removed_at:
                 raise CodeRejected(why="withdrawn since")
             if (user.registered_at or 0) > number.given_at:
@@ -90,28 +90,28 @@ class PhoneClaims:
     def _resolve(
         self, transaction: Transaction, user: User, owners: list[User], given_at: int
     ) -> User:
-        """Carry out `PhoneConflict`, and return the user as they are afterwards."""
+        """Apply `PhoneConflict`, and return the user as changed."""
         if self._conflict == "link" and len(owners) < MOST_LINKED:
             if user.user_id == owners[0].user_id:
                 return user
             return transaction.change(transaction.rename(user, owners[0].user_id), {"linked": 1})
         if self._conflict != "transfer":
             raise PhoneTaken
-        # Linked users first: the account that they are linked to then has no others to leave.
+        # Linked users first: the account that they are linked to is then alone.
         for owner in sorted(owners, key=lambda each: not each.linked):
             if (owner.registered_at or 0) > given_at:
                 raise CodeRejected(why="the number has a new owner since")
-            # Consents of the same second stay valid, so that a number may move on at once.
+            # Consents of the same second stay valid, so that a number may move again at once.
             left = transaction.leave_phone(owner)
             transaction.change(left, {"phoneRemovedAt": given_at - 1})
         return user
 
 
 def _usual(user: User, index: str) -> "dict[Key, Item | None]":
-    """Return what a registration nearly always finds, so that it need not read.
+    """Return the items that a registration nearly always finds, so that it need not read them.
 
-    The user is as the session was read, nobody else has the number, and nobody shares the user's
-    former number. If one of these is wrong, the transaction is refused, and the next try reads.
+    They assume that the user has not changed since the session was read, and that nobody shares the
+    number or the user's former number. If not, the transaction fails, and the next try reads.
     """
     assumed: dict[Key, Item | None] = {user.key: user.item, phone_key(user.appid, index): None}
     if user.phone_index:

@@ -15,7 +15,7 @@ class Erasure:
     def erase_openid(self, appid: str, openid: str, *, at: float) -> None:
         """Erase the user of one openid, unless created after that Unix time.
 
-        Linked accounts stay, as if the user had left the number. Raises `StorageUnavailable`.
+        Linked accounts stay, as if the user had unbound the number. Raises `StorageUnavailable`.
         """
 
         def plan(transaction: Transaction) -> None:
@@ -34,7 +34,7 @@ class Erasure:
         self._erase_account(user, lambda now: now.created_at == user.created_at)
 
     def erase_found(self, user: User) -> None:
-        """Erase an account that was looked up, unless it has another userId or number by now."""
+        """Erase an account that was looked up, unless its userId or number has changed since."""
         wanted = user.user_id, user.phone_index
         self._erase_account(user, lambda now: (now.user_id, now.phone_index) == wanted)
 

@@ -1,9 +1,9 @@
-"""Opens `encryptedData`, the older way in which WeChat hands out a phone number.
+"""Decrypts `encryptedData`, WeChat's older way to give a phone number.
 
-It is AES-128-CBC that nothing authenticates, so a client can change it and watch what we answer.
-Therefore every failure is the one `SessionKeyStale`, attempts are counted, and WeChat is asked
-whether it made the data at all. Only the parts of the number that lie behind the first block are
-used: the first 16 bytes can be rewritten through the iv without WeChat noticing.
+The cipher is AES-128-CBC without authentication, so a client can change the data and watch our
+answers. Therefore every failure is `SessionKeyStale`, attempts are counted, and WeChat is asked
+whether it made the data. Only parts of the number behind the first AES block are used: an attacker
+can rewrite the first 16 bytes through the iv, and WeChat does not notice.
 https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/signature
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wechat_login.storage.sealing import Keyring
 
 BLOCK = 16
-# The user's tap may lie this far back, and WeChat's clock that far ahead of ours.
+# The user's tap may be this old, and WeChat's clock may be this far ahead of ours.
 OLDEST_SECONDS = 600
 AHEAD_SECONDS = 60
 
@@ -38,12 +38,12 @@ class LegacyPhone:
     now: Callable[[], float] = time.time
 
     def seal_session_key(self, openid: str, session_key: str) -> str:
-        """Return a session_key so that it opens for no other user or purpose."""
+        """Seal a session_key so that it opens for no other user or purpose."""
         return self.keyring().seal(session_key, context=_context(openid))
 
     def number(self, user: "User", encrypted_data: str, iv: str) -> PhoneNumber:
-        """Return the number, or raise `SessionKeyStale` for whatever is wrong with the data."""
-        # Form and query encoding turn a plus into a blank; base64 has no blanks, so this is safe.
+        """Return the number, or raise `SessionKeyStale` for any fault in the data."""
+        # Form and query encoding turn a plus into a space; base64 has no spaces, so this is safe.
         encrypted_data, iv = encrypted_data.replace(" ", "+"), iv.replace(" ", "+")
         try:
             sealed = user.sealed_session_key or ""
@@ -64,7 +64,7 @@ class LegacyPhone:
         if watermark["appid"] != user.appid or not -AHEAD_SECONDS <= age <= OLDEST_SECONDS:
             raise ValueError("watermark")
         number = PhoneNumber.from_wechat(data)
-        # Demanded, because its name lies in the first block: the iv could have renamed it.
+        # Required: its key lies in the first AES block, which an attacker can rewrite by the IV.
         shown = str(data["phoneNumber"]).lstrip("+")
         if shown not in (number.national, number.e164.lstrip("+")):
             raise ValueError("phoneNumber")
@@ -72,9 +72,9 @@ class LegacyPhone:
 
 
 def decrypt(encrypted_data: str, iv: str, session_key: str) -> dict[str, Any]:
-    """Decrypt WeChat's data, all three in base64. Raises `ValueError`, of no telling kind.
+    """Decrypt WeChat's data, all three in base64. Raises the same `ValueError` for each fault.
 
-    Unlike WeChat's own sample this checks the whole padding and refuses a name that comes twice.
+    Unlike WeChat's own sample, check the whole padding, and reject a key that comes twice.
     """
     ciphertext, vector, key = (
         base64.b64decode(text, validate=True) for text in (encrypted_data, iv, session_key)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_SESSIONS = 10
-# The login that exceeds the limit leaves so many, so the second write it takes is rare.
+# A login that exceeds the limit removes sessions down to this number, so its extra write is rare.
 SESSIONS_LEFT = 5
 # Attributes that earlier versions wrote.
 FORMER = ("logins", "attemptsWindow", "attempts", "proofs")
@@ -48,7 +48,7 @@ class Logins:
         seal_session_key: Callable[[str, str], str] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Set up; session_keys are kept only with `seal_session_key(openid, session_key)`."""
+        """Wire the parts; without `seal_session_key(openid, session_key)` no key is kept."""
         self._table = table
         self._transactions = transactions
         self._sessions = sessions
@@ -93,7 +93,7 @@ class Logins:
             values[":session_key"] = session_key
         expression = f"SET {', '.join(sets)}"
         if self._seal_session_key is None:
-            # Kept from when LegacyPhone was on.
+            # Stored while LegacyPhone was on.
             expression += " REMOVE sessionKey"
         key = user_key(identity.appid, identity.openid)
         return Update(key, expression, condition, values, {"#sid": sid})
@@ -160,7 +160,7 @@ class Logins:
         try:
             self._table.write(update)
         except (ConditionFailed, StorageUnavailable) as failure:
-            # The login has succeeded; the next one removes them.
+            # The login has succeeded; the next login removes them.
             log.warning("sessions_not_limited", extra={"why": type(failure).__name__})
 
     def _sealed_session_key(self, identity: "Identity") -> str | None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class LookUps:
-    """Finds users by what a team knows of them, and opens their phone numbers."""
+    """Finds users by userId, openid or phone number, and decrypts their phone numbers."""
 
     def __init__(self, users: Users, *, appid: str, keyring: "Callable[[], Keyring]") -> None:
         """Set up; an openid or a number without an `appid` is one of the mini program `appid`."""
@@ -51,7 +51,7 @@ class LookUps:
         return user.shown(number.masked if number else None)
 
     def record(self, user: User) -> dict[str, object]:
-        """Return everything that is stored about a user, the number in clear."""
+        """Return all data stored about a user, the number in clear."""
         number = self.number(user)
         return {
             **user.shown(number.e164 if number else None),

@@ -1,12 +1,12 @@
-"""What WeChat's events about a user oblige us to do.
+"""Our duties after WeChat's events about a user, and its notices about the mini program.
 
 https://developers.weixin.qq.com/miniprogram/dev/server/event_push/platform/authorized_user_information_changes
-Each duty looks at the event's own time: data that came after it is newer consent, and stays. So an
-event that comes twice does nothing more.
+Each duty compares times: data that a user gave after the event is newer consent, and stays. So an
+event that comes twice changes nothing the second time.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,20 +16,32 @@ if TYPE_CHECKING:
     from wechat_login.accounts.profiles import Profiles
 
 PHONE = "8"
-# Nickname and avatar by the old button, the nickname keyboard, the avatar component.
+# Nickname and avatar, from the old button, the nickname keyboard and the avatar component.
 PROFILE_FIELDS = {"6": ("nickname", "avatarUrl"), "19": ("nickname",), "20": ("avatarUrl",)}
+# Of a notice about the mini program: https://developers.weixin.qq.com/miniprogram/dev/server/event_push/charge/charge_mp_service_quota_notify.html
+NOTICED = (
+    "spu_id",
+    "total_quota",
+    "total_used_quota",
+    "validity_end_time",
+    "punish_id",
+    "illegal_reason",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformEvents:
-    """Carries out what a user told WeChat, or WeChat decided about a user."""
+    """Carries out what a user asked of WeChat, or WeChat decided; counts WeChat's notices."""
 
     erasure: "Erasure"
     claims: "PhoneClaims"
     profiles: "Profiles"
+    count: Callable[..., None]
 
     def carry_out(self, event: Mapping[str, str]) -> str:
-        """Do what an event asks, and return what was done, for the log; `nothing` if unknown."""
+        """Carry out an event, and return what was done, for the log; `nothing` if it is unknown."""
+        if notice := self._notice(event):
+            return notice
         appid, openid = event.get("AppID", ""), event.get("OpenID", "")
         created_at = event.get("CreateTime", "")
         if not openid or not re.fullmatch(r"[0-9]{1,12}", created_at):
@@ -52,3 +64,14 @@ class PlatformEvents:
         for name in sorted({name for info in revoked for name in PROFILE_FIELDS.get(info, ())}):
             self.profiles.forget(appid, openid, name, at=at)
         return "revoked " + ",".join(sorted(revoked))
+
+    def _notice(self, event: Mapping[str, str]) -> str:
+        """Count what WeChat says about the mini program itself, and return it for the operator."""
+        match event.get("Event"):
+            case "charge_mp_service_quota_notify" | "charge_mp_service_validity_notify":
+                self.count(PhonePackWarnings=1)
+            case "wxa_punish_event":
+                self.count(Punishments=1)
+            case _:
+                return ""
+        return "noted " + ", ".join(f"{each}={event[each]}" for each in NOTICED if each in event)

@@ -1,4 +1,4 @@
-"""Nickname and avatar: the rules for them, and their changes."""
+"""Nickname and avatar: their rules and changes."""
 
 import re
 import time
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Unicode's categories of visible characters: letters, numbers, punctuation, symbols.
 VISIBLE = set("LNPS")
-# Invisible all the same: Hangul fillers, and Braille without dots.
+# Invisible, though of those categories: Hangul fillers, and Braille without dots.
 BLANK = set("\u115f\u1160\u3164\uffa0\u2800")
 # Joiners, which emoji and some scripts need; the other format characters hide or reorder text.
 JOINERS = set("\u200c\u200d")
@@ -73,7 +73,7 @@ class Profiles:
 
 
 def check(changes: Mapping[str, str | None]) -> None:
-    """Raise `BadRequest` for a nickname or an avatar that must not be shown to others."""
+    """Raise `BadRequest` if a nickname or an avatar must not be shown to others."""
     nickname, avatar_url = changes.get("nickname"), changes.get("avatarUrl")
     if not changes:
         raise BadRequest("Send nickname, avatarUrl or both.")
@@ -81,7 +81,7 @@ def check(changes: Mapping[str, str | None]) -> None:
         raise BadRequest("nickname holds control or invisible characters.")
     if nickname is not None and not VISIBLE & {unicodedata.category(each)[0] for each in nickname}:
         raise BadRequest("nickname is blank.")
-    # chooseAvatar returns a path on the phone, which means nothing elsewhere.
+    # chooseAvatar returns a path that is valid only on the user's phone.
     if avatar_url is not None and not _is_public_url(avatar_url):
         raise BadRequest("avatarUrl is not an https URL: upload chooseAvatar's file first.")
 

@@ -1,8 +1,8 @@
 """Registers phone numbers: from a code, from `encryptedData`, or from a receipt.
 
-A code is paid for and works once. So its hash is kept with the user, and the same code sent again
+A code costs money and works once. So its hash is kept with the user, and the same code sent again
 is answered without WeChat. If the table fails after WeChat gave the number, the user gets a sealed
-receipt, which does for ten minutes what the code would have done.
+receipt, which replaces the code for ten minutes.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wechat_login.accounts.users import User
     from wechat_login.storage.sealing import Keyring
 
-# Seconds between tries to write a number that was paid for.
+# Seconds between tries to write a number that is already paid for.
 PAUSES = (0.2, 0.5, 1.0, 2.0)
 RECEIPT_SECONDS = 600
 
@@ -85,7 +85,7 @@ class Registration:
             paid = json.loads(self.keyring().open(receipt, context=_context(session.user)))
         except SealBroken:
             paid = None
-        # Raised here and not above, so that nothing of the receipt is attached to the exception.
+        # Raised outside `except`, so that no part of the receipt is attached to the exception.
         if paid is None or paid["until"] < self.now():
             raise CodeRejected(why="receipt")
         number = replace(PhoneNumber.from_text(paid["number"]), given_at=paid["givenAt"])
@@ -114,7 +114,7 @@ class Registration:
             raise
 
     def _bind(self, session: "Session", number: PhoneNumber, proof: str) -> "User":
-        """Write a number that was paid for, again while the table fails, else raise a receipt."""
+        """Write a number that is paid for; retry while the table fails, then raise a receipt."""
         pauses = iter(PAUSES)
         while True:
             try:
@@ -138,5 +138,5 @@ class Registration:
 
 
 def _context(user: "User") -> str:
-    # An account that is erased and created again is another account.
+    # An account that is erased and created again is a different account.
     return f"receipt {user.key[0]} {user.user_id} {user.created_at}"

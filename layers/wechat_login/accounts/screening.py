@@ -1,7 +1,6 @@
-"""WeChat's optional opinions: of a user who registers, and of a text that others will see.
+"""WeChat's optional checks: of a user who registers, and of a text that others will see.
 
-Both are a second line of defence, so where WeChat has no opinion, for whatever reason, the user
-goes on.
+Both are a second line of defence, so if WeChat gives no result, for any reason, the user passes.
 """
 
 import logging
@@ -20,9 +19,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Screening:
-    """Asks WeChat as far as the deployment wants it."""
+    """Runs the checks that the deployment has switched on."""
 
-    risk_limit: int  # ranks from this on are refused, 1 to 4; 0 asks nothing
+    risk_limit: int  # the lowest rank to reject, 1 to 4; 0 switches the check off
     check_content: bool
     risk_rank: "Callable[[User, str], int]"  # user, client IP
     opinion: "Callable[[User, str], str]"  # user, text

@@ -19,7 +19,7 @@ from wechat_login.storage.table import ConditionFailed, Key, Table, Update
 
 SECRET_BYTES = 32
 DAY = 86_400
-# A stolen session that is used again and again ends all the same.
+# The longest life, however often the session is used: a stolen session ends too.
 LONGEST_LIFE = 180 * DAY
 # WeChat documents neither length nor alphabet of an openid, so this pattern is lenient.
 SHAPE = re.compile(r"(wx[0-9a-f]{16})\.([A-Za-z0-9_-]{1,128})\.([A-Za-z0-9_-]{43})")
@@ -37,7 +37,7 @@ class Session:
 
     @property
     def id(self) -> str:
-        """Return the session's name in the API: the sid itself stands in tokens."""
+        """Return the session's id in the API: not the sid, because tokens contain the sid."""
         return _base64url(hashlib.sha256(self.sid.encode()).digest()[:12])
 
     def shown(self, current: "Session") -> dict[str, object]:
@@ -53,7 +53,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A new session's text, which only the client gets, and its sid."""
+    """A new session: its text, which only the client gets, and its sid."""
 
     text: str = field(repr=False)
     sid: str
@@ -84,8 +84,8 @@ class Sessions:
     def authenticate(self, presented: str, openid: str | None = None) -> Session:
         """Return the session that a client sent, and extend it at most once a day.
 
-        Raises `SessionInvalid` if it is forged, revoked or expired, and `SessionMismatch` if it
-        belongs to another user than `openid`.
+        Raises `SessionInvalid` if it is forged, revoked or expired, and `SessionMismatch` if the
+        session belongs to another user than `openid`.
         """
         parts = SHAPE.fullmatch(presented)
         if parts is None:
@@ -102,7 +102,7 @@ class Sessions:
     def resume(self, appid: str, openid: str, sid: str, user_id: str) -> Session:
         """Return the session that a token names, without extending it.
 
-        Raises `SessionInvalid` if it was revoked or has expired, or its user has another userId.
+        Raises `SessionInvalid` if it was revoked, has expired, or its user has another userId.
         """
         session = self._find(appid, openid, sid)
         if session.user.user_id != user_id:
@@ -121,14 +121,14 @@ class Sessions:
         return sorted(valid, key=lambda each: (-each.used_at, -each.created_at, each.sid))
 
     def end(self, session: Session) -> None:
-        """End one session. Ending it twice is no error."""
+        """End one session, if it has not ended yet."""
         change = Update(
             session.user.key,
             "REMOVE sessions.#sid",
             "attribute_exists(sessions)",
             names={"#sid": session.sid},
         )
-        # The user has been erased, and the session with them.
+        # The user was erased together with the session.
         with suppress(ConditionFailed):
             self._table.write(change)
 
@@ -145,7 +145,7 @@ class Sessions:
                 self._table.write(_end_all(each.key))
 
     def _linked(self, user: User) -> list[User]:
-        """Return the users of this mini program that share the userId, as they are now."""
+        """Return the users of this mini program that share the userId, read now."""
         return [each for each in self._users.with_id(user.user_id) if each.appid == user.appid]
 
     def _find(self, appid: str, openid: str, sid: str) -> Session:
@@ -174,7 +174,7 @@ class Sessions:
         try:
             self._table.write(change)
         except ConditionFailed:
-            # Revoked since it was read: this write must not bring it back.
+            # The session was revoked after it was read: this write must not restore it.
             raise SessionInvalid(why="revoked meanwhile") from None
 
 

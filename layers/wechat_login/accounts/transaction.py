@@ -1,7 +1,7 @@
 """Changes users and the claims on numbers, userIds and unionids together, in one transaction.
 
-A change is planned on what was read, and is refused if that has changed since (optimistic locking):
-a user is compared by `revision`, which grows with each change but logins and sessions, a claim by
+A change is planned on the items read, and fails if they have changed since (optimistic locking): a
+user is compared by `revision`, which each change increments except logins and sessions, a claim by
 its whole content. So a value that changes and changes back between read and write is noticed.
 """
 
@@ -33,13 +33,13 @@ from wechat_login.storage.table import (
 
 T = TypeVar("T")
 
-# Each refused try means that another request's write went through in between.
+# Each failed try means that another request wrote in between.
 TRIES = 20
 REMOVED_PHONE = dict.fromkeys(("phone", "phoneIndex", "registeredAt", "phoneCodeHash"))
 
 
 class Transaction:
-    """The items that a change reads, and what shall become of them."""
+    """The items that a change reads, and the planned writes."""
 
     def __init__(self, read: Callable[[Key], Item | None], now: float) -> None:
         self.now = now
@@ -49,13 +49,13 @@ class Transaction:
         self._sids: dict[Key, str] = {}
 
     def find(self, appid: str, openid: str) -> User | None:
-        """Return a user as this transaction will leave them, or None."""
+        """Return a user as planned by this transaction, or None."""
         return self._user(user_key(appid, openid))
 
     def acting(self, user: User, sid: str) -> User:
-        """Return the user whose session makes this change; the session must last until the write.
+        """Return the user whose session makes this change; it must be valid until the write.
 
-        Raises `SessionInvalid` if it has ended, also by an erasure.
+        Raises `SessionInvalid` if the session has ended, or its user was erased.
         """
         found = self._user(user.key)
         if found is None or sid not in found.sessions:
@@ -72,7 +72,7 @@ class Transaction:
             self.join_union(user, user.unionid)
 
     def change(self, user: User, changes: Mapping[str, Value | None]) -> User:
-        """Set attributes of a user's item, or remove those that are None; return the user so."""
+        """Set attributes of a user's item, remove those that are None, and return the user."""
         changed = {**self._item(user.key), **changes}
         self._after[user.key] = {name: each for name, each in changed.items() if each is not None}
         return User.from_item(self._after[user.key])
@@ -127,17 +127,17 @@ class Transaction:
         self._after[claim] = {**item, "pk": claim[0], "sk": claim[1], **more, "owners": owners}
 
     def leave(self, claim: Key, user: User) -> None:
-        """Take a user off a claim; the last owner takes the claim along."""
+        """Remove a user from a claim, and the claim itself with its last owner."""
         item = self._item(claim)
         owners = item.get("owners", frozenset()) - {user.key[0]}
         self._after[claim] = {**item, "owners": owners} if owners else {}
 
     def leave_phone(self, user: User) -> User:
-        """Take a user off their number, and return them with the userId they have from then on.
+        """Unbind a user's number, and return the user, whose userId may be new.
 
         A userId belongs to the account that had it first; linked accounts share it only while all
-        hold the number. The one who leaves, or those who are left, get the userId of their unionid
-        or a new one.
+        have the number. If the first account leaves, the others get the userId of a unionid or a new
+        one; if another leaves, it gets such a userId itself.
         """
         claim = phone_key(user.appid, user.phone_index or "")
         self.leave(claim, user)
@@ -161,7 +161,7 @@ class Transaction:
         return self.change(user, {"userId": user_id})
 
     def writes(self) -> list[Write]:
-        """Return what has to be written, under the condition that nothing has changed since."""
+        """Return the writes, on the condition that nothing has changed since it was read."""
         changed = [key for key, item in self._after.items() if item != self._before[key]]
         return [self._write(key, self._before[key], self._after[key]) for key in changed]
 
@@ -215,7 +215,7 @@ class Transaction:
 
 
 class Transactions:
-    """Plans and writes changes until one goes through."""
+    """Plans and writes a change until the write succeeds."""
 
     def __init__(self, table: Table, *, now: Callable[[], float] = time.time) -> None:
         self._table = table

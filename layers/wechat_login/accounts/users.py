@@ -34,13 +34,13 @@ class User:
     phone_index: str | None = field(repr=False)
     registered_at: int | None  # when the user consented to the number that is bound
     phone_code_hash: str | None = field(repr=False)
-    phone_removed_at: int  # consents up to this time are void; 0: none is
+    phone_removed_at: int  # consents up to this time are void; 0: all are valid
     linked: bool  # shares the userId of the account that had the number first
     sealed_session_key: str | None = field(repr=False)
     nickname: str | None = field(repr=False)
     avatar_url: str | None = field(repr=False)
     updated_at: int | None
-    item: Item = field(repr=False, compare=False)  # as read
+    item: Item = field(repr=False, compare=False)  # the item as read
 
     @property
     def key(self) -> Key:
@@ -153,7 +153,7 @@ def union_key(unionid: str) -> Key:
 
 
 def uuid7(now: float) -> str:
-    """Return a UUID that sorts by time (RFC 9562, 5.7); Python has one from 3.14 on."""
+    """Return a UUIDv7, which sorts by time (RFC 9562, 5.7); Python has it from 3.14 on."""
     milliseconds = int(now * 1000) & 0xFFFF_FFFF_FFFF
     bits = milliseconds << 80 | 0x7 << 76 | secrets.randbits(12) << 64
     return str(uuid.UUID(int=bits | 0b10 << 62 | secrets.randbits(62)))

@@ -1,4 +1,4 @@
-"""Calls AWS, and says in our words what went wrong."""
+"""Calls AWS, and turns its failures into our errors."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -10,7 +10,7 @@ from wechat_login.errors import Misconfigured, StorageUnavailable
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Answers rather than failures: the caller asked a question and looks at the reply.
+# Answers rather than failures: the caller expects them.
 ANSWERS = frozenset(
     {
         "ConditionalCheckFailedException",
@@ -18,7 +18,7 @@ ANSWERS = frozenset(
         "TransactionConflictException",
     }
 )
-# What only an operator can mend. Everything else may pass by itself.
+# Failures that only an operator can fix. Others may be temporary.
 FOR_THE_OPERATOR = frozenset(
     {
         "AccessDeniedException",
@@ -43,7 +43,7 @@ def call(operation: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         unrepairable = code in FOR_THE_OPERATOR
     except BotoCoreError as failure:
         code, unrepairable = type(failure).__name__, False
-    # Raised here, and not above, so that AWS's text, which may quote our values, is left behind.
+    # Raised outside `except`, to drop AWS's text, which may quote our values.
     operation_name = getattr(operation, "__name__", "")
     if unrepairable:
         raise Misconfigured(aws=code, operation=operation_name)

@@ -12,7 +12,7 @@ from wechat_login.storage.table import ConditionFailed, Key, Table, Update, Valu
 
 
 class Lock:
-    """Held by one at a time, for at most `seconds`: whoever dies holding it loses it then."""
+    """Held by one container at a time; expires after `seconds`, in case its holder crashes."""
 
     def __init__(
         self, table: Table, name: str, *, seconds: int, now: Callable[[], float] = time.time
@@ -31,13 +31,13 @@ class Lock:
         try:
             self._table.write(Update(self._key, change, free, values))
         except ConditionFailed as refused:
-            # Ours after all, where the first answer was lost and botocore asked again.
+            # The lock is ours if botocore retried because the first answer was lost.
             found = refused.items[0] or {}
             return holder if found.get("lockedBy") == holder else None
         return holder
 
     def release(self, holder: str) -> None:
-        """Let the next one in; a lock that was lost meanwhile stays with its new holder."""
+        """Release the lock; if it has expired meanwhile, it stays with its new holder."""
         values: dict[str, Value] = {":me": holder, ":zero": 0}
         try:
             self._table.write(

@@ -1,4 +1,4 @@
-"""Reads SSM parameters: all that a function may read in one call, kept for minutes.
+"""Reads all SSM parameters of a function in one call, and caches them for minutes.
 
 The quota of 40 reads a second is shared by the whole account
 (https://docs.aws.amazon.com/general/latest/gr/ssm.html), so nothing is read per request.
@@ -24,7 +24,7 @@ MAX_AGE = 300.0
 MOST_NAMES = 10
 # While SSM fails, the values last read serve on, and SSM is asked this often.
 PAUSE = 5.0
-# However many requests find at once that a value has been replaced.
+# The shortest time between two reads for replaced values, even if many requests ask.
 RENEWAL_PAUSE = 10.0
 
 
@@ -46,7 +46,7 @@ class Parameters:
         self._lock = threading.Lock()
         self._values: dict[str, str] = {}
         self._read_at = self._failed_at = self._renewed_at = float("-inf")
-        # Containers that start together would otherwise all read again at the same moment.
+        # Otherwise containers that start together would all read again at the same moment.
         self._jitter = random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
 
     def add(self, name: str, in_ssm: str) -> None:
@@ -57,14 +57,14 @@ class Parameters:
                 self._read_at = float("-inf")
 
     def load(self) -> None:
-        """Read all of them now. Raises `StorageUnavailable`, also if earlier values are there."""
+        """Read all parameters now. Raises `StorageUnavailable`, even if earlier values exist."""
         with self._lock:
             self._fetch()
 
     def get(self, name: str, *, max_age: float | None = None) -> str:
         """Return a parameter read at most about `max_age` seconds ago, by default five minutes.
 
-        Raises `Misconfigured` where SSM has none, `StorageUnavailable` where it never answered.
+        Raises `Misconfigured` if SSM has none, `StorageUnavailable` if SSM never answered.
         """
         value = self.find(name, max_age=max_age)
         if value is None:
@@ -72,19 +72,19 @@ class Parameters:
         return value
 
     def find(self, name: str, *, max_age: float | None = None) -> str | None:
-        """Return a parameter like `get`, or None where SSM has none."""
+        """Return a parameter like `get`, or None if SSM has none."""
         asked_at = self._now()
         max_age = MAX_AGE if max_age is None else max_age
         with self._lock:
-            # A thread that waited here while another read finds what it wanted.
+            # Another thread may have read the value while this thread waited.
             if self._read_at < asked_at - max_age * self._jitter:
                 self._read()
             return self._values.get(name)
 
     def renewed(self, name: str) -> str:
-        """Return a parameter as SSM has it now, for whoever finds that the former one fails.
+        """Return a parameter as SSM has it now, for a caller whose cached value fails.
 
-        SSM is asked for this at most every ten seconds. Raises like `get`.
+        Reads SSM at most every ten seconds. Raises like `get`.
         """
         with self._lock:
             if self._renewed_at <= self._now() - RENEWAL_PAUSE:

@@ -1,8 +1,8 @@
-"""Encrypts what must not lie in clear, and indexes it blindly so that it can still be found.
+"""Encrypts personal data, and makes blind indexes by which encrypted data can be found.
 
 A keyring is the JSON `{"current": id, "keys": {id: key}, "index": key}`, keys being 32 bytes in
-base64. New values are sealed with the current key; a value names its key, so values sealed with an
-earlier one stay readable. The index key never changes: an index must always come out the same.
+base64. New values are sealed with the current key; a value names its key, so values sealed with
+earlier keys stay readable. The index key never changes: a value must always have the same index.
 """
 
 import base64
@@ -38,7 +38,7 @@ class Keyring:
     def from_json(cls, text: str, renewed: "Callable[[], Keyring] | None" = None) -> "Keyring":
         """Read a keyring as `new_keyring` makes it.
 
-        `renewed()` gives the keyring as it is by now, for a value whose key is not known yet.
+        `renewed()` returns the keyring as SSM has it now, for a value whose key is not known yet.
         """
         ring = json.loads(text)
         keys = {key_id: base64.b64decode(key) for key_id, key in ring["keys"].items()}
@@ -53,7 +53,7 @@ class Keyring:
         return f"{self.current}.{base64.urlsafe_b64encode(nonce + encrypted + tag).decode()}"
 
     def open(self, sealed: str, *, context: str) -> str:
-        """Decrypt what `seal` made. Raises `SealBroken` when it was altered or its key is gone."""
+        """Decrypt a sealed value. Raises `SealBroken` if it was altered or its key is gone."""
         key_id, _, body = sealed.partition(".")
         if key_id not in self.keys and self.renewed is not None:
             return self.renewed().open(sealed, context=context)
@@ -69,7 +69,7 @@ class Keyring:
         return plain.decode()
 
     def blind_index(self, value: str) -> str:
-        """Return the name under which `value` is found without being readable, as 64 hex digits."""
+        """Return the index of `value`, 64 hex digits, from which `value` cannot be read."""
         return hmac.new(self.index_key, value.encode(), hashlib.sha256).hexdigest()
 
 

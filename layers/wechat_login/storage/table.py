@@ -1,7 +1,7 @@
-"""The one DynamoDB table: items as plain dictionaries, writes that carry their conditions.
+"""The one DynamoDB table: items as plain dictionaries, writes with conditions.
 
-Keys, and what the items hold, are drawn in docs/how-login-works.md. An item's values are `str`,
-`int`, a `frozenset` of strings, or a mapping of such values.
+docs/how-login-works.md has the keys and contents of the items. An item's values are `str`, `int`,
+a `frozenset` of strings, or a mapping of such values.
 """
 
 import random
@@ -31,7 +31,7 @@ RETRYABLE = {"None", "ProvisionedThroughputExceeded", "ThrottlingError", "Transa
 class ConditionFailed(Exception):
     """A write's condition did not hold, so nothing was written.
 
-    `items` has one entry a write: what lay there if that write's condition failed, else None.
+    `items` has one entry per write: the stored item if that write's condition failed, else None.
     """
 
     def __init__(self, items: Sequence[Item | None]) -> None:
@@ -41,7 +41,7 @@ class ConditionFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Writes a whole item, if `condition` holds of the item that is there."""
+    """Writes a whole item, if `condition` holds for the stored item."""
 
     item: Item = field(repr=False)
     condition: str = ""
@@ -158,7 +158,7 @@ class Table:
         return dict(aws.call(operations[type(writes[0])], **requests[0], **options))
 
     def _pauses(self) -> Iterator[float]:
-        """Yield growing pauses, jittered, for as long as another try fits into the time left."""
+        """Yield growing pauses, jittered, while another try fits into the time left."""
         pause = FIRST_PAUSE
         yield 0
         while self._time_left() > self._reserve + pause:
@@ -168,7 +168,7 @@ class Table:
 
 
 def _refused(answer: Mapping[str, Any], writes: int) -> list[Item | None] | None:
-    """Return what the failed conditions found, or None where none failed."""
+    """Return the items that failed a condition, or None if no condition failed."""
     if answer["Error"]["Code"] == "ConditionalCheckFailedException":
         return [_unmarshal(answer.get("Item", {}))] * writes
     reasons = answer.get("CancellationReasons", [])

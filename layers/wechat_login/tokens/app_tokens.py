@@ -1,7 +1,7 @@
 """Signs and verifies the tokens that other services accept: RS256 JWTs in the shape of RFC 9068.
 
 A signer takes the newest private key that is already active, a verifier the public key that the
-token names; signing_keys.py says what both sets look like and how they change.
+token names; signing_keys.py describes both sets and their rotation.
 """
 
 import base64
@@ -36,7 +36,7 @@ class PycryptodomeRS256(Algorithm):
     """RS256 (RFC 7518, 3.3) for PyJWT, so that one native crypto library is enough."""
 
     def prepare_key(self, key: RSA.RsaKey) -> RSA.RsaKey:
-        """Take the key as it is: keys are made by `_rsa_key` only."""
+        """Return the key unchanged: only `_rsa_key` makes keys."""
         return key
 
     def sign(self, msg: bytes, key: RSA.RsaKey) -> bytes:
@@ -44,7 +44,7 @@ class PycryptodomeRS256(Algorithm):
         return pkcs1_15.new(key).sign(SHA256.new(msg))
 
     def verify(self, msg: bytes, key: RSA.RsaKey, sig: bytes) -> bool:
-        """Tell whether `sig` was made of `msg` by the owner of `key`."""
+        """Return whether `sig` is the signature of `msg` by `key`."""
         try:
             pkcs1_15.new(key).verify(SHA256.new(msg), sig)
         except ValueError:
@@ -53,21 +53,21 @@ class PycryptodomeRS256(Algorithm):
 
     @staticmethod
     def to_jwk(key_obj: Any, as_dict: bool = False) -> Any:
-        """Refuse: JWKs are made by `signing_keys`."""
+        """Raise: only `signing_keys` makes JWKs."""
         raise TypeError(key_obj, as_dict)
 
     @staticmethod
     def from_jwk(jwk: Any) -> Any:
-        """Refuse: JWKs are read by `_rsa_key`."""
+        """Raise: only `_rsa_key` reads JWKs."""
         raise TypeError(jwk)
 
 
 class RS256JWT(jwt.PyJWT):
-    """PyJWT that knows RS256 and no other algorithm, whatever a token's header says."""
+    """PyJWT with RS256 as its only algorithm, so a token's header cannot choose another."""
 
     def __init__(self) -> None:
         super().__init__()
-        # PyJWT brings its own RS256 where `cryptography` is installed; ours is used everywhere.
+        # PyJWT has its own RS256 if `cryptography` is installed; use ours everywhere.
         self._jws = jwt.PyJWS(algorithms=[])
         self._jws.register_algorithm(ALGORITHM, PycryptodomeRS256())
 
@@ -122,13 +122,13 @@ class Tokens:
         return {"keys": [{name: key[name] for name in PUBLISHED} for key in keys]}
 
     def discovery(self, domain: str) -> dict[str, object]:
-        """Return the metadata by which verifiers find the keys (OpenID Connect Discovery 1.0)."""
+        """Return the metadata that leads verifiers to the keys (OpenID Connect Discovery 1.0)."""
         issuer = self.issuer_at(domain)
         return {
             "issuer": issuer,
             "jwks_uri": f"{issuer}/.well-known/jwks.json",
             "userinfo_endpoint": f"{issuer}/userinfo",
-            # Required by the standard, though a wx.login code takes the place of a redirect here.
+            # Required by the standard, though a wx.login code replaces the redirect here.
             "authorization_endpoint": f"{issuer}/login",
             "response_types_supported": ["token"],
             "subject_types_supported": ["public"],
@@ -137,7 +137,7 @@ class Tokens:
         }
 
     def verify(self, token: str, *, domain: str) -> dict[str, Any]:
-        """Return the claims of a token of ours that is still valid, else raise `TokenInvalid`."""
+        """Return the claims of our own valid token, else raise `TokenInvalid`."""
         keys = _public_keys(self.public_keys())
         try:
             header = jwt.get_unverified_header(token)
@@ -157,7 +157,7 @@ class Tokens:
             why = "aud"
         except (jwt.PyJWTError, KeyError, TypeError, ValueError, RecursionError) as refused:
             why = type(refused).__name__
-        # Raised here, and not above, so that no token hangs on the exception as its context.
+        # Raised outside `except`, so that the exception's context holds no token.
         raise TokenInvalid(why=why)
 
     def _active_key(self, now: int) -> tuple[str, RSA.RsaKey]:
@@ -168,7 +168,7 @@ class Tokens:
         return kid, key
 
 
-# The texts change only on rotation; building a key from its parts costs more than a look-up.
+# The texts change only on rotation; building a key from its parts costs more than a cache hit.
 @lru_cache(maxsize=2)
 def _private_keys(text: str) -> list[tuple[int, str, RSA.RsaKey]]:
     return [(jwk["activeFrom"], jwk["kid"], _rsa_key(jwk)) for jwk in json.loads(text)["keys"]]
@@ -181,7 +181,7 @@ def _public_keys(text: str) -> dict[str, RSA.RsaKey]:
 
 def _rsa_key(jwk: dict[str, Any]) -> RSA.RsaKey:
     parts = [_integer(jwk[name]) for name in ("n", "e", "d", "p", "q") if name in jwk]
-    # The check costs 30 ms and would only find a key that we did not make ourselves.
+    # The check costs 30 ms and could only reject a key that we did not make.
     return RSA.construct(tuple(parts), consistency_check=False)
 
 

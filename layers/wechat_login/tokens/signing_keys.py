@@ -1,9 +1,9 @@
 """Makes, publishes and rotates the keys that sign tokens.
 
 The private keys are the JSON `{"keys": [JWK]}`, RSA (RFC 7518, 6.3), each with `activeFrom`, the
-Unix time from which it signs; the newest active one does. The public keys are the same without
-their private members. Everything about rotation follows from `activeFrom`, so a run may come late
-or twice or end half-way: the next one does what is missing.
+Unix time from which it may sign; the newest active key signs. The public keys are the same without
+their private members. Rotation depends only on `activeFrom`, so a run may come late, come twice or
+end half-way: the next run completes it.
 """
 
 import base64
@@ -25,17 +25,17 @@ Jwk = dict[str, Any]
 BITS = 2048
 DAY = 86_400
 KEY_DAYS = 90  # A new signing key is made this often.
-# A verifier may keep the key set for hours (API Gateway: two), and must know a key before it signs.
+# Verifiers may cache the key set for hours (API Gateway: two), and need a key before it signs.
 NOTICE_SECONDS = DAY
-# Beyond the last token's end, and before the first key's beginning, for clocks that differ.
+# Added after the last token's end, and before the first key's start, for clocks that differ.
 GRACE_SECONDS = 3600
 STANDARD = ("kid", "kty", "use", "alg", "n", "e")
 
 
 def new_signing_keys(now: float) -> tuple[str, str]:
     """Make the first key, which signs at once: the private and the public keys, as JSON for SSM."""
-    # In a container whose clock is behind the maker's, a key of this second would not be active
-    # yet, and no token could be signed.
+    # In a container whose clock is behind, a key from this second would not be active yet, and
+    # no token could be signed.
     key = new_key(int(now) - GRACE_SECONDS)
     return _set([key]), _set([public_part(key)])
 
@@ -44,7 +44,7 @@ def new_key(active_from: int) -> Jwk:
     """Make a private key that signs from `active_from` on."""
     key = RSA.generate(BITS)
     parts = {name: _base64url(int(getattr(key, name))) for name in ("n", "e", "d", "p", "q")}
-    # RFC 7638: a key's thumbprint is the hash of its required members, sorted, without blanks.
+    # RFC 7638: a key's thumbprint is the hash of its required members, sorted, without spaces.
     required = {"e": parts["e"], "kty": "RSA", "n": parts["n"]}
     digest = hashlib.sha256(json.dumps(required, separators=(",", ":")).encode()).digest()
     kid = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
@@ -74,10 +74,10 @@ class Rotation:
     now: Callable[[], float] = time.time
 
     def rotate(self, *, by_hand: bool = False) -> dict[str, object]:
-        """Make the next key if it is due, or `by_hand`, and drop what nobody needs any more.
+        """Make the next key if it is due, or `by_hand`, and drop the keys that nobody needs.
 
-        Even by hand a new key signs a day later, and not while another one waits to. Returns how
-        many keys there are.
+        Even by hand a new key signs a day later, and none is made while another waits. Returns the
+        number of keys.
         """
         holder = self.lock.acquire()
         if holder is None:
@@ -98,7 +98,7 @@ class Rotation:
         due = by_hand or now + NOTICE_SECONDS >= newest + self.days * DAY
         if due and newest <= now:
             signing.append(new_key(now + NOTICE_SECONDS))
-        # Published first, and whatever an earlier run left undone: nothing signs unpublished.
+        # Publish first, also after an incomplete run: an unpublished key must not sign.
         verifying = self._still_verifying(public, [public_part(key) for key in signing], now)
         if verifying != public:
             self.parameters.put("public-keys", _set(verifying))
@@ -109,8 +109,8 @@ class Rotation:
     def _still_verifying(
         self, public: Sequence[Jwk], signing: Sequence[Jwk], now: int
     ) -> list[Jwk]:
-        """Return the public keys of which a token may still live, in the order of their use."""
-        # A younger one than the oldest that signs was published by a run that then died: its
+        """Return the public keys that valid tokens may need, in the order of their use."""
+        # A public key that is newer than the oldest private key comes from a run that crashed: its
         # private key is lost, so it never signs.
         former = sorted((key for key in public if _age(key) < _age(signing[0])), key=_age)
         replaced_by = [*former, signing[0]][1:]
@@ -124,7 +124,7 @@ class Rotation:
 
 
 def _still_signing(private: Sequence[Jwk], now: int) -> list[Jwk]:
-    """Return the key that signs now and those that will, in the order of their use."""
+    """Return the key that signs now and the later keys, in the order of their use."""
     keys = sorted(private, key=_age)
     former = [key for key in keys if key["activeFrom"] <= now][:-1]
     return [key for key in keys if key not in former]

@@ -1,7 +1,7 @@
 """WeChat's access token: from memory, else the one all containers share in SSM, else from WeChat.
 
-`renew` runs on a schedule, so a request finds a good token in SSM nearly always. Where it does not,
-one container asks WeChat and the others wait for it. WeChat's page:
+`renew` runs on a schedule, so SSM nearly always has a valid token. If not, one container asks
+WeChat and the others wait for the token. WeChat's page:
 https://developers.weixin.qq.com/miniprogram/dev/server/API/mp-access-token/api_getstableaccesstoken
 """
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-# WeChat's advice to workers is to keep the token for no more than about a minute.
+# WeChat advises workers to cache the token for about a minute.
 MEMORY_SECONDS = 60.0
-# A token is not used in its last seconds: it could expire on the way.
+# A token is not used in its last seconds: it could expire in transit.
 MARGIN = 30
-# Longer than the renewal of a token takes; a container that dies holding the lock loses it then.
+# Longer than a renewal takes; then the lock of a crashed container expires.
 LOCK_SECONDS = 15
 # WeChat takes 20 forced refreshes a day, at least 30 seconds apart; its day is Beijing's.
 FORCED_A_DAY = 20
@@ -47,18 +47,18 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class SharedToken:
-    """The access token as it lies in SSM, with the Unix time at which it expires."""
+    """The access token as stored in SSM, with the Unix time at which it expires."""
 
     value: str = field(repr=False)
     expires_at: int
 
     def to_json(self) -> str:
-        """Return the text that lies in SSM."""
+        """Return the text to store in SSM."""
         return json.dumps({"token": self.value, "expires_at": self.expires_at})
 
     @classmethod
     def from_json(cls, text: str) -> "SharedToken | None":
-        """Read such a text, or return None where it is no token (yet)."""
+        """Read the stored text; return None if it is no token (yet)."""
         try:
             shared = json.loads(text)
             return cls(str(shared["token"]), int(shared["expires_at"]))
@@ -67,7 +67,7 @@ class SharedToken:
 
 
 class ForcedRefreshes:
-    """Counts the refreshes that kill the former token, over all containers.
+    """Counts forced refreshes, which revoke the former token, over all containers.
 
     pk                 sk                holds
     WECHAT#<appid>     ACCESS_TOKEN      forcedAt, forcedDay, forcedCount
@@ -79,7 +79,7 @@ class ForcedRefreshes:
         self._now = now
 
     def take(self) -> bool:
-        """Count one, or return False where WeChat would refuse it."""
+        """Count a forced refresh, or return False if WeChat would reject it."""
         now = int(self._now())
         today: dict[str, Value] = {
             ":now": now,
@@ -145,9 +145,9 @@ class AccessTokens:
         self._mutex = threading.Lock()
 
     def call(self, call: Callable[[str], T]) -> T:
-        """Make a call that takes the access token, and once more if WeChat refuses the token.
+        """Make a call that takes the access token, and retry once if WeChat rejects the token.
 
-        Raises `WeChatUnavailable` where no token can be had, and what `call` raises.
+        Raises `WeChatUnavailable` if there is no token, and the errors of `call`.
         """
         token = self._usable(None, MEMORY_SECONDS) or self._renewed(None)
         try:
@@ -158,7 +158,7 @@ class AccessTokens:
         return call((self._usable(token.value, 0) or self._renewed(token.value)).value)
 
     def renew(self) -> int:
-        """Ask WeChat, share the token if it is another one, and return the seconds it is valid.
+        """Ask WeChat, share the token if it is new, and return the seconds that it is valid.
 
         WeChat hands out the same token until five minutes are left, so asking often is right.
         """
@@ -169,7 +169,7 @@ class AccessTokens:
         return token.expires_at - int(self._now())
 
     def _usable(self, rejected: str | None, max_age: float) -> SharedToken | None:
-        """Return the shared token, if it still holds and is not the one that WeChat rejected."""
+        """Return the shared token, if it is valid and not the token that WeChat rejected."""
         token = self._shared(max_age)
         if token is None or token.value == rejected or token.expires_at - MARGIN <= self._now():
             return None
@@ -179,11 +179,11 @@ class AccessTokens:
         return SharedToken.from_json(self._parameters.find(self._parameter, max_age=max_age) or "")
 
     def _renewed(self, rejected: str | None) -> SharedToken:
-        """Renew the token, or wait until another thread or container has."""
+        """Renew the token, or wait until another thread or container has renewed it."""
         with self._mutex:
             holder = self._acquire()
             try:
-                # Whoever held the lock before has probably renewed it.
+                # The last holder of the lock has probably renewed the token.
                 return self._usable(rejected, 0) or self._share(self._new(rejected))
             finally:
                 self._lock.release(holder)
@@ -202,7 +202,7 @@ class AccessTokens:
         token = self._ask_wechat(force_refresh=False)
         if token.value != rejected:
             return token
-        # WeChat hands out the very token it refuses. Forcing kills that token for everybody.
+        # WeChat returned the same token that it rejects. Forcing revokes that token for everybody.
         if not self._forced.take():
             raise WeChatUnavailable(why="forced refreshes used up", appid=self._appid)
         log.warning("access_token_forced", extra={"appid": self._appid})
@@ -213,7 +213,7 @@ class AccessTokens:
         try:
             self._parameters.put(self._parameter, token.to_json())
         except StorageUnavailable as failure:
-            # The token is good all the same; the next container asks WeChat again.
+            # The token is valid, but not shared; the next container asks WeChat again.
             log.warning("access_token_not_shared", extra=failure.facts)
         return token
 

@@ -41,7 +41,7 @@ class AuthorizedClient:
         phone_reserve: float,
         risk_reserve: float,
     ) -> None:
-        """Wire it: the reserves are the seconds kept behind a phone number and a risk rank."""
+        """Wire the parts; the reserves are seconds kept after a phone number and a risk rank."""
         self._client = client
         self._access_tokens = access_tokens
         self._appid = appid
@@ -51,8 +51,8 @@ class AuthorizedClient:
     def getuserphonenumber(self, code: str, openid: str) -> PhoneNumber:
         """Exchange a phone code for the number.
 
-        With the openid WeChat itself refuses a code of somebody else. The code works once, for five
-        minutes, and the user has paid for it with a tap. Raises what `jscode2session` does.
+        With the openid, WeChat rejects another user's code. A code works once, within five minutes,
+        and a new code needs another tap of the user. Raises like `jscode2session`.
         """
         body = {"code": code, "openid": openid}
         info = self._ask(GETUSERPHONENUMBER, body, self._phone_reserve).get("phone_info")
@@ -64,7 +64,7 @@ class AuthorizedClient:
         return PhoneNumber.from_wechat(info)
 
     def checkencryptedmsg(self, encrypted_data: str) -> bool:
-        """Tell whether WeChat made this phone data in the last three days.
+        """Return whether WeChat made this phone data in the last three days.
 
         The hash is over the base64 text. Raises `WeChatUnavailable`, `Misconfigured`.
         """
@@ -77,7 +77,7 @@ class AuthorizedClient:
         return answer.get("vaild") is True
 
     def getuserriskrank(self, openid: str, client_ip: str) -> int:
-        """Return WeChat's opinion of a user who registers: 0 (fine) to 4 (block).
+        """Return WeChat's risk rank of a user who registers: 0 (no risk) to 4 (block).
 
         Raises `CheckUnavailable` and the like; the user must have been active within two hours.
         """
@@ -88,7 +88,7 @@ class AuthorizedClient:
         return rank
 
     def msg_sec_check(self, openid: str, content: str) -> str:
-        """Return WeChat's opinion of a text in a profile: `pass`, `review` or `risky`.
+        """Return WeChat's verdict on a text in a profile: `pass`, `review` or `risky`.
 
         Raises `CheckUnavailable` and the like; the user must have been active within two hours.
         """

@@ -1,6 +1,6 @@
-"""WeChat's server API: how a call is made and understood, and the calls that take the AppSecret.
+"""WeChat's server API: requests, errcodes, and the calls that take the AppSecret.
 
-WeChat answers errors with HTTP 200 and text/plain, so the body alone decides.
+WeChat answers errors with HTTP 200 and text/plain, so only the body decides.
 Pages, under https://developers.weixin.qq.com/miniprogram/dev/server/API/:
 user-login/api_code2session, mp-access-token/api_getstableaccesstoken.
 """
@@ -34,7 +34,7 @@ SESSION_KEY = re.compile(r"[A-Za-z0-9+/=]{1,128}")
 RID = re.compile(r"(?:rid|req_id): ?([A-Za-z0-9_-]+)")
 REFUSED_IP = re.compile(r"invalid ip ([0-9a-fA-F.:]+)")
 
-# What each errcode means to us, whichever API it comes from; any other is for the operator.
+# The error of each errcode, from any API; other errcodes are Misconfigured.
 # https://developers.weixin.qq.com/doc/oplatform/developers/errCode/
 ERRORS: dict[int, type[LoginError]] = {
     BUSY: WeChatUnavailable,
@@ -72,13 +72,13 @@ class Api:
 SECRET: dict[int, type[LoginError]] = {40001: AppSecretRejected}
 JSCODE2SESSION = Api("GET", "/sns/jscode2session", False, SECRET)
 STABLE_TOKEN = Api("POST", "/cgi-bin/stable_token", True, SECRET)
-# Each one that arrives counts against WeChat's 20 a day.
+# Each forced refresh that arrives counts against WeChat's 20 a day.
 FORCED_STABLE_TOKEN = Api("POST", "/cgi-bin/stable_token", False, SECRET)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a login code belongs to."""
+    """The user of a login code."""
 
     appid: str
     openid: str
@@ -88,7 +88,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class NewAccessToken:
-    """An access token as WeChat hands it out; `expires_in` seconds are left."""
+    """An access token as WeChat returns it, valid for `expires_in` more seconds."""
 
     value: str = field(repr=False)
     expires_in: int
@@ -115,9 +115,9 @@ class WeChatClient:
     ) -> None:
         """Wire the client; all times are in seconds.
 
-        `app_secret()` returns the AppSecret, `renewed_app_secret()` as it is by now; `reserve` of
-        `time_left()` is kept behind each answer, unless a call names more;
-        `observe(path, errcode or failure, ms)` hears of each try.
+        `app_secret()` returns the AppSecret, `renewed_app_secret()` reads it again; `reserve` of
+        `time_left()` is kept after each answer, unless a call names more;
+        `observe(path, errcode or failure, ms)` is called for each try.
         Raises `Misconfigured` if `url` is no access point.
         """
         self._transport = Transport(url, now=now)
@@ -147,7 +147,7 @@ class WeChatClient:
         openid, unionid = answer.get("openid"), answer.get("unionid") or None
         if not _like(openid, OPENID):
             raise WeChatUnavailable(api=JSCODE2SESSION.path, why="no openid")
-        # Not left out: the user would become another person.
+        # Never ignored: without the unionid the user could become another person.
         if unionid is not None and not _like(unionid, UNIONID):
             raise WeChatUnavailable(api=JSCODE2SESSION.path, why="no unionid")
         session_key = answer.get("session_key")
@@ -155,10 +155,10 @@ class WeChatClient:
         return Identity(self._appid, openid, unionid, session_key)
 
     def stable_token(self, *, force_refresh: bool = False) -> NewAccessToken:
-        """Ask for the access token: the same again, unless five minutes are left or it is forced.
+        """Get the access token: the same again, unless five minutes are left or it is forced.
 
-        `force_refresh` kills the former token and works 20 times a day; one that may have arrived
-        is not sent again.
+        `force_refresh` revokes the former token and works 20 times a day; a request that may have
+        arrived is not sent again.
         Raises `WeChatUnavailable`, `TooManyAttempts`, `Misconfigured`.
         """
         api = FORCED_STABLE_TOKEN if force_refresh else STABLE_TOKEN
@@ -181,9 +181,9 @@ class WeChatClient:
         *,
         reserve: float | None = None,
     ) -> Answer:
-        """Ask until there is an answer or no safe try left; return it if it is no error.
+        """Retry while there is no answer and a try is safe; return an answer that is no error.
 
-        Raises what the errcode means, and `WeChatUnavailable` if there is no answer.
+        Raises the error of an errcode, and `WeChatUnavailable` if there is no answer.
         """
         reserve = self._reserve if reserve is None else reserve
         busy = False
@@ -194,7 +194,7 @@ class WeChatClient:
             self._sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
             outcome = self._send(api, query, body, reserve)
             if outcome.answer is not None:
-                # An explicit "busy" may be tried once more even with a code; see the pages above.
+                # An explicit "busy" may be retried once even with a code; see the pages above.
                 if busy or _errcode(outcome.answer) != BUSY:
                     break
                 busy = True
@@ -205,7 +205,7 @@ class WeChatClient:
         return _without_error(api, outcome.answer, self._appid)
 
     def _with_secret(self, call: Callable[[str], Answer]) -> Answer:
-        """Make a call with the AppSecret; refused, read it again: it may have been rotated."""
+        """Make a call with the AppSecret; if WeChat rejects it, read it again, and retry once."""
         secret = self._app_secret()
         try:
             return call(secret)
@@ -234,7 +234,7 @@ def _errcode(answer: Answer) -> int:
 
 
 def _integer(value: Any) -> int | None:
-    """Return a number that may come as text, or None for what is none."""
+    """Return a number that may come as text, or None for any other value."""
     try:
         return int(value)
     except (OverflowError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Checks and opens WeChat's message pushes, in safe mode.
+"""Checks and decrypts WeChat's message pushes, in safe mode.
 
 https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push
 """
@@ -21,7 +21,7 @@ from wechat_login.storage.table import Key, Put, Table
 BLOCK = 32
 PREFIX_BYTES = 16
 LENGTH_BYTES = 4
-# A push is made just before it is sent; WeChat tries three times within seconds.
+# The longest age of a push: WeChat sends it at once, three times within seconds.
 WINDOW_SECONDS = 300
 ECHO = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SIGNATURE = re.compile(r"[0-9a-f]{40}")
@@ -56,7 +56,7 @@ class MessagePush:
         self._now = now
 
     def echo(self, query: Mapping[str, str]) -> str:
-        """Return `echostr`, by which the console checks this address, or raise `PushRejected`."""
+        """Return `echostr`, with which the console checks this address, or raise `PushRejected`."""
         self._check_form(query, "signature")
         self._check_signature(query, "signature")
         echostr = query.get("echostr", "")
@@ -72,7 +72,7 @@ class MessagePush:
         Of any other message, such as a text that a user wrote, there are none: it obliges to
         nothing. `msg_signature` covers the content; `signature` does not, and is not looked at.
         """
-        # Before the body is read, which may be of any kind and size.
+        # Checked before the body is read: the body may have any type and size.
         self._check_form(query, "msg_signature")
         encrypted = fields(body.decode(errors="replace")).get("Encrypt", "")
         self._check_signature(query, "msg_signature", encrypted)
@@ -85,7 +85,7 @@ class MessagePush:
         return message if message.get("MsgType") == "event" else {}
 
     def done(self, query: Mapping[str, str]) -> None:
-        """Remember a push that was acted upon; one that failed half-way may come again."""
+        """Remember a push that was carried out; a push that failed half-way may come again."""
         pk, sk = self._replay_key(query)
         expires_at = int(self._now()) + 2 * WINDOW_SECONDS
         self._table.write(Put({"pk": pk, "sk": sk, "expiresAt": expires_at}))
@@ -134,7 +134,7 @@ class MessagePush:
 
 
 def fields(message: str) -> dict[str, str]:
-    """Read a flat message, JSON or XML, into text fields; what is no such message has none.
+    """Read a flat message, JSON or XML, into text fields; any other text has none.
 
     Raises `PushRejected` if a name comes twice: one of the two may be a user's.
     """
@@ -149,7 +149,7 @@ def fields(message: str) -> dict[str, str]:
 
 
 def _xml_fields(text: str) -> list[tuple[str, str]]:
-    """Return the names and values of `<xml>…</xml>`, or nothing if anything in it is no field."""
+    """Return the names and values of `<xml>…</xml>`, or nothing if any part of it is no field."""
     content = text.removeprefix("<xml>").removesuffix("</xml>")
     if len(content) != len(text) - len("<xml></xml>"):
         return []
@@ -164,5 +164,5 @@ def _xml_fields(text: str) -> list[tuple[str, str]]:
 def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, str]:
     if len(dict(pairs)) != len(pairs):
         raise PushRejected(why="a name twice")
-    # WeChat's own sample has a blank in front of a value.
+    # WeChat's own sample has a space before a value.
     return {name: str(value).strip() for name, value in pairs}

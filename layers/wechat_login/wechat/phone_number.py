@@ -1,4 +1,4 @@
-"""A phone number as WeChat gives it, as E.164, and as much of it as may be shown."""
+"""A phone number: as WeChat gives it, as E.164, and masked."""
 
 import re
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ class PhoneNumber:
     def from_wechat(cls, info: Mapping[str, object]) -> "PhoneNumber":
         """Read `countryCode` (text or number) and `purePhoneNumber`.
 
-        `phoneNumber` is not used: its form differs by country. Raises `BadRequest` where the two
-        make no E.164 number, such as one with a trunk zero's blank or dash.
+        `phoneNumber` is not used: its form differs by country. Raises `BadRequest` if the two make
+        no E.164 number, for example because of a space or dash after a trunk zero.
         """
         country_code = str(info.get("countryCode", "")).strip().lstrip("+")
         watermark = info.get("watermark")
@@ -39,22 +39,22 @@ class PhoneNumber:
 
     @classmethod
     def from_text(cls, text: str) -> "PhoneNumber":
-        """Read what `to_text` wrote."""
+        """Read the text that `to_text` returns."""
         country_code, _, national = text.partition(" ")
         return cls(country_code, national)
 
     def to_text(self) -> str:
-        """Return the number for sealing, its parts kept apart."""
+        """Return the number as text for sealing, with its parts separate."""
         return f"{self.country_code} {self.national}"
 
     @property
     def e164(self) -> str:
-        """Return the number as every phone system takes it: `+8613800138000`."""
+        """Return the number in international form: `+8613800138000`."""
         return f"+{self.country_code}{self.national}"
 
     @property
     def masked(self) -> str:
-        """Return `138******00`: the first three and last two digits, of a short number two and two.
+        """Return `138******00`: the first three and last two digits, or two and two if it is short.
 
         https://developers.weixin.qq.com/miniprogram/product/ sets this form.
         """

@@ -1,4 +1,4 @@
-"""Sends one request to WeChat and reads the answer, of which time and size are bounded as a whole.
+"""Sends one request to WeChat and reads the answer, within limits of total time and size.
 
 The AppSecret, codes and access tokens travel in URLs, so no URL and no exception of the HTTP
 library leaves this module.
@@ -27,20 +27,20 @@ from wechat_login.errors import Misconfigured
 
 Answer = dict[str, Any]
 
-# What WeChatUrl may be; template.yaml has the same pattern.
+# The valid values of WeChatUrl; template.yaml has the same pattern.
 ACCESS_POINT = re.compile(
     r"https://[A-Za-z0-9.-]+(:[0-9]+)?|http://(127\.0\.0\.1|localhost)(:[0-9]+)?"
 )
 # WeChat's answers have less than a kilobyte.
 LARGEST_ANSWER = 1024 * 1024
-# A connection that has idled longer may be dead without our knowing, as a frozen container sees no
-# FIN; a code sent into it would be lost, because it must not be sent again.
+# A connection that was idle for longer may be closed, and a frozen container sees no FIN; a code
+# sent on such a connection would be lost, because a code must not be sent again.
 IDLE_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one try ended: with an answer, or why not and whether WeChat may have acted on it."""
+    """The result of one try: an answer, or the failure and whether WeChat may have acted."""
 
     answer: Answer | None = field(default=None, repr=False)
     why: str = ""
@@ -51,9 +51,9 @@ class Transport:
     """Connections to one access point of WeChat's; safe for threads."""
 
     def __init__(self, url: str, *, now: Callable[[], float] = time.time) -> None:
-        """Take the access point. `now` must go on while a container is frozen.
+        """Set the access point. `now` must advance while a container is frozen.
 
-        Raises `Misconfigured` if a secret would be sent over a network in clear.
+        Raises `Misconfigured` if the URL would send secrets over a network in clear.
         """
         if not ACCESS_POINT.fullmatch(url):
             raise Misconfigured(why="WeChatUrl is neither https nor http on the loopback address")
@@ -110,7 +110,7 @@ def _read(response: requests.Response) -> Outcome:
     if len(content) > LARGEST_ANSWER:
         return Outcome(why="too large")
     try:
-        # WeChat's bodies hold stray control characters and, at times, broken UTF-8.
+        # WeChat's bodies sometimes have stray control characters and broken UTF-8.
         answer = json.loads(content.decode(errors="ignore"), strict=False)
     except (ValueError, RecursionError):
         return Outcome(why="no JSON")
@@ -118,7 +118,7 @@ def _read(response: requests.Response) -> Outcome:
 
 
 def _may_have_arrived(failure: requests.RequestException) -> bool:
-    """Tell whether WeChat may have received the request: not if no connection was made."""
+    """Return whether WeChat may have received the request: not if no connection was made."""
     if isinstance(failure, requests.ConnectTimeout):
         return False
     cause = getattr(failure.args[0] if failure.args else None, "reason", None)
@@ -126,7 +126,7 @@ def _may_have_arrived(failure: requests.RequestException) -> bool:
 
 
 class _Deadline(io.RawIOBase):
-    """Reads from a socket until its timeout is over; a socket itself waits anew for each piece.
+    """Reads from a socket within one timeout; a socket itself restarts its timeout at each read.
 
     https://requests.readthedocs.io/en/latest/user/quickstart/#timeouts
     """
@@ -180,14 +180,14 @@ class _TlsPool(urllib3.connectionpool.HTTPSConnectionPool):
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Has one TLS context for all connections; else each reads the authorities anew, for 20 ms."""
+    """Shares one TLS context; otherwise each connection spends 20 ms on loading authorities."""
 
     def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
         super().init_poolmanager(*sizes, ssl_context=_tls(), **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def cert_verify(self, *_: Any) -> None:
-        """Leave it to the context, which demands a certificate, and one for the host's name."""
+        """Change nothing: the context requires a certificate for the host's name."""
 
 
 @cache
@@ -197,7 +197,7 @@ def _tls() -> ssl.SSLContext:
 
 def _new_session() -> requests.Session:
     session = requests.Session()
-    # No proxy, netrc or CA bundle out of the environment: netrc alone costs a file read a call.
+    # No proxy, netrc or CA bundle from the environment: netrc alone costs a file read per call.
     session.trust_env = False
     adapter = _Adapter(pool_connections=1, pool_maxsize=64)
     session.mount("https://", adapter)

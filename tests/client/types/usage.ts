@@ -32,7 +32,7 @@ export function register(session: Session, event: WechatMiniprogram.ButtonGetPho
 export const waitAfter = (error: unknown): number =>
   error instanceof SessionError && error.retryable ? (error.retryAfter ?? 1) : 0;
 
-// What the types keep from being written; that the platforms have types is among it.
+// Code that the types must reject; this includes calls of the platforms.
 // @ts-expect-error
 export const number1: number = wx;
 // @ts-expect-error

@@ -22,7 +22,7 @@ Page({
     since: '',
     devices: [],
     consentNeeded: false,
-    phoneStep: 'ready', // or registering, or what stepAfter gives
+    phoneStep: 'ready', // or registering, or stepAfter's result
   },
 
   onLoad() {
@@ -114,7 +114,7 @@ Page({
     await this.save(() => ({ nickname }));
   },
 
-  /** Takes picture and nickname back; the account stays. */
+  /** Removes picture and nickname; the account stays. */
   async clearProfile() {
     this.setData({ avatarUrl: '' });
     await this.save(() => ({ nickname: null, avatarUrl: null }));
@@ -130,7 +130,7 @@ Page({
     }
   },
 
-  // Of getRealtimePhoneNumber: who changes the number has it now, and not since some login long ago.
+  // For getRealtimePhoneNumber: a user who changes the number must have it now.
   takePhone({ detail }) {
     this.phone = detail;
     return this.register();
@@ -189,7 +189,7 @@ Page({
     wx.showToast({ title, icon: 'none' });
   },
 
-  /** Leaves once it is done: nothing of the account may stay on the screen. */
+  /** Leaves the page after success: no data of the account may stay on the screen. */
   async end(act, title) {
     this.setData({ note: '' });
     try {

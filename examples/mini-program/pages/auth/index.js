@@ -2,7 +2,7 @@ const { texts, explain, explainPhone } = require('../../texts');
 const { stepAfter } = require('../../utils/phone-step');
 
 Page({
-  // loading, then failed (no login) or ready (the button); registering, and what stepAfter gives
+  // loading, then failed (no login) or ready (the button); registering, and stepAfter's result
   data: { t: {}, step: 'loading', note: '' },
 
   onLoad() {
@@ -23,7 +23,7 @@ Page({
     const { session } = getApp();
     this.setData({ step: 'loading', note: '' });
     try {
-      // Who comes here after a log-out wants to log in, and has paid for the number before.
+      // A user who comes here after a log-out wants to log in, and the number is already paid for.
       const token = session.isLoggedOut() ? (await session.login()).token : await session.token();
       if (token) return this.leave();
       this.setData({ step: 'ready' });
