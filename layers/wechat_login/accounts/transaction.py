@@ -136,8 +136,8 @@ class Transaction:
         """Unbind a user's number, and return the user, whose userId may be new.
 
         A userId belongs to the account that had it first; linked accounts share it only while all
-        have the number. If the first account leaves, the others get the userId of a unionid or a new
-        one; if another leaves, it gets such a userId itself.
+        have the number. If the first account leaves, the others get the userId of a unionid or
+        a new one; if another leaves, it gets such a userId itself.
         """
         claim = phone_key(user.appid, user.phone_index or "")
         self.leave(claim, user)

@@ -245,7 +245,8 @@ class Renewal:
                 failure.facts.setdefault("appid", appid)
                 log.warning("renewal_failed", extra={"code": failure.code, "facts": failure.facts})
                 failures.append(failure)
+        failures.sort(key=lambda each: not isinstance(each, Misconfigured))
         if failures:
-            raise min(failures, key=lambda each: not isinstance(each, Misconfigured))
+            raise failures[0]
         self.count(AccessTokenRenewals=1)
         return valid
