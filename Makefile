@@ -77,8 +77,9 @@ build: $(VENV)/.local $(SAM_VENV)/.sam ## Build the deployment into .aws-sam/bui
 	    PYTHON='$(abspath $(BIN)/python)' RUNTIME_PYTHON="$$runtime" ARCHITECTURE="$$architecture" \
 	    $(SAM) build --region us-east-1 && echo "$$wanted" > .aws-sam/built-from; fi
 
-secrets: $(VENV)/.local ## Ask for a deployment's secrets, and put them into SSM: STAGE=prod, ROTATE=name
-	@$(BIN)/python -m ops.secrets '$(STAGE)' $(if $(ROTATE),--rotate '$(ROTATE)')
+secrets: $(VENV)/.local ## Ask for a deployment's secrets, and put them into SSM: STAGE=prod, ROTATE=name, APPID=wx… [REMOVE=true]
+	@$(BIN)/python -m ops.secrets '$(STAGE)' $(if $(ROTATE),--rotate '$(ROTATE)') $(if $(APPID),--appid '$(APPID)') \
+	  $(if $(filter true,$(REMOVE)),--remove)
 
 deploy: build ## Deploy samconfig.toml's environment STAGE=prod; options: PARAMETERS="…" GRADUAL=true
 	@PARAMETERS='$(PARAMETERS)' $(BIN)/python -m ops.deploy '$(STAGE)' \

@@ -64,8 +64,9 @@ class Stage:
         return self.bundles[bundle].container(handler, environment, niceness=niceness)
 
     def forget_access_token(self) -> None:
-        """Remove our access token from SSM, as before the first renewal."""
-        name = self.stack.functions["RegisterPhone"].environment["ACCESS_TOKEN_PARAMETER"]
+        """Leave no access token of ours in SSM, as on the first day."""
+        folder = self.stack.functions["RegisterPhone"].environment["ACCESS_TOKENS_PARAMETER"]
+        name = f"{folder}/{self.stack.parameters['WeChatAppId']}"
         with contextlib.suppress(self.ssm.exceptions.ParameterNotFound):
             self.ssm.delete_parameter(Name=name)
 
@@ -92,8 +93,8 @@ def stage(
         running.callback(wechat_server.stop)
         where = {"WeChatUrl": wechat_server.url, "Issuer": "https://login.example"}
         stack = read_stack({"Stage": "bench", "WeChatAppId": wechat.appid, **where})
-        with deployed(stack, url, wechat.app_secret) as deployment:
-            # They keep running, with the table and the parameters.
+        with deployed(stack, url, {wechat.appid: wechat.app_secret}) as deployment:
+            # They go on, and so do the table and the parameters.
             dynamodb, ssm = deployment.dynamodb, deployment.ssm
         aws = AsAWS(url, dynamodb)
         aws_server = Upstream(context, aws)

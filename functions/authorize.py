@@ -12,7 +12,9 @@ wiring.prepare(wiring.tokens, wiring.sessions)
 @authorizer
 def handler(request: Request) -> Mapping[str, str]:
     claims = wiring.tokens().verify(request.bearer(), domain=request.domain)
-    session = wiring.sessions().resume(claims["openid"], claims["sid"], claims["sub"])
+    session = wiring.sessions().resume(
+        claims["client_id"], claims["openid"], claims["sid"], claims["sub"]
+    )
     if claims.get("phone_number_verified") and not session.user.registered:
         raise TokenInvalid(why="the number has moved on, or its owner has withdrawn it")
 

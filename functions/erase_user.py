@@ -1,4 +1,4 @@
-"""For the team's own services, by IAM: erase users by userId, openid or phone."""
+"""For the team's own services, by IAM: userId, unionid, openid or phone in, all records erased."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""For the team's own services, by IAM: find users by userId, openid or phone; return all data."""
+"""For the team's own services, by IAM: userId, unionid, openid or phone in, all records out."""
 
 from collections.abc import Mapping
 

@@ -3,19 +3,21 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, count, endpoint, note
 
-wiring.prepare(wiring.wechat, wiring.logins, wiring.tokens)
+wiring.prepare(wiring.mini_programs, wiring.wechat, wiring.logins, wiring.tokens)
 
 
 @endpoint
 def handler(request: Request) -> Reply:
     code = request.code()
+    asked = request.text("appid") if request.has("appid") else None
+    appid = wiring.mini_programs().choose(asked, request.header("referer"))
 
-    login = wiring.logins().log_in(wiring.wechat().jscode2session(code))
+    login = wiring.logins().log_in(wiring.wechat(appid).jscode2session(code))
     user = login.user
     token = wiring.tokens().sign_for(user, sid=login.sid, domain=request.domain)
 
-    note(openid=user.openid, user_id=user.user_id, new_user=login.is_new)
-    count(Logins=1, NewUsers=int(login.is_new))
+    note(appid=appid, openid=user.openid, user_id=user.user_id, new_user=login.is_new)
+    count(Logins=1, NewUsers=int(login.is_new), UnionConflicts=int(login.is_conflict))
     return Reply(
         {
             "openid": user.openid,

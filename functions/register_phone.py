@@ -3,7 +3,7 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, count, endpoint, note
 
-wiring.prepare(wiring.sessions, wiring.registration, wiring.access_tokens, wiring.tokens)
+wiring.prepare(wiring.sessions, wiring.registration, wiring.authorized_wechat, wiring.tokens)
 
 
 @endpoint

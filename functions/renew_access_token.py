@@ -1,4 +1,4 @@
-"""Every five minutes: renew WeChat's access token in SSM."""
+"""Every five minutes: keeps the access token of each mini program in SSM fresh."""
 
 from collections.abc import Mapping
 
@@ -7,8 +7,8 @@ from wechat_login.api import Event, note, task
 
 
 @task
-def handler(_event: Event) -> Mapping[str, object]:
-    valid_seconds = wiring.access_tokens().renew()
+def handler(event: Event) -> Mapping[str, object]:
+    valid_seconds = wiring.renewal().renew(event.get("appid"))
 
     note(valid_seconds=valid_seconds)
     return {"validSeconds": valid_seconds}

@@ -8,8 +8,9 @@ wiring.prepare(wiring.sessions)
 
 @endpoint
 def handler(request: Request) -> Document:
+    claims = request.claims
     session = wiring.sessions().resume(
-        request.claims["openid"], request.claims["sid"], request.claims["userId"]
+        claims["appid"], claims["openid"], claims["sid"], claims["userId"]
     )
 
     note(openid=session.user.openid, user_id=session.user.user_id)

@@ -1,6 +1,7 @@
 """The whole backend on this machine: ministack, the simulated WeChat and the HTTP API."""
 
 import contextlib
+import json
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -67,13 +68,17 @@ def backend(
             deployed(
                 stack,
                 aws.url,
-                wechat.app_secret,
+                {each.appid: each.app_secret for each in wechat.mini_programs()},
                 port=port,
                 pages=pages,
                 report=report,
                 access_key=access_key,
             )
         )
+        # Those that were added in an earlier run.
+        for appid, app_secret in json.loads(api.parameters["app-secrets"]).items():
+            if appid not in {each.appid for each in wechat.mini_programs()}:
+                wechat.add_mini_program(appid, app_secret)
         server = serve(
             wechat,
             port=wechat_port,

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import json
 import os
 import secrets
 import string
@@ -35,7 +36,7 @@ class Deployment:
 
     url: str
     stack: Stack
-    parameters: Mapping[str, str]  # "app-secret" -> its value in SSM
+    parameters: Mapping[str, str]  # "app-secrets" -> its value in SSM
     dynamodb: "DynamoDBClient"
     ssm: "SSMClient"
     _functions: Functions
@@ -57,7 +58,7 @@ class Deployment:
 def deployed(
     stack: Stack,
     aws_url: str,
-    app_secret: str,
+    app_secrets: Mapping[str, str],
     *,
     port: int = 0,
     pages: Mapping[str, Path] | None = None,
@@ -80,7 +81,7 @@ def deployed(
         dynamodb, ssm = boto3.client("dynamodb"), boto3.client("ssm")
         for table in stack.tables:
             _make_table(dynamodb, table)
-        parameters = _make_parameters(ssm, app_secret)
+        parameters = _make_parameters(ssm, app_secrets)
         functions = Functions(stack.functions.values())
         schedules = Schedules(stack.functions, functions)
         gateway = Gateway(stack, functions)
@@ -179,8 +180,8 @@ def _make_table(dynamodb: "DynamoDBClient", table: Table) -> None:
         )
 
 
-def _make_parameters(ssm: "SSMClient", app_secret: str) -> dict[str, str]:
-    """Put the missing secrets of the functions into SSM, and return all secrets."""
+def _make_parameters(ssm: "SSMClient", app_secrets: Mapping[str, str]) -> dict[str, str]:
+    """Put what is missing of the secrets that the functions name, and return what is there."""
     from wechat_login.settings import PARAMETERS  # noqa: PLC0415 - see _fresh_wiring
 
     names = {
@@ -188,24 +189,29 @@ def _make_parameters(ssm: "SSMClient", app_secret: str) -> dict[str, str]:
         for variable, ours in PARAMETERS.items()
         if variable in os.environ
     }
-    answer = ssm.get_parameters(Names=list(names.values()), WithDecryption=True)
+    names.pop("access-token", None)  # a folder
+    former = names.get("app-secrets", "").removesuffix("s")
+    answer = ssm.get_parameters(Names=[*names.values(), former], WithDecryption=True)
     found = {each["Name"]: each["Value"] for each in answer["Parameters"]}
+    if former in found:
+        # From before there were several mini programs.
+        app_secrets = {**app_secrets, os.environ["WECHAT_APPID"]: found[former]}
     kept = {ours: found[name] for ours, name in names.items() if name in found}
     missing = [ours for ours in names if ours not in kept]
     made = {
-        ours: value for ours, value in _new_secrets(app_secret, missing).items() if ours in names
+        ours: value for ours, value in _new_secrets(app_secrets, missing).items() if ours in names
     }
     for ours, value in made.items():
         ssm.put_parameter(Name=names[ours], Value=value, Type="SecureString", Overwrite=True)
     return kept | made
 
 
-def _new_secrets(app_secret: str, missing: Sequence[str]) -> dict[str, str]:
+def _new_secrets(app_secrets: Mapping[str, str], missing: Sequence[str]) -> dict[str, str]:
     from wechat_login.storage.sealing import new_keyring  # noqa: PLC0415 - see _fresh_wiring
 
     made: dict[str, str] = {}
-    if "app-secret" in missing:
-        made["app-secret"] = app_secret
+    if "app-secrets" in missing:
+        made["app-secrets"] = json.dumps(dict(app_secrets))
     if "signing-keys" in missing or "public-keys" in missing:
         # One key of the pair is useless without the other.
         made["signing-keys"], made["public-keys"] = _signing_keys()

@@ -24,7 +24,7 @@ import requests
 
 from ops.parameters import one
 from ops.releases import NEW, live, outputs_of
-from ops.stage import APPID, AWS_KEY, CannotGoOn, Stage, aws, find, keys_of
+from ops.stage import APP_SECRETS, APPID, AWS_KEY, CannotGoOn, Stage, aws, find, keys_of
 from ops.wechat_numbers import FAST, NO_PUSH_ADDRESS, REALTIME, PhonePacks, WeChatNumbers
 from wechat_login.errors import CodeRejected, LoginError
 from wechat_login.settings import PARAMETERS
@@ -202,7 +202,7 @@ class Doctor:
     """Makes the checks, in the order in which an operator fixes faults."""
 
     deployment: Deployment
-    said: dict[str, Any] = field(default_factory=dict)
+    said: dict[str, dict[str, Any]] = field(default_factory=dict)  # by AppID: WeChat's refusals
 
     @property
     def _set_up(self) -> str:
@@ -352,32 +352,49 @@ class Doctor:
         return Finding(OK, what, f"{len(signing)} signing, {len(published)} published")
 
     def wechat(self) -> Iterator[Finding]:
-        """Check that WeChat accepts the AppSecret, from the functions' address."""
-        if "app-secret" not in self.deployment.parameters:
-            return
-        asked_by, refused = self._ask_wechat()
-        self.said = refused
-        if not refused:
-            yield Finding(OK, "AppSecret", f"WeChat takes it ({asked_by})")
-            return
-        result, remedy = self._explained(refused)
-        yield Finding(FAIL, "AppSecret", f"{result} ({asked_by})", remedy)
+        """Ask WeChat whether it takes the AppSecret, from where the functions call."""
+        for appid in self._app_secrets:
+            asked_by, refused = self._ask_wechat(appid)
+            what = self._label("AppSecret", appid)
+            if not refused:
+                yield Finding(OK, what, f"WeChat takes it ({asked_by})")
+                continue
+            self.said[appid] = refused
+            told, remedy = self._explained(refused, appid)
+            yield Finding(FAIL, what, f"{told} ({asked_by})", remedy)
 
-    def _ask_wechat(self) -> tuple[str, dict[str, Any]]:
-        """Renew the access token; return the caller, and the facts of an error, if any."""
+    @cached_property
+    def _app_secrets(self) -> Mapping[str, str]:
+        """Return the AppSecret of each AppID, or nothing if there is none yet."""
+        try:
+            found: dict[str, str] = dict(json.loads(self.deployment.parameters[APP_SECRETS]))
+        except KeyError:
+            return {}
+        except (TypeError, ValueError):
+            name = self.deployment.stage.prefix + APP_SECRETS
+            raise CannotGoOn(f"{name} cannot be read: it is no JSON object") from None
+        return found
+
+    def _label(self, what: str, appid: str) -> str:
+        """Return what a check is called: it names the mini program if there are several."""
+        return what if len(self._app_secrets) == 1 else f"{what} of {appid}"
+
+    def _ask_wechat(self, appid: str) -> tuple[str, dict[str, Any]]:
+        """Renew the access token; give who asked, and the facts of the refusal, if it was one."""
         if not self.deployment.stage.is_local:
             with contextlib.suppress(CannotGoOn):
-                return "asked by the function", self._renewal()
+                return "asked by the function", self._renewal(appid)
         try:
-            self._client().stable_token()
+            self._client(appid).stable_token()
         except LoginError as refusal:
             return "asked from this machine", {"code": refusal.code, **refusal.facts}
         return "asked from this machine", {}
 
-    def _renewal(self) -> dict[str, Any]:
+    def _renewal(self, appid: str) -> dict[str, Any]:
         stage = self.deployment.stage
         name = stage.function("RenewAccessToken")
-        answer = aws("invoking it", stage.client("lambda").invoke, FunctionName=name, Payload=b"{}")
+        invoke, payload = stage.client("lambda").invoke, json.dumps({"appid": appid}).encode()
+        answer = aws("invoking it", invoke, FunctionName=name, Payload=payload)
         if "FunctionError" not in answer:
             return {}
         failed = json.loads(answer["Payload"].read())
@@ -388,9 +405,9 @@ class Doctor:
         except (KeyError, TypeError, ValueError):
             return unknown
 
-    def _explained(self, refused: Mapping[str, Any]) -> tuple[str, str]:
+    def _explained(self, refused: Mapping[str, Any], appid: str) -> tuple[str, str]:
         errcode = refused.get("errcode")
-        rotate = f"{self._set_up} ROTATE=app-secret"
+        rotate = f"{self._set_up} ROTATE=app-secret APPID={appid}"
         ip = refused.get("refused_ip", "this address")
         explained = {
             40001: ("WeChat rejects the AppSecret", f"Reset it in {CONSOLE}, then {rotate}"),
@@ -427,14 +444,14 @@ class Doctor:
         result = f"{refused.get('code', 'it failed')} {why}".strip()
         return result, "Read the log of RenewAccessToken; can it reach WeChat's address, WeChatUrl?"
 
-    def _client(self) -> WeChatClient:
-        setting, found = self.deployment.setting, self.deployment.parameters
+    def _client(self, appid: str) -> WeChatClient:
+        setting, app_secret = self.deployment.setting, self._app_secrets[appid]
         until = time.monotonic() + PATIENCE
         return WeChatClient(
             url=setting("WeChatUrl"),
-            appid=setting("WeChatAppId"),
-            app_secret=lambda: found["app-secret"],
-            renewed_app_secret=lambda: found["app-secret"],
+            appid=appid,
+            app_secret=lambda: app_secret,
+            renewed_app_secret=lambda: app_secret,
             connect_timeout=2,
             read_timeout=5,
             reserve=0,
@@ -443,42 +460,48 @@ class Doctor:
         )
 
     def appid(self) -> Iterator[Finding]:
-        """Check that the AppID is a mini program's, because only those have login codes."""
-        if "app-secret" not in self.deployment.parameters or self.said:
-            return
+        """See whether the AppID is a mini program's: only then are login codes looked at."""
+        for appid in self._app_secrets:
+            if appid not in self.said:
+                yield self._kind_of(appid)
+
+    def _kind_of(self, appid: str) -> Finding:
+        what = self._label("AppID", appid)
         try:
-            self._client().jscode2session("doctor")
+            self._client(appid).jscode2session("doctor")
         except CodeRejected:
-            yield Finding(OK, "AppID", "it is a mini program's")
+            return Finding(OK, what, "it is a mini program's")
         except LoginError as refusal:
-            result, remedy = self._explained({"code": refusal.code, **refusal.facts})
+            told, remedy = self._explained({"code": refusal.code, **refusal.facts}, appid)
             if refusal.facts.get("errcode") == 40164:  # noqa: PLR2004 - WeChat's number
-                result = "the whitelist lets no check through from this machine, which is right"
-                yield Finding(NOTE, "AppID", result)
-                return
+                told = "the whitelist lets no check through from this machine, which is right"
+                return Finding(NOTE, what, told)
             hint = "Is it an official account's, and not the mini program's?"
-            yield Finding(
-                FAIL, "AppID", f"no login code is exchanged: {result}", f"{hint} {remedy}"
-            )
+            return Finding(FAIL, what, f"no login code is exchanged: {told}", f"{hint} {remedy}")
+        return Finding(
+            FAIL, what, "WeChat has exchanged a code that is none", "Is WeChatUrl right?"
+        )
 
     def access_token(self) -> Iterator[Finding]:
-        """Check that WeChat's access token is renewed."""
-        if self.said:
-            return
-        token = self._shared_token()
+        """Tell whether WeChat's access token is kept fresh."""
+        for appid in self._app_secrets:
+            if appid not in self.said:
+                yield self._freshness(appid)
+
+    def _freshness(self, appid: str) -> Finding:
+        what = self._label("access token", appid)
+        token = self._shared_token(appid)
         remedy = "Look at the log of RenewAccessToken, and at its schedule in EventBridge Scheduler"
         if token is None:
-            yield Finding(FAIL, "access token", "nothing has renewed it yet", remedy)
-            return
+            return Finding(FAIL, what, "nothing has renewed it yet", remedy)
         left = token.expires_at - int(time.time())
-        result = f"fresh for {left // 60} minutes"
-        yield _either(left > 0, "access token", result, "it has expired", remedy)
+        return _either(left > 0, what, f"fresh for {left // 60} minutes", "it has expired", remedy)
 
-    def _shared_token(self) -> SharedToken | None:
+    def _shared_token(self, appid: str) -> SharedToken | None:
         answer = aws(
             "reading the access token",
             self.deployment.stage.client("ssm").get_parameters,
-            Names=[self.deployment.stage.prefix + BY_ITSELF],
+            Names=[f"{self.deployment.stage.prefix}{BY_ITSELF}/{appid}"],
             WithDecryption=True,
         )
         found = answer["Parameters"]
@@ -486,11 +509,12 @@ class Doctor:
 
     @cached_property
     def _numbers(self) -> WeChatNumbers | None:
-        """Return what asks WeChat, or None without an access token: other checks report that."""
+        """Return what asks WeChat about the first mini program, or None without a token."""
         with contextlib.suppress(CannotGoOn):
-            token = self._shared_token()
-            if not self.said and token is not None and token.expires_at > time.time():
-                return WeChatNumbers(self._client(), token.value)
+            appid = self.deployment.setting("WeChatAppId")
+            token = self._shared_token(appid)
+            if appid not in self.said and token is not None and token.expires_at > time.time():
+                return WeChatNumbers(self._client(appid), token.value)
         return None
 
     def phone_numbers(self) -> Iterator[Finding]:

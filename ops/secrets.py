@@ -1,9 +1,10 @@
 """`python -m ops.secrets STAGE`: puts a deployment's secrets into SSM, or rotates one of them.
 
-The command asks for the AppID, and for the AppSecret without showing it. Without a terminal, both
-come from WECHAT_APPID and WECHAT_APP_SECRET, or as lines on standard input. Neither is ever an
-argument, because other programs can read arguments. Existing secrets stay unchanged; `--rotate
-NAME` changes one secret, after explaining the effect.
+What a person has to know is asked for: the AppID, and the AppSecret without showing it. Where there
+is no terminal, both come from WECHAT_APPID and WECHAT_APP_SECRET, or as lines on standard input.
+The AppSecret is never an argument, which other programs could read. What is there already stays as
+it is; `--rotate NAME` changes one thing, after saying what that does. `--appid wx…` adds one more
+mini program, or with `--remove` takes it away.
 """
 
 # ruff: noqa: A005, TID251, T201 - a command line's module, named for what it is asked for
@@ -20,7 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ops.stage import APPID, AWS_KEY, CannotGoOn, Stage, aws, find, keys_of
+from ops.stage import APP_SECRETS, APPID, AWS_KEY, CannotGoOn, Stage, aws, find, keys_of
 from wechat_login.storage.sealing import new_keyring, with_new_key
 from wechat_login.tokens.signing_keys import new_signing_keys, public_part
 
@@ -111,6 +112,30 @@ class Store:
         key = self.stage.overrides.get("KmsKeyArn", "")
         return {"KeyId": key} if key else {}
 
+    def remove(self, parameter: str) -> None:
+        """Delete a parameter, if it is there."""
+        ssm, name = self.stage.client("ssm"), self.name(parameter)
+        aws(f"deleting {name}", ssm.delete_parameters, Names=[name])
+
+    def app_secrets(self) -> dict[str, str]:
+        """Return the AppSecret of each AppID. Raises `CannotGoOn`."""
+        text = self.read(APP_SECRETS)
+        if text is None:
+            again = f"make secrets STAGE={self.stage.name}"
+            raise CannotGoOn(f"{self.name(APP_SECRETS)} is not there yet: {again}")
+        try:
+            secrets_by_appid = dict(json.loads(text))
+        except (TypeError, ValueError):
+            secrets_by_appid = {}
+        if not secrets_by_appid:
+            raise _unreadable(self, APP_SECRETS)
+        return secrets_by_appid
+
+    def first(self) -> str:
+        """Return the AppID of the first mini program."""
+        local = self.stage.running.get("parameters", {}).get("WeChatAppId")
+        return str(self.read(APPID) or local or next(iter(self.app_secrets())))
+
     def move(self) -> None:
         """Encrypt all parameters by the chosen key, if the functions may use that key."""
         wanted = self._key.get("KeyId", AWS_KEY)
@@ -169,11 +194,59 @@ class Questions:
         return answer
 
 
+def convert(store: Store) -> None:
+    """Carry over what earlier versions stored for their only mini program.
+
+    The former parameters stay: the release before this reads them.
+    """
+    former, appid = store.read("app-secret"), store.read(APPID)
+    if former is None or appid is None or store.read(APP_SECRETS) is not None:
+        return
+    _report(store, APP_SECRETS, store.add(APP_SECRETS, json.dumps({appid: former})))
+    token = store.read("access-token")
+    if token is not None:
+        _report(store, f"access-token/{appid}", store.add(f"access-token/{appid}", token))
+    names = f"{store.name('app-secret')} {store.name('access-token')}"
+    print("The release before this one reads the former two. Once it is not needed any more:")
+    print(f"  {store.stage.aws_command(f'ssm delete-parameters --names {names}')}")
+
+
+def add(store: Store, appid: str, ask: Questions) -> None:
+    """Let the deployment serve one more mini program."""
+    if not AppIdShape.fullmatch(appid):
+        raise CannotGoOn(f"that is no AppID: wanted {AppIdShape.pattern}")
+    known = store.app_secrets()
+    if appid in known:
+        print(f"kept  {appid}; for another AppSecret add ROTATE=app-secret")
+        return
+    store.replace(APP_SECRETS, json.dumps({**known, appid: ask.app_secret()}))
+    print(f"added {appid}. {IN_USE}")
+    if not store.stage.is_local:
+        token, key = store.name("event-token"), store.name("event-aes-key")
+        print(f"For message pushes, type {token} and {key} into {WHERE}, as for the others.")
+
+
+def remove(store: Store, appid: str, ask: Questions) -> None:
+    """Let the deployment no longer serve a mini program."""
+    known = store.app_secrets()
+    if appid not in known:
+        raise CannotGoOn(f"{appid} is not there; there are {', '.join(sorted(known))}")
+    if appid == store.first():
+        raise CannotGoOn(f"{appid} is the first mini program, WeChatAppId, which has to stay")
+    print(f"Nobody can log in to {appid} any more. Its users and their sessions stay in the table.")
+    if not ask.agreed(appid):
+        raise CannotGoOn("nothing was changed")
+    del known[appid]
+    store.replace(APP_SECRETS, json.dumps(known))
+    store.remove(f"access-token/{appid}")
+    print(f"Done. {IN_USE}")
+
+
 def set_up(store: Store, ask: Questions) -> None:
     """Put the missing secrets, and keep the existing ones."""
     makers: dict[str, Callable[[], str]] = {
         APPID: ask.appid,
-        "app-secret": ask.app_secret,
+        APP_SECRETS: lambda: json.dumps({store.first(): ask.app_secret()}),
         "sealing-key": new_keyring,
         "event-token": lambda: _random(TOKEN_LENGTH),
         "event-aes-key": lambda: _random(AES_KEY_LENGTH),
@@ -233,8 +306,11 @@ def _unreadable(store: Store, parameter: str) -> CannotGoOn:
     )
 
 
-def rotate(store: Store, name: str, ask: Questions) -> None:
-    """Rotate one secret, after explaining the effect."""
+def rotate(store: Store, name: str, ask: Questions, appid: str | None = None) -> None:
+    """Change one thing, after saying what that does; an AppSecret is the first's or `appid`'s."""
+    if name == "app-secret":
+        _rotate_app_secret(store, appid or store.first(), ask)
+        return
     former = store.read(name)
     if former is None:
         raise CannotGoOn(
@@ -247,12 +323,22 @@ def rotate(store: Store, name: str, ask: Questions) -> None:
         _invoke_rotation(store.stage)
     else:
         makers: dict[str, Callable[[], str]] = {
-            "app-secret": ask.app_secret,
             "sealing-key": lambda: _with_new_sealing_key(store, former),
             "event-token": lambda: _random(TOKEN_LENGTH),
             "event-aes-key": lambda: _random(AES_KEY_LENGTH),
         }
         store.replace(name, makers[name]())
+    print(f"Done. {IN_USE}")
+
+
+def _rotate_app_secret(store: Store, appid: str, ask: Questions) -> None:
+    known = store.app_secrets()
+    if appid not in known:
+        raise CannotGoOn(f"{appid} is not there yet: add it without ROTATE")
+    print(f"{appid}: {ROTATIONS['app-secret']}")
+    if not ask.agreed("app-secret"):
+        raise CannotGoOn("nothing was changed")
+    store.replace(APP_SECRETS, json.dumps({**known, appid: ask.app_secret()}))
     print(f"Done. {IN_USE}")
 
 
@@ -282,13 +368,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.secrets", description=__doc__)
     parser.add_argument("stage")
     parser.add_argument("--rotate", metavar="NAME", choices=ROTATIONS, help=", ".join(ROTATIONS))
+    parser.add_argument("--appid", metavar="wx…", help="one more mini program to add")
+    parser.add_argument("--remove", action="store_true", help="take that mini program away")
     arguments = parser.parse_args()
+    if arguments.remove and not arguments.appid:
+        parser.error("--remove needs --appid")
     try:
-        store = Store(find(arguments.stage))
+        store, ask = Store(find(arguments.stage)), Questions()
+        convert(store)
         if arguments.rotate:
-            rotate(store, arguments.rotate, Questions())
+            rotate(store, arguments.rotate, ask, arguments.appid)
+        elif arguments.remove:
+            remove(store, arguments.appid, ask)
+        elif arguments.appid:
+            add(store, arguments.appid, ask)
         else:
-            set_up(store, Questions())
+            set_up(store, ask)
     except CannotGoOn as reason:
         print(f"make secrets: {reason}", file=sys.stderr)
         return 1

@@ -22,7 +22,8 @@ SAMCONFIG = ROOT / "samconfig.toml"
 LOCAL = "local"
 ALIAS = "live"  # each function's alias in template.yaml
 APPID = "appid"
-AWS_KEY = "alias/aws/ssm"  # SSM's default key
+APP_SECRETS = "app-secrets"
+AWS_KEY = "alias/aws/ssm"  # what SSM encrypts by if it is given no key
 QUICK = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "max_attempts": 3})
 
 

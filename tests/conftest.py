@@ -126,7 +126,7 @@ def deployed_with(ministack, wechat_url, wechat, secrecy):
             }
             stack = replace(stack, functions=functions)
             deployment = running.enter_context(
-                deployed(stack, ministack.url, wechat.app_secret, pages=pages)
+                deployed(stack, ministack.url, {wechat.appid: wechat.app_secret}, pages=pages)
             )
             return Backend(deployment, wechat, secrecy)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 # The environment variable of each SSM parameter's name, and our name for the parameter.
 PARAMETERS = {
-    "APP_SECRET_PARAMETER": "app-secret",
-    "ACCESS_TOKEN_PARAMETER": "access-token",
+    "APP_SECRETS_PARAMETER": "app-secrets",
+    "ACCESS_TOKENS_PARAMETER": "access-token",  # a folder: one for each AppID is in it
     "SIGNING_KEYS_PARAMETER": "signing-keys",
     "PUBLIC_KEYS_PARAMETER": "public-keys",
     "SEALING_KEY_PARAMETER": "sealing-key",
@@ -26,16 +26,18 @@ class Settings:
     A variable without a default must be set: reading it raises `KeyError` with its name.
     """
 
-    appid: str  # the mini program's AppID
+    appid: str  # the first mini program's AppID
     table: str  # the DynamoDB table's name
-    parameter_names: Mapping[str, str]  # "app-secret" -> SSM name, for those this function may read
+    parameter_names: Mapping[
+        str, str
+    ]  # "app-secrets" -> SSM name, for those this function may read
     wechat_url: str  # WeChat's access point, a name and never an IP
     connect_timeout: float  # seconds to wait for a connection to WeChat
     read_timeout: float  # seconds to wait for WeChat's answer
     session_days: int  # a session ends this long after its last use
     token_seconds: int  # an app token ends this long after it was signed
     issuer: str  # the tokens' `iss`; empty: the request's own domain name
-    audience: str  # the tokens' `aud`
+    audience: str  # the tokens' `aud`; empty: the mini program's AppID
     phone_required: bool  # no phone, no token
     phone_conflict: str  # transfer, link or reject
     legacy_phone: bool  # whether encryptedData is accepted; only then are session_keys kept
@@ -58,7 +60,7 @@ class Settings:
             session_days=int(env.get("SESSION_DAYS", "30")),
             token_seconds=int(env.get("TOKEN_SECONDS", "7200")),
             issuer=env.get("ISSUER", "").rstrip("/"),
-            audience=env.get("TOKEN_AUDIENCE") or env["WECHAT_APPID"],
+            audience=env.get("TOKEN_AUDIENCE", ""),
             phone_required=env.get("PHONE_REQUIRED", "true") == "true",
             phone_conflict=env.get("PHONE_CONFLICT", "transfer"),
             legacy_phone=env.get("LEGACY_PHONE", "false") == "true",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wechat_login.accounts.listing import Listing
     from wechat_login.accounts.logins import Logins
     from wechat_login.accounts.lookups import LookUps
+    from wechat_login.accounts.merging import Merging
     from wechat_login.accounts.operators import Operators
     from wechat_login.accounts.platform_events import PlatformEvents
     from wechat_login.accounts.profiles import Profiles
@@ -42,10 +43,11 @@ if TYPE_CHECKING:
     from wechat_login.storage.table import Table
     from wechat_login.tokens.app_tokens import Tokens
     from wechat_login.tokens.signing_keys import Rotation
-    from wechat_login.wechat.access_token import AccessTokens
+    from wechat_login.wechat.access_token import AccessTokens, Renewal
     from wechat_login.wechat.authorized_client import AuthorizedClient
     from wechat_login.wechat.client import WeChatClient
     from wechat_login.wechat.message_push import MessagePush
+    from wechat_login.wechat.mini_programs import MiniPrograms
 
 T = TypeVar("T")
 
@@ -64,6 +66,22 @@ def once(build: Callable[[], T]) -> Callable[[], T]:
                     _built[build.__name__] = build()
         part: T = _built[build.__name__]
         return part
+
+    return get
+
+
+def per_mini_program(build: Callable[[str], T]) -> Callable[..., T]:
+    """Build for each AppID on first use and keep; no AppID means the first mini program."""
+
+    @wraps(build)
+    def get(appid: str = "") -> T:
+        appid = appid or settings().appid
+
+        def build_this() -> T:
+            return build(appid)
+
+        build_this.__name__ = f"{build.__name__} {appid}"
+        return once(build_this)()
 
     return get
 
@@ -101,16 +119,28 @@ def settings() -> Settings:
 
 
 @once
-def wechat() -> "WeChatClient":
+def mini_programs() -> "MiniPrograms":
+    """Return the mini programs and their AppSecrets."""
+    from wechat_login.wechat.mini_programs import MiniPrograms
+
+    return MiniPrograms(
+        settings().appid,
+        secrets=lambda: parameters().get("app-secrets"),
+        renewed=lambda: parameters().renewed("app-secrets"),
+    )
+
+
+@per_mini_program
+def wechat(appid: str) -> "WeChatClient":
     """Return the client of WeChat's API, for the calls that take the AppSecret."""
     from wechat_login.wechat.client import WeChatClient
 
     chosen = settings()
     return WeChatClient(
         url=chosen.wechat_url,
-        appid=chosen.appid,
-        app_secret=lambda: parameters().get("app-secret"),
-        renewed_app_secret=lambda: parameters().renewed("app-secret"),
+        appid=appid,
+        app_secret=lambda: mini_programs().app_secret(appid),
+        renewed_app_secret=lambda: mini_programs().renewed_app_secret(appid),
         connect_timeout=chosen.connect_timeout,
         read_timeout=chosen.read_timeout,
         reserve=budget.AFTER_WECHAT,
@@ -119,32 +149,48 @@ def wechat() -> "WeChatClient":
     )
 
 
-@once
-def access_tokens() -> "AccessTokens":
+@per_mini_program
+def access_tokens(appid: str) -> "AccessTokens":
     """Return WeChat's access token, shared through SSM."""
     from wechat_login.storage.lock import Lock
     from wechat_login.wechat.access_token import LOCK_SECONDS, AccessTokens, ForcedRefreshes
 
+    parameters().add(*_access_token(appid))
     return AccessTokens(
         parameters=parameters(),
-        lock=Lock(table(), "access-token", seconds=LOCK_SECONDS),
-        forced=ForcedRefreshes(table(), appid=settings().appid),
-        fetch=wechat().stable_token,
+        lock=Lock(table(), f"access-token {appid}", seconds=LOCK_SECONDS),
+        forced=ForcedRefreshes(table(), appid=appid),
+        fetch=wechat(appid).stable_token,
+        appid=appid,
         time_left=invocation.time_left,
         reserve=budget.RENEWAL,
         count=invocation.count,
     )
 
 
+def _access_token(appid: str) -> tuple[str, str]:
+    """Return our name and SSM's of a mini program's access token."""
+    folder = settings().parameter_names["access-token"]
+    return f"access-token/{appid}", f"{folder}/{appid}"
+
+
 @once
-def authorized_wechat() -> "AuthorizedClient":
+def renewal() -> "Renewal":
+    """Return the renewal of access tokens."""
+    from wechat_login.wechat.access_token import Renewal
+
+    return Renewal(mini_programs(), access_tokens, invocation.count)
+
+
+@per_mini_program
+def authorized_wechat(appid: str) -> "AuthorizedClient":
     """Return the client of WeChat's API, for the calls that take an access token."""
     from wechat_login.wechat.authorized_client import AuthorizedClient
 
     return AuthorizedClient(
-        wechat(),
-        access_tokens(),
-        appid=settings().appid,
+        wechat(appid),
+        access_tokens(appid),
+        appid=appid,
         phone_reserve=budget.AFTER_PHONE_NUMBER,
         risk_reserve=budget.AFTER_RISK_RANK,
     )
@@ -152,10 +198,10 @@ def authorized_wechat() -> "AuthorizedClient":
 
 @once
 def users() -> "Users":
-    """Return the look-up of users by openid."""
+    """Return the look-up of users."""
     from wechat_login.accounts.users import Users
 
-    return Users(table(), appid=settings().appid)
+    return Users(table())
 
 
 @once
@@ -171,14 +217,12 @@ def logins() -> "Logins":
     """Return the recorder of logins."""
     from wechat_login.accounts.logins import Logins
 
-    chosen = settings()
     return Logins(
         table(),
         transactions(),
         sessions(),
         blocks(),
-        appid=chosen.appid,
-        seal_session_key=legacy_phone().seal_session_key if chosen.legacy_phone else None,
+        seal_session_key=legacy_phone().seal_session_key if settings().legacy_phone else None,
     )
 
 
@@ -219,7 +263,15 @@ def erasure() -> "Erasure":
     """Return the erasure of accounts."""
     from wechat_login.accounts.erasure import Erasure
 
-    return Erasure(transactions(), appid=settings().appid)
+    return Erasure(transactions())
+
+
+@once
+def merging() -> "Merging":
+    """Return the merging of userIds."""
+    from wechat_login.accounts.merging import Merging
+
+    return Merging(transactions(), users())
 
 
 @once
@@ -227,7 +279,7 @@ def look_ups() -> "LookUps":
     """Return the look-ups of whole records."""
     from wechat_login.accounts.lookups import LookUps
 
-    return LookUps(users(), keyring=keyring)
+    return LookUps(users(), appid=settings().appid, keyring=keyring)
 
 
 @once
@@ -235,7 +287,9 @@ def legacy_phone() -> "LegacyPhone":
     """Return the decryption of encryptedData."""
     from wechat_login.accounts.legacy_phone import LegacyPhone
 
-    return LegacyPhone(keyring, authorized_wechat().checkencryptedmsg, settings().appid)
+    return LegacyPhone(
+        keyring, lambda appid, data: authorized_wechat(appid).checkencryptedmsg(data)
+    )
 
 
 @once
@@ -257,7 +311,9 @@ def registration() -> "Registration":
         attempts=Attempts(table(), keyring=keyring),
         keyring=keyring,
         screen=screening().registration,
-        exchange=authorized_wechat().getuserphonenumber,
+        exchange=lambda user, code: authorized_wechat(user.appid).getuserphonenumber(
+            code, user.openid
+        ),
         legacy=legacy_phone().number if settings().legacy_phone else None,
         time_left=invocation.time_left,
         reserve=budget.BINDING,
@@ -273,8 +329,10 @@ def screening() -> "Screening":
     return Screening(
         risk_limit=chosen.risk_limit,
         check_content=chosen.check_content,
-        risk_rank=authorized_wechat().getuserriskrank,
-        opinion=authorized_wechat().msg_sec_check,
+        risk_rank=lambda user, client_ip: authorized_wechat(user.appid).getuserriskrank(
+            user.openid, client_ip
+        ),
+        opinion=lambda user, text: authorized_wechat(user.appid).msg_sec_check(user.openid, text),
     )
 
 
@@ -285,7 +343,7 @@ def message_push() -> "MessagePush":
 
     return MessagePush(
         table(),
-        appid=settings().appid,
+        is_ours=mini_programs().has,
         token=lambda: parameters().find("event-token"),
         aes_key=lambda: parameters().find("event-aes-key"),
     )
@@ -296,9 +354,7 @@ def platform_events() -> "PlatformEvents":
     """Return our duties after WeChat's events."""
     from wechat_login.accounts.platform_events import PlatformEvents
 
-    return PlatformEvents(
-        erasure(), claims(), profiles(), appid=settings().appid, count=invocation.count
-    )
+    return PlatformEvents(erasure(), claims(), profiles(), count=invocation.count)
 
 
 @once
@@ -334,7 +390,6 @@ def tokens() -> "Tokens":
         public_keys=lambda: parameters().get("public-keys"),
         issuer=chosen.issuer,
         audience=chosen.audience,
-        appid=chosen.appid,
         lifetime=chosen.token_seconds,
         phone_required=chosen.phone_required,
     )
@@ -368,7 +423,12 @@ def parameters() -> "Parameters":
     """Return the SSM parameters that this function may read."""
     from wechat_login.storage.parameters import Parameters
 
-    return Parameters(ssm(), settings().parameter_names, kms_key_arn=settings().kms_key_arn)
+    chosen = settings()
+    names = dict(chosen.parameter_names)
+    if names.pop("access-token", None):
+        # With one mini program all is then read in one call.
+        names |= [_access_token(chosen.appid)]
+    return Parameters(ssm(), names, kms_key_arn=chosen.kms_key_arn)
 
 
 @once

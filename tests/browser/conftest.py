@@ -64,9 +64,11 @@ def demo(browser, ministack, _wechat_server, wechat, screenshots):
     }
     stack = read_stack(parameters)
     pages = {**PAGES, **api_docs.pages()}
-    with deployed(stack, ministack.url, wechat.app_secret, pages=pages) as deployment:
-        # A new port is a new origin, so the browser has no data of other tests.
-        # Discards the console lines of other tests' pages.
+    with deployed(
+        stack, ministack.url, {wechat.appid: wechat.app_secret}, pages=pages
+    ) as deployment:
+        # A port of its own is an origin of its own: the browser remembers nothing of other tests.
+        # What other tests' pages have written into the console.
         browser.get_log("browser")
         yield Demo(browser, deployment.url, screenshots, wechat)
         browser.get("about:blank")

@@ -242,7 +242,7 @@ def test_existing_secrets_are_not_made_again(deployed):
 
 
 def parameters(deployed):
-    names = ["app-secret", "sealing-key", "signing-keys", "public-keys", "event-token"]
+    names = ["app-secrets", "sealing-key", "signing-keys", "public-keys", "event-token"]
     answer = deployed.aws.client("ssm").get_parameters(
         Names=[f"/wechat-login/{STAGE}/{name}" for name in names], WithDecryption=True
     )
@@ -377,13 +377,14 @@ def test_the_doctor_had_named_all_that_ministack_left_out(deployed):
 
 
 def test_the_doctor_makes_the_function_ask_wechat_and_names_the_answer(deployed):
-    ssm, name = deployed.aws.client("ssm"), f"/wechat-login/{STAGE}/app-secret"
+    ssm, name = deployed.aws.client("ssm"), f"/wechat-login/{STAGE}/app-secrets"
+    appid = deployed.wechat.appid
     put = {"Name": name, "Type": "SecureString", "Overwrite": True}
-    ssm.put_parameter(Value="f" * 32, **put)
+    ssm.put_parameter(Value=json.dumps({appid: "f" * 32}), **put)
     try:
         ran = deployed.doctor()
     finally:
-        ssm.put_parameter(Value=deployed.wechat.app_secret, **put)
+        ssm.put_parameter(Value=json.dumps({appid: deployed.wechat.app_secret}), **put)
 
     assert ran.returncode != 0
     (line,) = [each for each in ran.stdout.splitlines() if each.startswith("FAIL")]

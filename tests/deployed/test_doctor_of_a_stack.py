@@ -56,8 +56,8 @@ class Team:
 
     def put_app_secret(self):
         self._aws.client("ssm").put_parameter(
-            Name=f"/wechat-login/{STAGE}/app-secret",
-            Value=self._wechat.app_secret,
+            Name=f"/wechat-login/{STAGE}/app-secrets",
+            Value=json.dumps({self._wechat.appid: self._wechat.app_secret}),
             Type="SecureString",
             Overwrite=True,
         )
@@ -221,21 +221,21 @@ def test_secrets_move_to_the_chosen_key_once_the_functions_may_use_it(team, caps
     store.move()
 
     assert "make deploy STAGE=dev, then this again" in capsys.readouterr().out
-    assert keys_of(store.stage) == {"app-secret": AWS_KEY}
+    assert keys_of(store.stage) == {"app-secrets": AWS_KEY}
 
     team.delete_stack()
     team.settings["KmsKeyArn"] = key
     team.create_alarm_topic()
-    before = store.read("app-secret")
+    before = store.read("app-secrets")
     (noted,) = Doctor(Deployment(store.stage)).encryption()
     store.move()
 
-    assert (noted.grade, "app-secret" in noted.result) == ("note", True)
-    assert keys_of(store.stage) == {"app-secret": key}
-    assert store.read("app-secret") == before
+    assert (noted.grade, "app-secrets" in noted.result) == ("note", True)
+    assert keys_of(store.stage) == {"app-secrets": key}
+    assert store.read("app-secrets") == before
     assert list(Doctor(Deployment(store.stage)).encryption()) == []
     # And back, when the line is taken out of samconfig.toml.
     back = Store(team.stage())
     back.move()
-    assert keys_of(back.stage) == {"app-secret": AWS_KEY}
+    assert keys_of(back.stage) == {"app-secrets": AWS_KEY}
     assert before not in capsys.readouterr().out

@@ -9,6 +9,7 @@ import traceback
 import pytest
 
 from stack.template import ROOT
+from tests.support.backend import ACCESS_TOKEN
 from tests.support.secrecy import Secrecy
 from wechat_login import wiring
 from wechat_login.errors import CodeRejected
@@ -144,7 +145,7 @@ def test_the_scan_hears_what_the_functions_log_and_answer(person, call, secrecy)
 
 def test_every_kind_of_secret_is_known_after_a_registration(person, secrecy, backend, wechat):
     wechat.rotate_app_secret("ea0fd0ad2cd4ad2ea8dbdd1b3f1fa5b6")
-    backend.set_parameter("app-secret", wechat.app_secret)
+    backend.set_app_secret(wechat.app_secret)
     alice = person("alice")
     code, phone_code = alice.login_code(), alice.phone_code()
     alice.log_in(code)
@@ -157,7 +158,7 @@ def test_every_kind_of_secret_is_known_after_a_registration(person, secrecy, bac
         "AppSecret": wechat.app_secret,
         "session_key": wechat.person("alice").session_key.text,
         "phone number": alice.phone[3:],
-        "access_token": backend.parameter("access-token").split('"')[3],
+        "access_token": backend.parameter(ACCESS_TOKEN).split('"')[3],
         "parameter": backend.parameter("sealing-key").split('"')[-2],
     }
 
@@ -202,5 +203,5 @@ def test_lambdas_debug_level_puts_no_secret_into_the_log(backend, wechat, caplog
         backend.person("alice").register()
 
     assert "request" in caplog.messages
-    for secret in (wechat.app_secret, backend.parameter("access-token").split('"')[3]):
+    for secret in (wechat.app_secret, backend.parameter(ACCESS_TOKEN).split('"')[3]):
         assert secret not in caplog.text

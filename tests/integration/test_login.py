@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.support import stored
+from tests.support.backend import ACCESS_TOKEN
 
 EXCHANGE = "/sns/jscode2session"
 JSON = ("Content-Type", "application/json")
@@ -136,7 +137,7 @@ def test_login_works_while_no_access_token_can_be_had(person, wechat, backend):
     answer = person("alice").log_in()
 
     assert answer["openid"] == wechat.openid("alice")
-    assert backend.parameter("access-token") is None
+    assert backend.parameter(ACCESS_TOKEN) is None
     assert wechat.asked("/cgi-bin/stable_token") == 0
 
 

@@ -10,6 +10,7 @@ from botocore.config import Config
 
 from simulated_wechat.rules import Request
 from stack.cloudformation import REGION
+from tests.support.backend import ACCESS_TOKEN
 from tests.support.callers import at_once
 from wechat_login import budget
 from wechat_login.errors import AccessTokenRejected, WeChatUnavailable
@@ -36,17 +37,17 @@ def test_the_schedule_puts_a_token_where_requests_find_it(backend, person, wecha
     backend.deployment.invoke("renew_access_token", {})
     person("alice").register()
 
-    assert json.loads(backend.parameter("access-token"))["expires_at"] > time.time() + 7000
+    assert json.loads(backend.parameter(ACCESS_TOKEN))["expires_at"] > time.time() + 7000
     assert wechat.asked(STABLE) == 1
 
 
 def test_the_schedule_keeps_a_token_that_is_still_good(backend):
     backend.deployment.invoke("renew_access_token", {})
-    before = backend.parameter("access-token")
+    before = backend.parameter(ACCESS_TOKEN)
 
     backend.deployment.invoke("renew_access_token", {})
 
-    assert backend.parameter("access-token") == before
+    assert backend.parameter(ACCESS_TOKEN) == before
 
 
 def test_the_schedule_never_forces(backend, wechat):
@@ -58,12 +59,12 @@ def test_the_schedule_never_forces(backend, wechat):
 
 def test_the_schedule_replaces_a_token_that_was_killed(backend, wechat):
     backend.deployment.invoke("renew_access_token", {})
-    before = backend.parameter("access-token")
+    before = backend.parameter(ACCESS_TOKEN)
     force_elsewhere(wechat)
 
     backend.deployment.invoke("renew_access_token", {})
 
-    assert backend.parameter("access-token") != before
+    assert backend.parameter(ACCESS_TOKEN) != before
 
 
 def test_the_schedule_fails_loudly_so_that_lambda_tries_again(backend, wechat):
@@ -95,7 +96,7 @@ def test_a_token_another_container_has_replaced_is_found_without_asking_wechat(
     body = {"grant_type": "client_credential", "appid": wechat.appid, "secret": wechat.app_secret}
     given = json.loads(wechat.receive(Request("POST", STABLE, {}, json.dumps(body).encode())).body)
     shared = {"token": given["access_token"], "expires_at": int(time.time()) + given["expires_in"]}
-    backend.set_parameter("access-token", json.dumps(shared))
+    backend.set_parameter(ACCESS_TOKEN, json.dumps(shared))
     wechat.token_requests.clear()
 
     status, _ = alice.tap()
@@ -108,7 +109,7 @@ def test_a_token_another_container_has_replaced_is_found_without_asking_wechat(
 def test_a_good_token_that_wechat_refuses_is_forced_once(backend, person, wechat, errcode):
     alice = person("alice")
     alice.register()
-    before = backend.parameter("access-token")
+    before = backend.parameter(ACCESS_TOKEN)
     wechat.token_requests.clear()
     wechat.fault(PHONE, "errcode", errcode=errcode)
 
@@ -116,7 +117,7 @@ def test_a_good_token_that_wechat_refuses_is_forced_once(backend, person, wechat
 
     assert status == 200
     assert wechat.token_requests == [False, True]
-    assert backend.parameter("access-token") != before
+    assert backend.parameter(ACCESS_TOKEN) != before
 
 
 def test_the_next_forced_refresh_waits_for_half_a_minute(person, wechat):
@@ -146,8 +147,8 @@ def test_a_call_is_repeated_once_and_no_more(person, wechat):
 
 def test_a_token_about_to_expire_is_not_used(backend, person, wechat):
     backend.deployment.invoke("renew_access_token", {})
-    dying = {**json.loads(backend.parameter("access-token")), "expires_at": int(time.time()) + 20}
-    backend.set_parameter("access-token", json.dumps(dying))
+    dying = {**json.loads(backend.parameter(ACCESS_TOKEN)), "expires_at": int(time.time()) + 20}
+    backend.set_parameter(ACCESS_TOKEN, json.dumps(dying))
     backend.cold_start()
 
     person("alice").register()
@@ -157,12 +158,12 @@ def test_a_token_about_to_expire_is_not_used(backend, person, wechat):
 
 @pytest.mark.parametrize("text", ["-", "{", "{}", "[]", '{"token": "x"}', '{"expires_at": 1}'])
 def test_an_invalid_token_in_ssm_is_replaced(backend, person, wechat, text):
-    backend.set_parameter("access-token", text)
+    backend.set_parameter(ACCESS_TOKEN, text)
 
     person("alice").register()
 
     assert wechat.asked(STABLE) == 1
-    assert json.loads(backend.parameter("access-token"))["token"]
+    assert json.loads(backend.parameter(ACCESS_TOKEN))["token"]
 
 
 class Container:
@@ -171,13 +172,15 @@ class Container:
     def __init__(self, backend, wechat_url, clients, seconds=20.0):
         deadline = time.monotonic() + seconds
         wechat, time_left = backend.wechat, lambda: deadline - time.monotonic()
-        names = {name: backend.parameter_name(name) for name in ("app-secret", "access-token")}
+        names = {name: backend.parameter_name(name) for name in ("app-secrets", ACCESS_TOKEN)}
         self.parameters = Parameters(clients["ssm"], names)
         self.client = WeChatClient(
             url=wechat_url,
             appid=wechat.appid,
-            app_secret=lambda: self.parameters.get("app-secret"),
-            renewed_app_secret=lambda: self.parameters.renewed("app-secret"),
+            app_secret=lambda: json.loads(self.parameters.get("app-secrets"))[wechat.appid],
+            renewed_app_secret=lambda: json.loads(self.parameters.renewed("app-secrets"))[
+                wechat.appid
+            ],
             connect_timeout=2,
             read_timeout=5,
             reserve=budget.AFTER_WECHAT,
@@ -190,6 +193,8 @@ class Container:
             lock=self.lock(LOCK_SECONDS),
             forced=ForcedRefreshes(self.table, appid=wechat.appid),
             fetch=self.client.stable_token,
+            appid=wechat.appid,
+            count=lambda **_: None,
             time_left=time_left,
             reserve=budget.RENEWAL,
         )
@@ -232,7 +237,7 @@ def test_fifty_cold_containers_ask_nothing_when_the_token_lies_in_ssm(backend, c
 def test_fifty_containers_with_a_dead_token_force_at_most_once(backend, containers, wechat):
     backend.deployment.invoke("renew_access_token", {})
     wechat.token_requests.clear()
-    dead = json.loads(backend.parameter("access-token"))["token"]
+    dead = json.loads(backend.parameter(ACCESS_TOKEN))["token"]
 
     def use(token):
         if token == dead:
@@ -274,11 +279,11 @@ def test_an_app_secret_rotated_without_a_redeploy_heals(backend, wechat_url, wec
     seconds = itertools.count(1_800_000_000, 60)
     container = Container(backend, wechat_url, {"ssm": backend.ssm, "dynamodb": backend.dynamodb})
     container.parameters = Parameters(
-        backend.ssm, {"app-secret": backend.parameter_name("app-secret")}, lambda: next(seconds)
+        backend.ssm, {"app-secrets": backend.parameter_name("app-secrets")}, lambda: next(seconds)
     )
     container.client.jscode2session(wechat.login_code("alice"))
     wechat.rotate_app_secret("fedcba9876543210fedcba9876543210")
-    backend.set_parameter("app-secret", wechat.app_secret)
+    backend.set_app_secret(wechat.app_secret)
 
     identity = container.client.jscode2session(wechat.login_code("alice"))
 

@@ -117,7 +117,7 @@ def test_a_run_has_a_key_of_its_own_and_its_file_is_for_its_user_alone(tmp_path)
             file = tmp_path / "running.json"
             content = json.loads(file.read_text())
             keys.add(content["accessKey"])
-            named = running.api.stack.functions["Login"].environment["APP_SECRET_PARAMETER"]
+            named = running.api.stack.functions["Login"].environment["APP_SECRETS_PARAMETER"]
             read = ssm(content["aws"], content["accessKey"]).get_parameter(
                 Name=named, WithDecryption=True
             )

@@ -13,6 +13,7 @@ from ops.doctor import Deployment, Doctor
 from ops.stage import Stage, find
 from stack.cloudformation import REGION
 from stack.template import ROOT
+from tests.support.backend import ACCESS_TOKEN
 from tests.support.stubbed_aws import Session
 from tests.support.written import run
 from wechat_login.tokens.signing_keys import new_signing_keys
@@ -79,7 +80,7 @@ def test_a_healthy_deployment_has_nothing_to_fix(doctor):
 
 def test_the_command_fails_if_there_is_something_to_fix(command, issuing_here):
     well = command()
-    issuing_here.set_parameter("app-secret", "0" * 32)
+    issuing_here.set_app_secret("0" * 32)
     ill = command()
 
     assert (well.returncode, well.stdout.splitlines()[-1]) == (0, "All is well."), well.stderr
@@ -107,12 +108,12 @@ def check_one(doctor, *named, **changes):
 
 
 def test_a_wrong_app_secret(doctor, issuing_here):
-    issuing_here.set_parameter("app-secret", "0" * 32)
+    issuing_here.set_app_secret("0" * 32)
 
     check_one(doctor, "AppSecret", "40125", "make secrets STAGE=local ROTATE=app-secret")
 
 
-@pytest.mark.parametrize("name", ["app-secret", "sealing-key", "signing-keys", "public-keys"])
+@pytest.mark.parametrize("name", ["app-secrets", "sealing-key", "signing-keys", "public-keys"])
 def test_a_missing_parameter(doctor, issuing_here, name):
     issuing_here.ssm.delete_parameter(Name=issuing_here.parameter_name(name))
 
@@ -393,7 +394,7 @@ def test_tokens_that_are_to_name_another_issuer(doctor, issuing_here):
 
 
 def test_an_access_token_that_nothing_renews(doctor, issuing_here):
-    issuing_here.set_parameter("access-token", '{"token": "t", "expires_at": 1}')
+    issuing_here.set_parameter(ACCESS_TOKEN, '{"token": "t", "expires_at": 1}')
 
     check_one(doctor, "access token", "RenewAccessToken")
 
@@ -446,7 +447,7 @@ def test_a_signing_key_that_should_have_been_replaced(doctor, issuing_here, made
         ("sealing-key", ["sealing key:", "history"]),
         ("signing-keys", ["signing keys:", "history"]),
         ("public-keys", ["public keys:", "SSM"]),
-        ("access-token", ["access token:", "RenewAccessToken"]),
+        (ACCESS_TOKEN, ["access token:", "RenewAccessToken"]),
     ],
 )
 def test_a_parameter_that_cannot_be_read(doctor, issuing_here, name, said, garbage):

@@ -23,7 +23,7 @@ DAY = 86_400
 COMMAND = [sys.executable, "-m", "ops.secrets"]
 MADE = {
     "appid",
-    "app-secret",
+    "app-secrets",
     "sealing-key",
     "event-token",
     "event-aes-key",
@@ -93,7 +93,7 @@ def test_it_makes_all_that_a_deployment_needs(team, stored):
     assert ran.returncode == 0, ran.stderr
     assert found.keys() == MADE
     assert {each["Type"] for name, each in found.items() if name != "appid"} == {"SecureString"}
-    assert (values["appid"], values["app-secret"]) == (APPID, APP_SECRET)
+    assert (values["appid"], json.loads(values["app-secrets"])) == (APPID, {APPID: APP_SECRET})
     ring = Keyring.from_json(values["sealing-key"])
     assert ring.open(ring.seal("a number", context="here"), context="here") == "a number"
     private, public = (json.loads(values[name])["keys"] for name in ("signing-keys", "public-keys"))
@@ -207,7 +207,7 @@ def test_continuous_integration_gives_both_in_the_environment(team, stored):
     ran = team.secrets("dev", WECHAT_APPID=APPID, WECHAT_APP_SECRET=APP_SECRET)
 
     assert ran.returncode == 0, ran.stderr
-    assert stored()["app-secret"]["Value"] == APP_SECRET
+    assert json.loads(stored()["app-secrets"]["Value"]) == {APPID: APP_SECRET}
 
 
 @pytest.mark.parametrize(
@@ -224,13 +224,13 @@ def test_an_invalid_secret_is_rejected_and_not_repeated(team, stored, stdin, nam
     assert ran.returncode == 1
     assert f"that is no {named}" in ran.stderr
     assert APP_SECRET not in ran.stdout + ran.stderr
-    assert "app-secret" not in stored()
+    assert "app-secrets" not in stored()
 
 
 def test_a_terminal_does_not_show_the_app_secret(team, stored):
     shown = type_into([*COMMAND, "dev"], team.environment, [APPID, APP_SECRET])
 
-    assert stored()["app-secret"]["Value"] == APP_SECRET
+    assert json.loads(stored()["app-secrets"]["Value"]) == {APPID: APP_SECRET}
     assert APPID in shown
     assert APP_SECRET not in shown
 
@@ -276,7 +276,7 @@ def test_a_rotation_changes_one_secret_and_explains_the_effect(team, stored, nam
 
     changed = {each for each in MADE if stored()[each]["Value"] != before[each]["Value"]}
     assert ran.returncode == 0, ran.stderr
-    assert changed == {name}
+    assert changed == {"app-secrets" if name == "app-secret" else name}
     assert secrets.ROTATIONS[name] in ran.stdout
 
 
@@ -309,6 +309,69 @@ def test_a_missing_secret_cannot_be_rotated(team):
 
     assert ran.returncode == 1
     assert "is not there yet" in ran.stderr
+
+
+MORE = "wxfedcba0987654321"
+
+
+def test_a_mini_program_is_added_kept_given_another_app_secret_and_removed(team, stored):
+    def app_secrets():
+        return json.loads(stored()["app-secrets"]["Value"])
+
+    team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
+
+    added = team.secrets("dev", "--appid", MORE, stdin=f"{'a' * 32}\n")
+    assert app_secrets() == {APPID: APP_SECRET, MORE: "a" * 32}
+    kept = team.secrets("dev", "--appid", MORE)
+    rotated = team.secrets("dev", "--appid", MORE, "--rotate", "app-secret", stdin=f"{'b' * 32}\n")
+    assert app_secrets() == {APPID: APP_SECRET, MORE: "b" * 32}
+    removed = team.secrets("dev", "--appid", MORE, "--remove")
+    assert app_secrets() == {APPID: APP_SECRET}
+
+    ran = [added, kept, rotated, removed]
+    assert [each.returncode for each in ran] == [0] * 4, [each.stderr for each in ran]
+    assert "five minutes" in added.stdout
+    assert f"kept  {MORE}" in kept.stdout
+    assert "users and their sessions stay" in removed.stdout
+    assert not any("a" * 32 in each.stdout + each.stderr for each in ran)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["--appid", "gh_0123456789ab"], "that is no AppID", id="no AppID"),
+        pytest.param(["--appid", MORE, "--remove"], "is not there", id="removed before"),
+        pytest.param(["--appid", APPID, "--remove"], "has to stay", id="the first"),
+        pytest.param(
+            ["--appid", MORE, "--rotate", "app-secret"], "is not there yet", id="not added yet"
+        ),
+    ],
+)
+def test_a_mini_program_that_cannot_be_changed_is_named(team, stored, arguments, said):
+    team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
+
+    ran = team.secrets("dev", *arguments, stdin=f"{'a' * 32}\n")
+
+    assert ran.returncode == 1
+    assert said in ran.stderr
+    assert stored()["app-secrets"]["Version"] == 1
+
+
+def test_what_earlier_versions_stored_is_carried_over_and_nothing_is_asked(team, aws):
+    ssm, folder = aws("ssm"), "/wechat-login/dev"
+    former = {"appid": APPID, "app-secret": APP_SECRET, "access-token": '{"token": "t"}'}
+    for name, value in former.items():
+        ssm.put_parameter(Name=f"{folder}/{name}", Value=value, Type="SecureString")
+
+    ran = team.secrets("dev")
+
+    answer = ssm.get_parameters_by_path(Path=folder, WithDecryption=True, Recursive=True)
+    found = {each["Name"].removeprefix(f"{folder}/"): each for each in answer["Parameters"]}
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(found["app-secrets"]["Value"]) == {APPID: APP_SECRET}
+    assert found[f"access-token/{APPID}"]["Value"] == former["access-token"]
+    assert {name: found[name]["Value"] for name in former} == former
+    assert APP_SECRET not in ran.stdout + ran.stderr
 
 
 @pytest.fixture

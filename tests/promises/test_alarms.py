@@ -70,7 +70,7 @@ def test_misconfigured(backend, written):
     assert log_in(backend, 1) == [200]
     assert not is_on("Misconfigured", written())
 
-    backend.set_parameter("app-secret", "0" * 32)
+    backend.set_app_secret("0" * 32)
     backend.cold_start()
 
     assert log_in(backend, 1) == [500]

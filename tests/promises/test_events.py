@@ -25,8 +25,10 @@ ANSWERS: dict[str, Callable[[Any, Any], bool]] = {
     "list_users": lambda _, answer: (
         len(answer["users"]) == 1 and answer["next"] is None and answer["readUnits"] > 0
     ),
+    "merge_users": lambda _, answer: (answer["merged"], answer["dryRun"]) == ([], True),
     "renew_access_token": lambda _, answer: (
-        answer.keys() == {"validSeconds"} and 0 < answer["validSeconds"] <= 7200
+        answer.keys() == {"validSeconds"}
+        and all(0 < each <= 7200 for each in answer["validSeconds"].values())
     ),
     "rotate_signing_keys": lambda _, answer: answer == {"signing_keys": 1, "public_keys": 1},
     "update_user": lambda event, answer: (

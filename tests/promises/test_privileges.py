@@ -15,6 +15,7 @@ from simulated_wechat.message_push import MessagePush
 from stack.cloudformation import ACCOUNT, REGION
 from stack.template import ROOT
 from tests.support import privileges, stored
+from tests.support.backend import ACCESS_TOKEN
 from tests.support.policies import FUNCTIONS, differences, granted, statements
 from tests.support.translated import resolver, translated
 from tests.support.written import run, stack
@@ -36,6 +37,7 @@ MANAGED = {
 # Lambda itself makes these calls with the function's role, so no client of ours records them.
 BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
 DAY = 86_400
+SECOND = "wxfedcba0987654321"
 
 each_function = pytest.mark.parametrize("function", FUNCTIONS)
 
@@ -193,7 +195,8 @@ def test_every_role_may_use_your_own_key_and_only_through_the_two_services():
 def test_nothing_is_granted_on_everything(function):
     for action, resource in granted(function, translated()):
         assert "*" not in action
-        assert "*" not in resource
+        # Each mini program has an access token of its own, and more may be added.
+        assert "*" not in resource.removesuffix("/access-token/*")
 
 
 def test_a_schedule_may_start_its_function_and_report_failure():
@@ -286,6 +289,7 @@ class Exercise:
             self.hear_from_wechat,
             self.leave,
             self.rotate,
+            self.be_merged,
             self.be_erased,
         ):
             each()
@@ -295,14 +299,34 @@ class Exercise:
             self.alice.log_in()
             self.alice.log_in()
             self.bob.log_in()
+            self.join_another_open_platform_account()
+            self.bob.log_in()
+
+    def join_another_open_platform_account(self):
+        """Let bob's unionid be one that WeChat gave in a former Open Platform account."""
+        pk = f"USER#{self.wechat.appid}#{self.bob.openid}"
+        profile = self.backend.items()[pk, "PROFILE"]
+        claim = {
+            "pk": {"S": "UNION#oFormer"},
+            "sk": {"S": "OWNER"},
+            "userId": {"S": profile["userId"]},
+            "owners": {"SS": [pk]},
+        }
+        self.backend.dynamodb.put_item(TableName=self.backend.table, Item=claim)
+        self.backend.dynamodb.update_item(
+            TableName=self.backend.table,
+            Key={"pk": {"S": pk}, "sk": {"S": "PROFILE"}},
+            UpdateExpression="SET unionid = :former",
+            ExpressionAttributeValues={":former": {"S": "oFormer"}},
+        )
 
     def renew(self):
         with alone(self.backend, "RenewAccessToken"):
             self.backend.deployment.invoke("renew_access_token", {})
 
     def register(self):
-        # An expired token makes the function renew it.
-        self.backend.set_parameter("access-token", "{}")
+        # A dead token makes the function renew it by itself.
+        self.backend.set_parameter(ACCESS_TOKEN, "{}")
         self.wechat.set_phone("alice", "13900000001")
         with alone(self.backend, "RegisterPhone"):
             spent = self.alice.phone_code()
@@ -339,7 +363,7 @@ class Exercise:
             ("UpdateAccount", "update_account", {"nickname": "Bob"}),
         ):
             self.a_day_later()
-            self.backend.set_parameter("access-token", "{}")
+            self.backend.set_parameter(ACCESS_TOKEN, "{}")
             with alone(self.backend, function):
                 status, body = self.backend.call(module, session=self.bob.session, **fields)
             assert status == 200, body
@@ -413,12 +437,29 @@ class Exercise:
             assert self.bob.log_out(everywhere=True)[0] == 200
         self.bob.log_in()
         self.a_day_later()
+        # The claims on the userId and the unionid keep another owner.
+        self.backend.add_mini_program(SECOND)
+        self.backend.person("bob", SECOND).log_in()
         with alone(self.backend, "EraseAccount"):
             assert self.backend.call("erase_account", session=self.bob.session)[0] == 200
 
     def rotate(self):
         with alone(self.backend, "RotateSigningKeys"):
             self.backend.deployment.invoke("rotate_signing_keys", {"now": True})
+
+    def be_merged(self):
+        for each in self.wechat.mini_programs():
+            each.unionids = False
+        for appid in (None, SECOND):
+            self.backend.person("frank", appid).log_in()
+        for each in self.wechat.mini_programs():
+            each.unionids = True
+        for appid in (None, SECOND):
+            self.backend.person("frank", appid).log_in()
+        event = {"unionid": self.wechat.unionid("frank"), "dryRun": False}
+        with alone(self.backend, "MergeUsers"):
+            merged = self.backend.deployment.invoke("merge_users", event)
+        assert len(merged["merged"]) == 1
 
     def be_erased(self):
         backend = self.deployed_with(PhoneConflict="link")
@@ -428,6 +469,8 @@ class Exercise:
         erin.log_in()
         with alone(backend, "RegisterPhone"):
             erin.register()
+        backend.add_mini_program(SECOND)
+        backend.person("dave", SECOND).log_in()
         with alone(backend, "EraseUser"):
             assert backend.deployment.invoke("erase_user", {"phone": dave.phone}) == {"erased": 2}
 

@@ -8,6 +8,7 @@ from tests.support.secrecy import private_parts
 from wechat_login import wiring
 
 ISSUER = "https://login.example"
+ACCESS_TOKEN = "access-token/wx1234567890abcdef"
 
 
 class Backend(Client):
@@ -27,8 +28,8 @@ class Backend(Client):
         for value in deployment.parameters.values():
             secrecy.keep("parameter", *private_parts(value))
 
-    def person(self, name):
-        return Person(name, self.wechat, self.call)
+    def person(self, name, appid=None):
+        return Person(name, self.wechat, self.call, appid)
 
     def items(self):
         """Return the whole table by key."""
@@ -74,6 +75,17 @@ class Backend(Client):
     def set_parameter(self, name, value):
         name = self.parameter_name(name)
         self.ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+
+    def set_app_secret(self, value, appid=None):
+        """Set the AppSecret of a mini program, as `make secrets` does: a new one is added."""
+        secrets = json.loads(self.parameter("app-secrets"))
+        secrets[appid or self.wechat.appid] = value
+        self.set_parameter("app-secrets", json.dumps(secrets))
+
+    def add_mini_program(self, appid):
+        """Let the deployment serve one more of the simulated WeChat's mini programs."""
+        self.set_app_secret(self.wechat.mini_program(appid).app_secret, appid)
+        self.cold_start()
 
     def public_keys(self):
         """Return the public half of the signing keys as a JWK Set."""

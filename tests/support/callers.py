@@ -78,31 +78,33 @@ def _handed_out(answer):
 
 
 class Person:
-    """A person with WeChat on their phone, who uses our mini program."""
+    """Somebody with WeChat on their phone, in front of one of our mini programs."""
 
-    def __init__(self, name, wechat, call):
+    def __init__(self, name, wechat, call, appid=None):
         self.name = name
+        self.appid = appid  # None: the first mini program
         self.session = None
         self._wechat = wechat
         self._call = call
 
     @property
     def openid(self):
-        return self._wechat.openid(self.name)
+        return self._wechat.openid(self.name, self.appid)
 
     @property
     def phone(self):
         return self._wechat.phone(self.name)
 
     def login_code(self):
-        return self._wechat.login_code(self.name)
+        return self._wechat.login_code(self.name, self.appid)
 
     def phone_code(self):
-        return self._wechat.phone_code(self.name)["code"]
+        return self._wechat.phone_code(self.name, self.appid)["code"]
 
     def log_in(self, code=None):
-        """Log in, keep the session, and return the answer of /login."""
-        status, body = self._call("login", code=code or self.login_code())
+        """Log in, keep the session, and give what /login answered."""
+        named = {"appid": self.appid} if self.appid else {}
+        status, body = self._call("login", code=code or self.login_code(), **named)
         assert status == 200, body
         self.session = body["data"]["session"]
         return body["data"]

@@ -113,6 +113,8 @@ def table(name):
 def parameter(name):
     """Return a parameter's ARN, likewise."""
     name = re.sub(r"^/wechat-login/[^/]+/", f"/wechat-login/{STAGE}/", name)
+    # The policies name the folder of all mini programs' access tokens.
+    name = re.sub(r"/access-token/wx[0-9a-f]{16}$", "/access-token/*", name)
     return f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{name}"
 
 
@@ -123,4 +125,4 @@ def _of_others(function):
     functions = read_stack({"Stage": STAGE, "WeChatAppId": "wx1234567890abcdef"}).functions
     union = {each for one in functions.values() for each in one.environment.values()}
     others = union - set(functions[function].environment.values())
-    return {("ssm:GetParameters", parameter(name)) for name in others}
+    return {("ssm:GetParameters", parameter(name) + end) for name in others for end in ("", "/*")}

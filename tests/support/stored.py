@@ -37,6 +37,10 @@ def id_claims(items):
     return {pk: item for (pk, _), item in items.items() if pk.startswith("ID#")}
 
 
+def union_claims(items):
+    return {pk: item for (pk, _), item in items.items() if pk.startswith("UNION#")}
+
+
 def sessions(items):
     """Return every session by its user's pk and its sid."""
     return {
@@ -69,7 +73,28 @@ def contradictions(items):
         appid, index = pk.split("#")[1], user.get("phoneIndex")
         if index and pk not in numbers.get(f"PHONE#{appid}#{index}", {}).get("owners", ()):
             found.append(f"no PHONE claim names {pk}")
-        home = [each for each in users.values() if each["userId"] == user["userId"]]
+    return found + _of_several_mini_programs(users, union_claims(items))
+
+
+def _of_several_mini_programs(users, unions):
+    found = []
+    for pk, claim in unions.items():
+        owners = [users.get(owner, {}) for owner in claim["owners"]]
+        if any(owner.get("unionid") != pk.removeprefix("UNION#") for owner in owners):
+            found.append(f"{pk} names a user without this unionid")
+        own = [owner["userId"] for owner in owners if owner and not owner.get("linked")]
+        if own and claim["userId"] not in own:
+            found.append(f"{pk} has a userId that none of its owners has")
+    for pk, user in users.items():
+        union = unions.get(f"UNION#{user.get('unionid')}", {})
+        if "unionid" in user and pk not in union.get("owners", ()):
+            found.append(f"no UNION claim names {pk}")
+        appid = pk.split("#")[1]
+        home = [
+            each
+            for at, each in users.items()
+            if each["userId"] == user["userId"] and at.split("#")[1] == appid
+        ]
         if sum(not each.get("linked") for each in home) != 1:
             found.append(f"{pk} shares its userId, and not just one user had it first")
     return found

@@ -1,4 +1,4 @@
-"""The accounts of one mini program, wired by hand on a clock that the test moves."""
+"""The accounts of the mini programs, wired by hand on a clock that the test moves."""
 
 from collections import Counter
 
@@ -11,6 +11,7 @@ from wechat_login.accounts.erasure import Erasure
 from wechat_login.accounts.listing import Listing
 from wechat_login.accounts.logins import Logins
 from wechat_login.accounts.lookups import LookUps
+from wechat_login.accounts.merging import Merging
 from wechat_login.accounts.operators import Operators
 from wechat_login.accounts.platform_events import PlatformEvents
 from wechat_login.accounts.profiles import Profiles
@@ -24,7 +25,7 @@ from wechat_login.storage.table import Table
 from wechat_login.wechat.client import Identity
 from wechat_login.wechat.phone_number import PhoneNumber
 
-APPID, HERE = "wx1234567890abcdef", "203.0.113.9"
+APPID, SECOND, HERE = "wx1234567890abcdef", "wxfedcba0987654321", "203.0.113.9"
 RING = new_keyring()
 
 
@@ -42,8 +43,8 @@ class Exchange:
         self.asked = []
         self._clock = clock
 
-    def __call__(self, code, openid):
-        self.asked.append((code, openid))
+    def __call__(self, user, code):
+        self.asked.append((code, user.openid))
         if code not in self.codes:
             raise CodeRejected(errcode=40029)
         national, given_at = self.codes.pop(code)
@@ -70,7 +71,7 @@ class World:
     def build(self, table, conflict=None):
         """Wire the parts, to another table or with another PhoneConflict."""
         now, keyring = self.clock, lambda: Keyring.from_json(self.keyring)
-        self.users = Users(table, appid=APPID)
+        self.users = Users(table)
         self.transactions = Transactions(table, now=now)
         self.sessions = Sessions(table, self.users, days=self.days, now=now)
         self.blocks = Blocks(keyring=keyring)
@@ -81,18 +82,18 @@ class World:
             self.transactions,
             self.sessions,
             self.blocks,
-            appid=APPID,
             seal_session_key=self.seal_session_key,
             now=now,
         )
         self.profiles = Profiles(self.transactions, now=now)
-        self.erasure = Erasure(self.transactions, appid=APPID)
-        self.look_ups = LookUps(self.users, keyring=keyring)
+        self.erasure = Erasure(self.transactions)
+        self.merging = Merging(self.transactions, self.users)
+        self.look_ups = LookUps(self.users, appid=APPID, keyring=keyring)
         self.claims = PhoneClaims(
             self.transactions, keyring=keyring, conflict=conflict or self.conflict
         )
         self.events = PlatformEvents(
-            self.erasure, self.claims, self.profiles, appid=APPID, count=self.counted.update
+            self.erasure, self.claims, self.profiles, count=self.counted.update
         )
         self.registration = Registration(
             claims=self.claims,
@@ -107,13 +108,16 @@ class World:
             sleep=self.clock.sleep,
         )
 
-    def log_in(self, openid, unionid=None, session_key=None):
-        """Log a person in, and return the text of the session."""
-        return self.logins.log_in(Identity(openid, unionid, session_key)).session
+    def log_in(self, openid, unionid=None, session_key=None, appid=APPID):
+        """Log somebody in, and give the text of the session."""
+        return self.logins.log_in(Identity(appid, openid, unionid, session_key)).session
 
-    def session(self, openid):
-        """Log a person in, and return the session as read from the table."""
-        return self.sessions.authenticate(self.log_in(openid))
+    def session(self, openid, unionid=None, appid=APPID):
+        """Log somebody in, and give the session as it is read from the table."""
+        return self.sessions.authenticate(self.log_in(openid, unionid, appid=appid))
+
+    def find(self, openid, appid=APPID):
+        return self.users.find(appid, openid)
 
     def register(self, session, national, code=None, given_at=None):
         """Register a number for the user of a session, and return the user."""
@@ -122,7 +126,7 @@ class World:
         return self.registration.register(session, code, HERE)
 
     def number_of(self, openid):
-        number = self.look_ups.number(self.users.find(openid))
+        number = self.look_ups.number(self.find(openid))
         return number and number.e164
 
     def contradictions(self):

@@ -18,8 +18,8 @@ from wechat_login.storage.table import Table
 from wechat_login.wechat.access_token import AccessTokens, ForcedRefreshes, SharedToken
 from wechat_login.wechat.client import NewAccessToken
 
-NAME = "/test/access-token"
 APPID = "wx1234567890abcdef"
+OURS, NAME = f"access-token/{APPID}", f"/test/access-token/{APPID}"
 DAY = 86_400
 
 
@@ -63,10 +63,12 @@ def tokens(ssm, table, fetch, clock):
     def make(seconds=20.0, fetch=fetch):
         ends = clock.now + seconds
         return AccessTokens(
-            parameters=Parameters(ssm, {"access-token": NAME}, clock),
+            parameters=Parameters(ssm, {OURS: NAME}, clock),
             lock=Lock(table, "access-token", seconds=15, now=clock),
             forced=ForcedRefreshes(table, appid=APPID, now=clock),
             fetch=fetch,
+            appid=APPID,
+            count=lambda **_: None,
             time_left=lambda: ends - clock.now,
             reserve=budget.RENEWAL,
             now=clock,
@@ -292,10 +294,12 @@ def test_a_token_that_cannot_be_shared_is_used_all_the_same(table, fetch, clock)
 
     client: Any = Empty()
     tokens = AccessTokens(
-        parameters=Unwritable(client, {"access-token": NAME}, clock),
+        parameters=Unwritable(client, {OURS: NAME}, clock),
         lock=Lock(table, "access-token", seconds=15, now=clock),
         forced=ForcedRefreshes(table, appid=APPID, now=clock),
         fetch=fetch,
+        appid=APPID,
+        count=lambda **_: None,
         time_left=lambda: 20.0,
         reserve=budget.RENEWAL,
         now=clock,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.callers import at_once
-from tests.support.world import World
+from tests.support.world import APPID, World
 from wechat_login.accounts.attempts import BUSY_RETRY_SECONDS, BUSY_SECONDS, Attempts
 from wechat_login.errors import CodeRejected, StorageUnavailable, TooManyAttempts
 from wechat_login.storage.sealing import Keyring, new_keyring
@@ -140,7 +140,7 @@ def test_ending_an_attempt_while_storage_fails_is_no_error(attempts, alice):
 
 def test_an_erasure_does_not_give_new_attempts(begin, world):
     begin("abc")
-    world.erasure.erase_openid("o-alice", at=world.clock())
+    world.erasure.erase_openid(APPID, "o-alice", at=world.clock())
 
     assert begin("d", world.session("o-alice").user) == ""
 

@@ -57,7 +57,7 @@ def compact(fields):
 
 
 def user_with(session_key, openid="o-alice"):
-    legacy = LegacyPhone(lambda: KEYRING, lambda _: True, APPID)
+    legacy = LegacyPhone(lambda: KEYRING, lambda *_: True)
     sealed = legacy.seal_session_key(openid, session_key) if session_key else None
     return a_user(openid, APPID, **({"sessionKey": sealed} if sealed else {}))
 
@@ -66,9 +66,10 @@ ALICE = user_with(SESSION_KEY)
 
 
 def number_in(encrypted_data, iv=IV, user=ALICE, made_by_wechat=lambda _: True):
-    return LegacyPhone(lambda: KEYRING, made_by_wechat, APPID, lambda: float(NOW)).number(
-        user, encrypted_data, iv
+    legacy = LegacyPhone(
+        lambda: KEYRING, lambda _appid, data: made_by_wechat(data), lambda: float(NOW)
     )
+    return legacy.number(user, encrypted_data, iv)
 
 
 def test_the_official_vector_opens():

@@ -5,13 +5,13 @@ import pytest
 from benchmarks.capacity import item_bytes
 from tests.support import stored
 from tests.support.callers import at_once
-from tests.support.world import World
+from tests.support.world import APPID, World
 from wechat_login.accounts.logins import MOST_SESSIONS, SESSIONS_LEFT
 from wechat_login.errors import SessionInvalid, StorageUnavailable
 from wechat_login.storage.table import Put, Table, Update
 from wechat_login.wechat.client import Identity
 
-ALICE = Identity("oI7xAlice012345678901234567A", "oUAlice")
+ALICE = Identity(APPID, "oI7xAlice012345678901234567A", "oUAlice")
 DAY = 86_400
 
 
@@ -56,7 +56,7 @@ def test_a_first_login_creates_the_user(world):
     assert login.is_new
     assert login.user.created_at == login.user.last_login_at == int(world.clock.now)
     assert not login.user.registered
-    assert world.users.find(ALICE.openid).user_id == login.user.user_id
+    assert world.find(ALICE.openid).user_id == login.user.user_id
     assert world.contradictions() == []
 
 
@@ -141,11 +141,11 @@ def test_a_login_succeeds_even_if_old_sessions_cannot_be_removed(world, watched)
 
 
 def test_a_unionid_is_added_later_and_stays(world):
-    world.logins.log_in(Identity(ALICE.openid))
+    world.logins.log_in(Identity(APPID, ALICE.openid))
     world.logins.log_in(ALICE)
-    world.logins.log_in(Identity(ALICE.openid))
+    world.logins.log_in(Identity(APPID, ALICE.openid))
 
-    assert world.users.find(ALICE.openid).unionid == "oUAlice"
+    assert world.find(ALICE.openid).unionid == "oUAlice"
     assert len(profile(world)["sessions"]) == 3
 
 
@@ -211,7 +211,7 @@ def test_ten_logins_at_once_all_last(world):
 
 def test_a_user_who_was_erased_is_created_anew(world):
     first = world.logins.log_in(ALICE)
-    world.erasure.erase_openid(ALICE.openid, at=world.clock())
+    world.erasure.erase_openid(APPID, ALICE.openid, at=world.clock())
 
     second = world.logins.log_in(ALICE)
 

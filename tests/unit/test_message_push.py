@@ -57,7 +57,7 @@ def push(now=SENT_AT, table: Any = None, **how):
     secrets = {"token": TOKEN, "aes_key": AES_KEY, **how}
     return MessagePush(
         table or nothing,
-        appid=APPID,
+        is_ours=lambda appid: appid == APPID,
         token=lambda: secrets["token"],
         aes_key=lambda: secrets["aes_key"],
         now=lambda: now,
@@ -85,11 +85,11 @@ def test_the_official_url_check_is_echoed():
 
 
 def test_the_official_secure_push_opens():
-    assert push().open(QUERY, BODY) == MESSAGE
+    assert push().open(QUERY, BODY) == {"AppID": APPID, **MESSAGE}
 
 
 def test_the_signature_that_is_not_to_be_used_is_not():
-    assert push().open({**QUERY, "signature": "nonsense"}, BODY) == MESSAGE
+    assert push().open({**QUERY, "signature": "nonsense"}, BODY) == {"AppID": APPID, **MESSAGE}
     with pytest.raises(PushRejected):
         push().open({**QUERY, "msg_signature": QUERY["signature"]}, BODY)
 
@@ -112,7 +112,7 @@ def test_the_official_plain_push_is_refused():
 )
 def test_a_push_opens_within_five_minutes_either_way(late, opens):
     if opens:
-        assert push(now=SENT_AT + late).open(QUERY, BODY) == MESSAGE
+        assert push(now=SENT_AT + late).open(QUERY, BODY) == {"AppID": APPID, **MESSAGE}
         return
     with pytest.raises(PushRejected) as refused:
         push(now=SENT_AT + late).open(QUERY, BODY)
@@ -193,6 +193,7 @@ def test_a_message_in_xml_opens_as_well():
     opened = push().open({**QUERY, "msg_signature": made}, body.encode())
 
     assert opened == {
+        "AppID": APPID,
         "ToUserName": "gh_870882ca4b1",
         "MsgType": "event",
         "CreateTime": "1714112445",
@@ -324,9 +325,9 @@ def test_a_push_that_was_acted_upon_does_not_open_again(dynamodb, table_name):
     with pytest.raises(PushRejected) as refused:
         push(table=table).open(QUERY, BODY)
 
-    assert opens_until_done == MESSAGE
+    assert opens_until_done == {"AppID": APPID, **MESSAGE}
     assert refused.value.facts == {"why": "replay"}
-    kept = table.get((f"PUSH#{APPID}", MSG_SIGNATURE))
+    kept = table.get((f"PUSH#{MSG_SIGNATURE}", "SEEN"))
     assert kept["expiresAt"] > SENT_AT + 300
 
 
@@ -393,7 +394,7 @@ def test_no_letter_of_a_push_can_be_changed(at, letter):
     body = json.dumps({"Encrypt": changed}).encode()
 
     if changed == ENCRYPTED:
-        assert push().open(QUERY, body) == MESSAGE
+        assert push().open(QUERY, body) == {"AppID": APPID, **MESSAGE}
         return
     with pytest.raises(PushRejected):
         push().open(QUERY, body)

@@ -154,7 +154,7 @@ def test_nobody_joins_a_blocked_account_by_its_number(dynamodb, table_name):
     with pytest.raises(UserBlocked):
         world.register(world.session(BOB), "13800138000")
 
-    assert world.users.find(BOB).user_id != world.users.find(ALICE).user_id
+    assert world.find(BOB).user_id != world.users.find(ALICE).user_id
 
 
 def test_roles_are_set_replaced_and_removed(world):

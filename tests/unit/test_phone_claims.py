@@ -36,7 +36,7 @@ def with_number(world, openid, national):
 
 
 def user_id(world, openid):
-    return world.users.find(openid).user_id
+    return world.find(openid).user_id
 
 
 def test_a_number_is_bound_sealed_and_claimed(world):
@@ -72,7 +72,7 @@ def test_a_user_who_was_read_before_a_change_of_number_can_change_it_again(world
 @pytest.mark.parametrize("again", [False, True], ids=["gone", "created anew"])
 def test_a_registration_ends_with_the_account_it_began_for(world, again):
     alice = world.session(ALICE)
-    world.erasure.erase_openid(ALICE, at=world.clock())
+    world.erasure.erase_openid(APPID, ALICE, at=world.clock())
     if again:
         world.log_in(ALICE)
     before = world.without_counters()
@@ -147,7 +147,7 @@ def test_linked_accounts_share_the_userid_of_the_first(world):
 
     ids = {user_id(world, openid) for openid in (ALICE, BOB, CAROL)}
     assert ids == {user_id(world, ALICE)}
-    assert [world.users.find(each).linked for each in (ALICE, BOB, CAROL)] == [False, True, True]
+    assert [world.find(each).linked for each in (ALICE, BOB, CAROL)] == [False, True, True]
     assert world.contradictions() == []
 
 
@@ -157,7 +157,7 @@ LEAVING = {
         APPID, session.user.openid, at=int(world.clock())
     ),
     "its erasure": lambda world, session: world.erasure.erase_openid(
-        session.user.openid, at=world.clock()
+        APPID, session.user.openid, at=world.clock()
     ),
 }
 
@@ -173,7 +173,7 @@ def test_an_account_that_joined_by_number_gets_a_new_userid_when_it_leaves(world
 
     assert user_id(world, ALICE) == alice.user_id
     assert user_id(world, BOB) not in (alice.user_id, bob.user.user_id)
-    assert not world.users.find(BOB).linked
+    assert not world.find(BOB).linked
     assert world.contradictions() == []
 
 
@@ -188,9 +188,9 @@ def test_a_userid_stays_with_its_account_when_that_leaves_the_number(world, leav
 
     leave(world, alice)
 
-    assert getattr(world.users.find(ALICE), "user_id", alice.user.user_id) == alice.user.user_id
+    assert getattr(world.find(ALICE), "user_id", alice.user.user_id) == alice.user.user_id
     assert user_id(world, BOB) == user_id(world, CAROL) != alice.user.user_id
-    assert [world.users.find(each).linked for each in (BOB, CAROL)] == [False, True]
+    assert [world.find(each).linked for each in (BOB, CAROL)] == [False, True]
     assert world.contradictions() == []
 
 
@@ -200,9 +200,9 @@ def test_an_account_that_is_logged_out_or_erased_takes_linked_accounts_along(wor
     bob = world.sessions.authenticate(world.log_in(BOB))
 
     assert {each.user.openid for each in world.sessions.of_account(alice)} == {ALICE, BOB}
-    world.sessions.end_all(world.users.find(ALICE))
+    world.sessions.end_all(world.find(ALICE))
     assert stored.sessions(world.items()) == {}
-    world.erasure.erase_account(world.users.find(ALICE))
+    world.erasure.erase_account(world.find(ALICE))
 
     assert world.without_counters() == {}
     assert bob.user.openid == BOB
@@ -260,7 +260,7 @@ def test_reject_refuses_and_writes_nothing(world):
 
 def test_a_number_is_forgotten_even_if_its_claim_has_gone(world):
     with_number(world, ALICE, N1)
-    index = world.users.find(ALICE).phone_index
+    index = world.find(ALICE).phone_index
     world.table.write(Delete(phone_key(APPID, index)))
 
     world.claims.forget(APPID, ALICE, at=int(world.clock()))
@@ -290,7 +290,7 @@ class Interrupted(Table):
 
 
 ACTS = {
-    "erase": lambda parts, openid, _: parts.erasure.erase_openid(openid, at=parts.clock()),
+    "erase": lambda parts, openid, _: parts.erasure.erase_openid(APPID, openid, at=parts.clock()),
     "forget": lambda parts, openid, _: parts.claims.forget(APPID, openid, at=int(parts.clock())),
     "take": lambda parts, _, number: with_number(parts, f"o-bob-{number}", number),
 }
@@ -389,7 +389,7 @@ def test_any_history_leaves_a_sound_table(dynamodb, table_name, seed):
                 case "forget":
                     world.claims.forget(APPID, openid, at=int(world.clock()))
                 case "erase":
-                    world.erasure.erase_openid(openid, at=world.clock())
+                    world.erasure.erase_openid(APPID, openid, at=world.clock())
                 case "log out":
                     world.sessions.end_all(world.session(openid).user)
                 case "old receipt":

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support import stored
 from tests.support.callers import at_once
-from tests.support.world import HERE, World
+from tests.support.world import APPID, HERE, World
 from wechat_login.accounts.attempts import BUSY_SECONDS
 from wechat_login.errors import (
     CodeRejected,
@@ -213,7 +213,7 @@ ENDINGS = {
     "withdrawn": lambda world: world.claims.forget(
         "wx1234567890abcdef", ALICE, at=int(world.clock())
     ),
-    "erased": lambda world: world.erasure.erase_openid(ALICE, at=world.clock()),
+    "erased": lambda world: world.erasure.erase_openid(APPID, ALICE, at=world.clock()),
     "given to another number": lambda world: world.register(
         world.session(ALICE), "13900000002", "later"
     ),

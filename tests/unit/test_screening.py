@@ -24,8 +24,8 @@ class WeChat:
         self.says = says
         self.asked = []
 
-    def __call__(self, openid, about):
-        self.asked.append((openid, about))
+    def __call__(self, user, about):
+        self.asked.append((user.openid, about))
         if isinstance(self.says, type):
             raise self.says
         return self.says

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from tests.support import stored
-from tests.support.world import World
+from tests.support.world import APPID, SECOND, World
 from wechat_login.accounts.sessions import Credential, Sessions
 from wechat_login.accounts.users import Users
 from wechat_login.errors import SessionInvalid, SessionMismatch
@@ -50,23 +50,23 @@ def test_a_session_is_its_users(opened, sessions):
     assert sessions.authenticate(text, OPENID).user.openid == OPENID
 
 
-def test_a_session_names_its_openid_and_256_random_bits(opened):
-    openid, _, secret = opened().partition(".")
+def test_a_session_names_its_mini_program_its_openid_and_256_random_bits(opened):
+    appid, openid, secret = opened().split(".")
 
-    assert openid == OPENID
+    assert (appid, openid) == (APPID, OPENID)
     assert len(secret) == 43
-    assert opened().partition(".")[2] != secret
+    assert opened().rpartition(".")[2] != secret
 
 
 def test_the_text_of_a_session_is_not_shown():
-    credential = Credential.new(OPENID)
+    credential = Credential.new(APPID, OPENID)
 
-    assert credential.text.partition(".")[2] not in repr(credential)
+    assert credential.text.rpartition(".")[2] not in repr(credential)
     assert OPENID not in repr(credential)
 
 
 def test_the_table_does_not_know_the_secret(opened, items):
-    secret = opened().partition(".")[2]
+    secret = opened().rpartition(".")[2]
 
     assert secret not in repr(items())
 
@@ -80,7 +80,7 @@ def test_another_users_session_is_a_mismatch(opened, sessions):
 
 def test_a_session_that_was_made_but_never_written_is_none(sessions):
     with pytest.raises(SessionInvalid):
-        sessions.authenticate(Credential.new(OPENID).text)
+        sessions.authenticate(Credential.new(APPID, OPENID).text)
 
 
 @pytest.mark.parametrize("seconds", [30 * DAY, 30 * DAY + 1, 300 * DAY])
@@ -194,12 +194,11 @@ def test_an_erased_users_session_is_refused(opened, sessions, table):
         sessions.authenticate(text)
 
 
-def test_a_session_of_another_app_is_refused(opened, table, clock):
-    text = opened()
-    other = Sessions(table, Users(table, appid="wx2222222222222222"), days=30, now=clock)
+def test_a_session_is_none_of_another_mini_program(opened, sessions):
+    _, _, rest = opened().partition(".")
 
     with pytest.raises(SessionInvalid):
-        other.authenticate(text)
+        sessions.authenticate(f"{SECOND}.{rest}")
 
 
 class NoTable:
@@ -218,7 +217,7 @@ class NoTable:
 )
 def test_a_text_without_a_sessions_shape_costs_no_read(text):
     table: Any = NoTable()
-    sessions = Sessions(table, Users(table, appid="wx1234567890abcdef"), days=30)
+    sessions = Sessions(table, Users(table), days=30)
     owner, _, secret = text.rpartition(".")
     shaped = len(secret) == 43 and 0 < len(owner) <= 128
 

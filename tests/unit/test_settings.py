@@ -18,7 +18,7 @@ def test_optional_parameters_have_a_default():
     assert (chosen.session_days, chosen.token_seconds) == (30, 7200)
     assert (chosen.phone_required, chosen.phone_conflict) == (True, "transfer")
     assert chosen.issuer == ""
-    assert chosen.audience == "wx1234567890abcdef"
+    assert chosen.audience == ""
     assert chosen.parameter_names == {}
 
 
@@ -43,7 +43,7 @@ def test_a_missing_required_parameter_is_named(name):
         ("TOKEN_SECONDS", "300", "token_seconds", 300),
         ("ISSUER", "https://login.example/", "issuer", "https://login.example"),
         ("TOKEN_AUDIENCE", "services", "audience", "services"),
-        ("TOKEN_AUDIENCE", "", "audience", "wx1234567890abcdef"),
+        ("TOKEN_AUDIENCE", "", "audience", ""),
         ("PHONE_REQUIRED", "false", "phone_required", False),
         ("PHONE_REQUIRED", "true", "phone_required", True),
         ("PHONE_CONFLICT", "link", "phone_conflict", "link"),
@@ -62,11 +62,11 @@ def test_a_number_that_is_none_is_refused(variable):
 
 
 def test_a_function_knows_only_the_parameters_it_was_given():
-    environment = {**LEAST, "APP_SECRET_PARAMETER": "/a/secret", "UNRELATED_PARAMETER": "/b"}
+    environment = {**LEAST, "APP_SECRETS_PARAMETER": "/a/secret", "UNRELATED_PARAMETER": "/b"}
 
     chosen = Settings.from_environment(environment)
 
-    assert chosen.parameter_names == {"app-secret": "/a/secret"}
+    assert chosen.parameter_names == {"app-secrets": "/a/secret"}
 
 
 def test_every_parameter_can_be_named():

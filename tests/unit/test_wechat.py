@@ -221,7 +221,7 @@ def test_an_errcode_of_login_means(upstream, client, errcode, error):
     [
         (-1, errors.WeChatUnavailable),
         (40001, errors.AccessTokenRejected),
-        (40013, errors.Misconfigured),
+        (40013, errors.CodeRejected),
         (40014, errors.AccessTokenRejected),
         (40029, errors.CodeRejected),
         (41001, errors.Misconfigured),
@@ -316,19 +316,25 @@ def test_an_address_that_is_not_whitelisted_is_named_to_the_operator(upstream, c
     [
         pytest.param(
             {"session_key": "a2V5", "openid": OPENID, "unionid": "oU"},
-            Identity(OPENID, "oU", "a2V5"),
+            Identity(APPID, OPENID, "oU", "a2V5"),
             id="all",
         ),
         pytest.param(
             {"session_key": "a2V5", "openid": OPENID},
-            Identity(OPENID, None, "a2V5"),
+            Identity(APPID, OPENID, None, "a2V5"),
             id="no unionid",
         ),
-        pytest.param({"openid": OPENID, "unionid": ""}, Identity(OPENID), id="empty unionid"),
         pytest.param(
-            {"errcode": 0, "errmsg": "ok", "openid": OPENID}, Identity(OPENID), id="errcode 0"
+            {"openid": OPENID, "unionid": ""}, Identity(APPID, OPENID), id="empty unionid"
         ),
-        pytest.param({"errcode": None, "openid": OPENID}, Identity(OPENID), id="errcode null"),
+        pytest.param(
+            {"errcode": 0, "errmsg": "ok", "openid": OPENID},
+            Identity(APPID, OPENID),
+            id="errcode 0",
+        ),
+        pytest.param(
+            {"errcode": None, "openid": OPENID}, Identity(APPID, OPENID), id="errcode null"
+        ),
     ],
 )
 def test_a_login_answer_is_read(upstream, client, answer, identity):
@@ -438,7 +444,7 @@ def test_an_invalid_unionid_logs_nobody_in(upstream, client, unionid):
 def test_an_invalid_session_key_is_not_kept(upstream, client, session_key):
     upstream.say({"openid": OPENID, "session_key": session_key})
 
-    assert client.jscode2session(CODE) == Identity(OPENID)
+    assert client.jscode2session(CODE) == Identity(APPID, OPENID)
 
 
 def test_busy_is_asked_once_more_and_then_believed(upstream, client):

@@ -7,20 +7,19 @@ from wechat_login.accounts.users import User, id_key
 
 
 class Erasure:
-    """Erases users of one mini program. Items that name nobody, such as attempts, expire."""
+    """Erases users. What names nobody, such as attempts, expires by itself."""
 
-    def __init__(self, transactions: Transactions, *, appid: str) -> None:
+    def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
-        self._appid = appid
 
-    def erase_openid(self, openid: str, *, at: float) -> None:
+    def erase_openid(self, appid: str, openid: str, *, at: float) -> None:
         """Erase the user of one openid, unless created after that Unix time.
 
         Linked accounts stay, as if the user had unbound the number. Raises `StorageUnavailable`.
         """
 
         def plan(transaction: Transaction) -> None:
-            user = transaction.find(self._appid, openid)
+            user = transaction.find(appid, openid)
             if user is None or user.created_at > at:
                 return
             transaction.remove(transaction.leave_phone(user) if user.registered else user)
@@ -28,7 +27,10 @@ class Erasure:
         self._transactions.run(plan)
 
     def erase_account(self, user: User) -> None:
-        """Erase the account of the user who asks for it, with all linked openids."""
+        """Erase the account of a user who asked for that, with all linked openids.
+
+        The person's accounts in other mini programs stay.
+        """
         self._erase_account(user, lambda now: now.created_at == user.created_at)
 
     def erase_found(self, user: User) -> None:
@@ -38,13 +40,13 @@ class Erasure:
 
     def _erase_account(self, user: User, is_meant: Callable[[User], bool]) -> None:
         def plan(transaction: Transaction) -> None:
-            found = transaction.find(self._appid, user.openid)
+            found = transaction.find(user.appid, user.openid)
             if found is None or not is_meant(found):
                 return
             linked = transaction.owners(id_key(found.user_id))
             transaction.remove(found)
             for other in linked:
-                if other.appid == self._appid and other.openid != found.openid:
+                if other.appid == found.appid and other.openid != found.openid:
                     transaction.remove(other)
 
         self._transactions.run(plan)

@@ -31,11 +31,10 @@ AHEAD_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class LegacyPhone:
-    """Seals the session_keys of one mini program's users, and decrypts their phone data."""
+    """Keeps the session_keys of users, sealed, and opens their phone data."""
 
     keyring: "Callable[[], Keyring]"
-    made_by_wechat: Callable[[str], bool]
-    appid: str
+    made_by_wechat: Callable[[str, str], bool]  # AppID, encryptedData
     now: Callable[[], float] = time.time
 
     def seal_session_key(self, openid: str, session_key: str) -> str:
@@ -49,20 +48,20 @@ class LegacyPhone:
         try:
             sealed = user.sealed_session_key or ""
             session_key = self.keyring().open(sealed, context=_context(user.openid))
-            number = self._checked(decrypt(encrypted_data, iv, session_key))
+            number = self._checked(user, decrypt(encrypted_data, iv, session_key))
         except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
             number = None
         except (BadRequest, SealBroken):
             number = None
-        # Asked even if decryption failed, so that both answers take equally long.
-        if not self.made_by_wechat(encrypted_data) or number is None:
+        # Asked even where opening failed, so that the answer takes as long.
+        if not self.made_by_wechat(user.appid, encrypted_data) or number is None:
             raise SessionKeyStale
         return number
 
-    def _checked(self, data: dict[str, Any]) -> PhoneNumber:
+    def _checked(self, user: "User", data: dict[str, Any]) -> PhoneNumber:
         watermark = data["watermark"]
         age = self.now() - int(watermark["timestamp"])
-        if watermark["appid"] != self.appid or not -AHEAD_SECONDS <= age <= OLDEST_SECONDS:
+        if watermark["appid"] != user.appid or not -AHEAD_SECONDS <= age <= OLDEST_SECONDS:
             raise ValueError("watermark")
         number = PhoneNumber.from_wechat(data)
         # Required: its key lies in the first AES block, which an attacker can rewrite by the IV.

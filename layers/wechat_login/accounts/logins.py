@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from wechat_login.accounts.sessions import Credential, Sessions
 from wechat_login.accounts.transaction import TRIES, UNBLOCKED, Transaction, Transactions
-from wechat_login.accounts.users import User, id_key, user_key, uuid7
+from wechat_login.accounts.users import User, id_key, union_key, user_key, uuid7
 from wechat_login.errors import StorageUnavailable, UserBlocked
-from wechat_login.storage.table import ConditionFailed, Item, Table, Update, Value
+from wechat_login.storage.table import ConditionFailed, Item, Key, Table, Update, Value
 
 if TYPE_CHECKING:
     from wechat_login.accounts.blocks import Blocks
@@ -34,10 +34,11 @@ class Login:
     session: str = field(repr=False)
     expires_in: int  # seconds
     is_new: bool  # whether this login made the user
+    is_conflict: bool  # whether the unionid appeared, and another userId has it: merge_users
 
 
 class Logins:
-    """Logs users of one mini program in."""
+    """Logs users in."""
 
     def __init__(
         self,
@@ -46,7 +47,6 @@ class Logins:
         sessions: Sessions,
         blocks: "Blocks",
         *,
-        appid: str,
         seal_session_key: Callable[[str, str], str] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -55,7 +55,6 @@ class Logins:
         self._transactions = transactions
         self._sessions = sessions
         self._blocks = blocks
-        self._appid = appid
         self._seal_session_key = seal_session_key
         self._now = now
 
@@ -64,20 +63,22 @@ class Logins:
 
         Raises `UserBlocked` and `StorageUnavailable`.
         """
-        credential = Credential.new(identity.openid)
+        is_conflict = False
+        credential = Credential.new(identity.appid, identity.openid)
         for _ in range(TRIES):
             is_new = False
             try:
                 user = self._table.update(self._note(identity, credential.sid))
             except ConditionFailed as refused:
-                created = self._prepare(identity, credential.sid, refused.items[0])
+                created, conflict = self._prepare(identity, credential.sid, refused.items[0])
+                is_conflict |= conflict
                 if created is None:
                     continue
                 user, is_new = created, True
             logged_in = User.from_item(user)
             self._limit_sessions(logged_in, credential.sid)
             lifetime = self._sessions.lifetime
-            return Login(logged_in, credential.sid, credential.text, lifetime, is_new)
+            return Login(logged_in, credential.sid, credential.text, lifetime, is_new, is_conflict)
         raise StorageUnavailable(operation="log_in", tries=TRIES)
 
     def _note(self, identity: "Identity", sid: str) -> Update:
@@ -97,38 +98,54 @@ class Logins:
         if self._seal_session_key is None:
             # Stored while LegacyPhone was on.
             expression += " REMOVE sessionKey"
-        key = user_key(self._appid, identity.openid)
+        key = user_key(identity.appid, identity.openid)
         return Update(key, expression, condition, values, {"#sid": sid})
 
-    def _prepare(self, identity: "Identity", sid: str, found: Item | None) -> Item | None:
+    def _prepare(
+        self, identity: "Identity", sid: str, found: Item | None
+    ) -> tuple[Item | None, bool]:
         """Create the user and return the item, or make an existing user ready for `_note`.
+
+        Also returns whether another userId has the unionid. A new user gets the userId that their
+        unionid has in other mini programs.
 
         An existing user is not ready if WeChat gives a unionid for the first time (the mini program
         has joined an Open Platform account), or if an earlier version wrote the item.
         """
-        new = User.from_item(self._new_item(identity, sid))
+        new, unionid = User.from_item(self._new_item(identity, sid)), identity.unionid
 
-        def plan(transaction: Transaction) -> Item | None:
-            user = transaction.find(self._appid, identity.openid)
+        def plan(transaction: Transaction) -> tuple[Item | None, bool]:
+            user = transaction.find(identity.appid, identity.openid)
+            person = transaction.person(unionid) if unionid else None
             if user is None:
                 self._blocks.check_new(transaction, new)
-                transaction.add(new)
-                return new.item
+                if unionid and person:
+                    # A person who is blocked in one mini program is blocked in the others too.
+                    for each in transaction.owners(union_key(unionid)):
+                        transaction.require_unblocked(each)
+                added = User.from_item({**new.item, "userId": person or new.user_id})
+                transaction.add(added)
+                return added.item, False
             if user.is_blocked(transaction.now):
                 raise UserBlocked(why="by the team")
             changes: dict[str, Value | None] = dict.fromkeys(FORMER)
-            changes["sessions"] = user.sessions
-            changes["unionid"] = identity.unionid or user.unionid
-            transaction.change(user, changes)
-            return None
+            user = transaction.change(user, {**changes, "sessions": user.sessions})
+            if unionid:
+                user = transaction.join_union(user, unionid)
+            is_conflict = person not in (None, user.user_id) and not user.linked
+            if is_conflict:
+                log.warning("union_conflict", extra={"user_ids": [person, user.user_id]})
+            return None, is_conflict
 
-        assumed = {new.key: found, id_key(new.user_id): None}
-        if found is None:
-            assumed[self._blocks.key(new.appid, new.openid)] = None
-        return self._transactions.run(plan, assumed)
+        usual: dict[Key, Item | None] = {new.key: found, id_key(new.user_id): None}
+        if unionid:
+            usual[union_key(unionid)] = None
+        if not found:
+            usual[self._blocks.key(new.appid, new.openid)] = None
+        return self._transactions.run(plan, usual)
 
     def _new_item(self, identity: "Identity", sid: str) -> Item:
-        pk, sk = user_key(self._appid, identity.openid)
+        pk, sk = user_key(identity.appid, identity.openid)
         now = self._now()
         item = {
             "pk": pk,

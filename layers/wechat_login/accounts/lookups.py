@@ -14,24 +14,30 @@ if TYPE_CHECKING:
 class LookUps:
     """Finds users by userId, openid or phone number, and decrypts their phone numbers."""
 
-    def __init__(self, users: Users, *, keyring: "Callable[[], Keyring]") -> None:
+    def __init__(self, users: Users, *, appid: str, keyring: "Callable[[], Keyring]") -> None:
+        """Set up; an openid or a number without an `appid` is one of the mini program `appid`."""
         self._users = users
+        self._appid = appid
         self._keyring = keyring
 
     def users(self, by: Mapping[str, object]) -> list[User]:
-        """Return the users of a `userId`, an `openid` or a `phone` such as `+8613800138000`.
+        """Return the users of a `userId`, `unionid`, `openid` or `phone` such as `+8613800138000`.
 
-        There are several if accounts are linked. Raises `BadRequest`.
+        A userId and a unionid are looked up in all mini programs, an openid and a phone in `appid`.
+        There are several users if accounts are linked. Raises `BadRequest`.
         """
+        appid = str(by.get("appid", self._appid))
         match by:
             case {"userId": str(user_id)}:
                 return self._users.with_id(user_id)
+            case {"unionid": str(unionid)}:
+                return self._users.with_unionid(unionid)
             case {"openid": str(openid)}:
-                user = self._users.find(openid)
+                user = self._users.find(appid, openid)
                 return [user] if user else []
             case {"phone": str(phone)} if E164.fullmatch(phone):
-                return self._users.with_phone(self._keyring().blind_index(phone))
-        raise BadRequest("Send userId, openid, or a phone in E.164 form.")
+                return self._users.with_phone(appid, self._keyring().blind_index(phone))
+        raise BadRequest("Send userId, unionid, openid, or a phone in E.164 form.")
 
     def number(self, user: User) -> PhoneNumber | None:
         """Return the user's number in clear, or None."""

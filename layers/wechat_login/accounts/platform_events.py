@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wechat_login.errors import PushRejected
-
 if TYPE_CHECKING:
     from wechat_login.accounts.claims import PhoneClaims
     from wechat_login.accounts.erasure import Erasure
@@ -38,35 +36,33 @@ class PlatformEvents:
     erasure: "Erasure"
     claims: "PhoneClaims"
     profiles: "Profiles"
-    appid: str
     count: Callable[..., None]
 
     def carry_out(self, event: Mapping[str, str]) -> str:
         """Carry out an event, and return what was done, for the log; `nothing` if it is unknown."""
-        if event.get("AppID", self.appid) != self.appid:
-            raise PushRejected(why="another appid")
         if notice := self._notice(event):
             return notice
-        openid, created_at = event.get("OpenID", ""), event.get("CreateTime", "")
+        appid, openid = event.get("AppID", ""), event.get("OpenID", "")
+        created_at = event.get("CreateTime", "")
         if not openid or not re.fullmatch(r"[0-9]{1,12}", created_at):
             return "nothing"
         at = int(created_at)
         match event.get("Event"):
             case "user_authorization_cancellation":
-                self.erasure.erase_openid(openid, at=at)
+                self.erasure.erase_openid(appid, openid, at=at)
                 return "erased"
             case "user_authorization_revoke":
                 revoked = set(re.findall(r"\d+", event.get("RevokeInfo", "")))
-                return self._revoke(openid, at, revoked)
+                return self._revoke(appid, openid, at, revoked)
             case "user_info_modified":
-                return self._revoke(openid, at, {"6"})
+                return self._revoke(appid, openid, at, {"6"})
         return "nothing"
 
-    def _revoke(self, openid: str, at: int, revoked: set[str]) -> str:
+    def _revoke(self, appid: str, openid: str, at: int, revoked: set[str]) -> str:
         if PHONE in revoked:
-            self.claims.forget(self.appid, openid, at=at)
+            self.claims.forget(appid, openid, at=at)
         for name in sorted({name for info in revoked for name in PROFILE_FIELDS.get(info, ())}):
-            self.profiles.forget(self.appid, openid, name, at=at)
+            self.profiles.forget(appid, openid, name, at=at)
         return "revoked " + ",".join(sorted(revoked))
 
     def _notice(self, event: Mapping[str, str]) -> str:

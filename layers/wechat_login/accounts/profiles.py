@@ -25,7 +25,7 @@ AVATAR_URL = re.compile(r"https://[!-~]+")
 
 
 class Profiles:
-    """The nicknames and avatars of one mini program's users."""
+    """The nicknames and avatars of users."""
 
     def __init__(self, transactions: Transactions, *, now: Callable[[], float] = time.time) -> None:
         self._transactions = transactions

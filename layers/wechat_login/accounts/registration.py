@@ -36,18 +36,18 @@ RECEIPT_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Registers the phone numbers of one mini program's users.
+    """Registers the phone numbers of users.
 
-    `screen(user, client_ip)` raises if WeChat ranks a user as too risky; `exchange(code, openid)`
-    and `legacy(user, encryptedData, iv)`, None if switched off, return the number. The write is
-    retried while `time_left()` exceeds `reserve`, the time for one try and the receipt.
+    `screen(user, client_ip)` raises if WeChat ranks a user as too risky; `exchange(user, code)`
+    and `legacy(user, encryptedData, iv)`, None if switched off, return the number. Another try to
+    write the number begins while `time_left()` exceeds `reserve`, the time for try and receipt.
     """
 
     claims: "PhoneClaims"
     attempts: "Attempts"
     keyring: "Callable[[], Keyring]"
     screen: "Callable[[User, str], None]"
-    exchange: Callable[[str, str], PhoneNumber]
+    exchange: "Callable[[User, str], PhoneNumber]"
     legacy: "Callable[[User, str, str], PhoneNumber] | None"
     time_left: Callable[[], float]
     reserve: float  # seconds
@@ -62,8 +62,8 @@ class Registration:
         has ended meanwhile, and what the exchange raises; nothing is bound then. Raises
         `StorageUnavailable` with a receipt if the number could not be written.
         """
-        openid = session.user.openid
-        return self._register(session, code, client_ip, lambda: self.exchange(code, openid))
+        user = session.user
+        return self._register(session, code, client_ip, lambda: self.exchange(user, code))
 
     def register_legacy(
         self, session: "Session", encrypted_data: str, iv: str, client_ip: str

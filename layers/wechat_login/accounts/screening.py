@@ -4,13 +4,14 @@ Both are a second line of defence, so if WeChat gives no result, for any reason,
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wechat_login.errors import ContentRejected, LoginError, UserBlocked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wechat_login.accounts.users import User
 
 log = logging.getLogger(__name__)
@@ -22,15 +23,15 @@ class Screening:
 
     risk_limit: int  # the lowest rank to reject, 1 to 4; 0 switches the check off
     check_content: bool
-    risk_rank: Callable[[str, str], int]  # openid, client IP
-    opinion: Callable[[str, str], str]  # openid, text
+    risk_rank: "Callable[[User, str], int]"  # user, client IP
+    opinion: "Callable[[User, str], str]"  # user, text
 
     def registration(self, user: "User", client_ip: str) -> None:
         """Raise `UserBlocked` if WeChat ranks a user who has no number yet as too risky."""
         if not self.risk_limit or user.registered:
             return
         try:
-            rank = self.risk_rank(user.openid, client_ip)
+            rank = self.risk_rank(user, client_ip)
         except LoginError as failure:
             log.warning("risk_rank_skipped", extra={"facts": failure.facts})
             return
@@ -42,7 +43,7 @@ class Screening:
         if not self.check_content:
             return
         try:
-            opinion = self.opinion(user.openid, text)
+            opinion = self.opinion(user, text)
         except LoginError as failure:
             log.warning("content_check_skipped", extra={"facts": failure.facts})
             return

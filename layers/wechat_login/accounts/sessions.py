@@ -1,7 +1,7 @@
 """Sessions: opaque credentials of a user, stored in the user's item by hash only.
 
-A session is the text `<openid>.<secret>`; its sid is the SHA-256 of the secret. The user's item has
-`sessions`, a map from sid to `createdAt` and `usedAt`, so a session cannot outlive its user.
+A session is the text `<appid>.<openid>.<secret>`; its sid is the SHA-256 of the secret. The user's
+item has `sessions`, a map from sid to `createdAt` and `usedAt`: no session outlives its user.
 """
 
 import base64
@@ -22,7 +22,7 @@ DAY = 86_400
 # The longest life, however often the session is used: a stolen session ends too.
 LONGEST_LIFE = 180 * DAY
 # WeChat documents neither length nor alphabet of an openid, so this pattern is lenient.
-SHAPE = re.compile(r"([A-Za-z0-9_-]{1,128})\.([A-Za-z0-9_-]{43})")
+SHAPE = re.compile(r"(wx[0-9a-f]{16})\.([A-Za-z0-9_-]{1,128})\.([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,14 @@ class Credential:
     sid: str
 
     @classmethod
-    def new(cls, openid: str) -> "Credential":
+    def new(cls, appid: str, openid: str) -> "Credential":
         """Make the credential of a new session."""
         secret = _base64url(secrets.token_bytes(SECRET_BYTES))
-        return cls(f"{openid}.{secret}", _sid(secret))
+        return cls(f"{appid}.{openid}.{secret}", _sid(secret))
 
 
 class Sessions:
-    """The sessions of one mini program; each ends `days` after its last use."""
+    """The sessions; each ends `days` after its last use."""
 
     def __init__(
         self,
@@ -90,22 +90,22 @@ class Sessions:
         parts = SHAPE.fullmatch(presented)
         if parts is None:
             raise SessionInvalid(why="shape")
-        owner, secret = parts.groups()
-        # An openid is no secret, so comparing openids first reveals nothing.
+        appid, owner, secret = parts.groups()
+        # An openid is no secret, so comparing it first reveals nothing.
         if openid is not None and owner != openid:
             raise SessionMismatch
-        session = self._find(owner, _sid(secret))
+        session = self._find(appid, owner, _sid(secret))
         if int(self._now()) - session.used_at >= min(DAY, self.lifetime // 2):
             self._extend(session)
         return session
 
-    def resume(self, openid: str, sid: str, user_id: str) -> Session:
+    def resume(self, appid: str, openid: str, sid: str, user_id: str) -> Session:
         """Return the session that a token names, without extending it.
 
         Raises `SessionInvalid` if it was revoked or has expired, or its user has another userId,
         and `UserBlocked` if a block ended it.
         """
-        session = self._find(openid, sid)
+        session = self._find(appid, openid, sid)
         if session.user.user_id != user_id:
             raise SessionInvalid(why="another user")
         return session
@@ -149,8 +149,8 @@ class Sessions:
         """Return the users of this mini program that share the userId, read now."""
         return [each for each in self._users.with_id(user.user_id) if each.appid == user.appid]
 
-    def _find(self, openid: str, sid: str) -> Session:
-        user = self._users.find(openid)
+    def _find(self, appid: str, openid: str, sid: str) -> Session:
+        user = self._users.find(appid, openid)
         times = user.sessions.get(sid) if user else None
         if user and user.is_blocked(self._now()) and sid in user.blocked.get("sids", ()):
             raise UserBlocked(why="by the team")

@@ -1,4 +1,4 @@
-"""Changes users, and claims on numbers and userIds, together in one transaction.
+"""Changes users and the claims on numbers, userIds and unionids together, in one transaction.
 
 A change is planned on the items read, and fails if they have changed since (optimistic locking): a
 user is compared by `revision`, which each change increments except logins and sessions, a claim by
@@ -9,7 +9,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from wechat_login.accounts.users import PROFILE, User, id_key, phone_key, user_key, uuid7
+from wechat_login.accounts.users import (
+    PROFILE,
+    User,
+    id_key,
+    phone_key,
+    union_key,
+    user_key,
+    uuid7,
+)
 from wechat_login.errors import SessionInvalid, StorageUnavailable, UserBlocked
 from wechat_login.storage.table import (
     ConditionCheck,
@@ -63,10 +71,12 @@ class Transaction:
         return found
 
     def add(self, user: User) -> None:
-        """Add a user, and the claim on their userId."""
+        """Add a user, and the claims on their userId and unionid."""
         self._item(user.key)
         self._after[user.key] = {**user.item, "revision": int(self.now * 1000)}
         self.join(id_key(user.user_id), user)
+        if user.unionid:
+            self.join_union(user, user.unionid)
 
     def change(self, user: User, changes: Mapping[str, Value | None]) -> User:
         """Set attributes of a user's item, remove those that are None, and return the user."""
@@ -79,6 +89,8 @@ class Transaction:
         self.leave(id_key(user.user_id), user)
         if user.phone_index:
             self.leave(phone_key(user.appid, user.phone_index), user)
+        if user.unionid:
+            self._leave_union(user, user.unionid)
         self._after[user.key] = {}
 
     def end_sessions(self, user: User) -> None:
@@ -109,6 +121,34 @@ class Transaction:
             self._checks[claim] = ConditionCheck(claim, *_unchanged(item))
         return self.owners(claim)
 
+    def person(self, unionid: str) -> str | None:
+        """Return the userId of the person with a unionid, or None."""
+        user_id: str | None = self._item(union_key(unionid)).get("userId")
+        return user_id
+
+    def join_union(self, user: User, unionid: str) -> User:
+        """Give a user a unionid, and claim it for their userId if no other userId has it."""
+        if user.unionid and user.unionid != unionid:
+            self._leave_union(user, user.unionid)
+        # The userId of a linked user is another person's.
+        own = uuid7(self.now) if user.linked else user.user_id
+        self.join(union_key(unionid), user, userId=self.person(unionid) or own)
+        return self.change(user, {"unionid": unionid})
+
+    def _leave_union(self, user: User, unionid: str) -> None:
+        claim = union_key(unionid)
+        self.leave(claim, user)
+        # A linked user has the userId of another person for a while, and comes back to this one.
+        left = [each for each in self.owners(claim) if not each.linked]
+        if left and self.person(unionid) not in {each.user_id for each in left}:
+            oldest = min(left, key=lambda each: each.created_at)
+            self.join(claim, oldest, userId=oldest.user_id)
+
+    def _own_id(self, user: User) -> str:
+        """Return the userId that a user has without those they are linked to."""
+        known = self.person(user.unionid) if user.unionid else None
+        return known if known and known != user.user_id else uuid7(self.now)
+
     def owners(self, claim: Key) -> list[User]:
         """Return the owners of a claim."""
         pks = self._item(claim).get("owners", frozenset())
@@ -131,20 +171,21 @@ class Transaction:
         """Unbind a user's number, and return the user, whose userId may be new.
 
         A userId belongs to the account that had it first; linked accounts share it only while all
-        have the number. If the first account leaves, the others get a new userId; if another
-        leaves, it gets a new userId itself.
+        have the number. If the first account leaves, the others get the userId of a unionid or
+        a new one; if another leaves, it gets such a userId itself.
         """
         claim = phone_key(user.appid, user.phone_index or "")
         self.leave(claim, user)
         others = [each for each in self.owners(claim) if each.user_id == user.user_id]
-        user_id = uuid7(self.now)
         user = self.change(user, REMOVED_PHONE)
         if user.linked:
-            return self.change(self.rename(user, user_id), {"linked": None})
-        for other in others:
-            self.join(claim, self.rename(other, user_id), userId=user_id)
-        if others:
+            return self.change(self.rename(user, self._own_id(user)), {"linked": None})
+        # Of merged users each has had the userId first.
+        if others and all(each.linked for each in others):
             first = min(others, key=lambda each: each.registered_at or 0)
+            user_id = self._own_id(first)
+            for other in others:
+                self.join(claim, self.rename(other, user_id), userId=user_id)
             self.change(first, {"linked": None})
         return user
 

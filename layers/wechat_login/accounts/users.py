@@ -3,7 +3,8 @@
     pk                        sk        holds
     USER#<appid>#<openid>     PROFILE   the user
     PHONE#<appid>#<index>     OWNER     the owners of a number: several if accounts are linked
-    ID#<userId>               OWNER     the owners of a userId
+    ID#<userId>               OWNER     the owners of a userId, in all mini programs
+    UNION#<unionid>           OWNER     the users with a unionid, and the userId of that person
     BLOCK#<appid>#<hash>      OPENID    until when an openid is blocked, also if it is erased
 
 `accounts.transaction` changes users and claims together.
@@ -112,24 +113,27 @@ class User:
 
 
 class Users:
-    """Finds the users of one mini program."""
+    """Finds users."""
 
-    def __init__(self, table: Table, *, appid: str) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
-        self._appid = appid
 
-    def find(self, openid: str) -> User | None:
+    def find(self, appid: str, openid: str) -> User | None:
         """Return the user of this openid, or None."""
-        item = self._table.get(user_key(self._appid, openid))
+        item = self._table.get(user_key(appid, openid))
         return User.from_item(item) if item else None
 
     def with_id(self, user_id: str) -> list[User]:
-        """Return the users of a userId: one, or several if accounts are linked."""
+        """Return the users of a userId, of all mini programs and linked accounts."""
         return [user for user in self._owners(id_key(user_id)) if user.user_id == user_id]
 
-    def with_phone(self, phone_index: str) -> list[User]:
-        """Return the users of the number that has this blind index."""
-        owners = self._owners(phone_key(self._appid, phone_index))
+    def with_unionid(self, unionid: str) -> list[User]:
+        """Return the users with a unionid, each of another mini program."""
+        return [user for user in self._owners(union_key(unionid)) if user.unionid == unionid]
+
+    def with_phone(self, appid: str, phone_index: str) -> list[User]:
+        """Return the users of the number that has this blind index in a mini program."""
+        owners = self._owners(phone_key(appid, phone_index))
         return [user for user in owners if user.phone_index == phone_index]
 
     def _owners(self, claim: Key) -> list[User]:
@@ -151,6 +155,11 @@ def phone_key(appid: str, index: str) -> Key:
 def id_key(user_id: str) -> Key:
     """Return the key of the claim on a userId."""
     return f"ID#{user_id}", "OWNER"
+
+
+def union_key(unionid: str) -> Key:
+    """Return the key of the claim on a unionid."""
+    return f"UNION#{unionid}", "OWNER"
 
 
 def uuid7(now: float) -> str:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_AGE = 300.0
-# While SSM fails, the last values stay in use, and SSM is asked this often.
+# GetParameters takes so many names.
+MOST_NAMES = 10
+# While SSM fails, the values last read serve on, and SSM is asked this often.
 PAUSE = 5.0
 # The shortest time between two reads for replaced values, even if many requests ask.
 RENEWAL_PAUSE = 10.0
@@ -37,8 +39,8 @@ class Parameters:
         kms_key_arn: str = "",
     ) -> None:
         self._client = client
-        self._names = names
-        # Without a KeyId SSM would encrypt a new value with AWS's key again.
+        self._names = dict(names)
+        # Without a KeyId SSM would encrypt a new value by AWS's key again.
         self._key: dict[str, Any] = {"KeyId": kms_key_arn} if kms_key_arn else {}
         self._now = now
         self._lock = threading.Lock()
@@ -46,6 +48,13 @@ class Parameters:
         self._read_at = self._failed_at = self._renewed_at = float("-inf")
         # Otherwise containers that start together would all read again at the same moment.
         self._jitter = random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
+
+    def add(self, name: str, in_ssm: str) -> None:
+        """Read one more parameter from now on, together with the others."""
+        with self._lock:
+            if name not in self._names:
+                self._names[name] = in_ssm
+                self._read_at = float("-inf")
 
     def load(self) -> None:
         """Read all parameters now. Raises `StorageUnavailable`, even if earlier values exist."""
@@ -108,9 +117,11 @@ class Parameters:
             log.warning("parameters_stale", extra=failure.facts)
 
     def _fetch(self) -> None:
-        answer = aws.call(
-            self._client.get_parameters, Names=list(self._names.values()), WithDecryption=True
-        )
-        found = {each["Name"]: each["Value"] for each in answer["Parameters"]}
+        names = list(self._names.values())
+        found: dict[str, str] = {}
+        for at in range(0, len(names), MOST_NAMES):
+            some = names[at : at + MOST_NAMES]
+            answer = aws.call(self._client.get_parameters, Names=some, WithDecryption=True)
+            found |= {each["Name"]: each["Value"] for each in answer["Parameters"]}
         self._values = {ours: found[name] for ours, name in self._names.items() if name in found}
         self._read_at = self._now()

@@ -74,16 +74,16 @@ class RS256JWT(jwt.PyJWT):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Signs tokens for one audience, each valid for `lifetime` seconds, and verifies them.
+    """Signs tokens, each valid for `lifetime` seconds, and verifies them.
 
-    `domain`, the domain name of the request, is the issuer's if none is configured.
+    `domain`, the name the request came to, makes the issuer if none is configured; the AppID of the
+    user's mini program is the audience if none is configured.
     """
 
     signing_keys: Callable[[], str]
     public_keys: Callable[[], str]
     issuer: str
     audience: str
-    appid: str
     lifetime: int
     phone_required: bool
     now: Callable[[], float] = time.time
@@ -96,9 +96,9 @@ class Tokens:
         kid, key = self._active_key(now)
         claims = {
             "iss": self.issuer_at(domain),
-            "aud": self.audience,
+            "aud": self.audience or user.appid,
             "sub": user.user_id,
-            "client_id": self.appid,
+            "client_id": user.appid,
             "openid": user.openid,
             "sid": sid,
             "phone_number_verified": user.registered,
@@ -145,14 +145,17 @@ class Tokens:
             if header.get("typ") != TYPE:
                 raise TokenInvalid(why="typ")
             key = keys[header.get("kid", "")]
-            return RS256JWT().decode(
+            claims = RS256JWT().decode(
                 token,
                 cast("Any", key),
                 algorithms=[ALGORITHM],
-                audience=self.audience,
                 issuer=self.issuer_at(domain),
-                options={"require": CLAIMS, "strict_aud": True},
+                options={"require": CLAIMS, "verify_aud": False},
             )
+            # Each mini program is an audience, and what our key has signed names one of ours.
+            if claims["aud"] == (self.audience or claims["client_id"]):
+                return claims
+            why = "aud"
         except (jwt.PyJWTError, KeyError, TypeError, ValueError, RecursionError) as refused:
             why = type(refused).__name__
         # Raised outside `except`, so that the exception's context holds no token.

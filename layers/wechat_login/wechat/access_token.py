@@ -14,13 +14,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from wechat_login.errors import AccessTokenRejected, StorageUnavailable, WeChatUnavailable
+from wechat_login.errors import (
+    AccessTokenRejected,
+    LoginError,
+    Misconfigured,
+    StorageUnavailable,
+    WeChatUnavailable,
+)
 from wechat_login.storage.table import ConditionFailed, Key, Table, Update, Value
 
 if TYPE_CHECKING:
     from wechat_login.storage.lock import Lock
     from wechat_login.storage.parameters import Parameters
     from wechat_login.wechat.client import NewAccessToken
+    from wechat_login.wechat.mini_programs import MiniPrograms
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -114,15 +121,15 @@ class AccessTokens:
         fetch: "Callable[..., NewAccessToken]",
         time_left: Callable[[], float],
         reserve: float,
-        parameter: str = "access-token",
-        count: Callable[..., None] | None = None,
+        appid: str,
+        count: Callable[..., None],
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Wire the parts: `fetch(force_refresh=…)` asks WeChat, `parameter` is our name of SSM's.
+        """Wire it: `fetch(force_refresh=…)` asks WeChat for the token of the mini program `appid`.
 
         A renewal begins only while `reserve` of `time_left()`, both in seconds, is left.
-        Calls `count(AccessTokenRenewals=1)` and `count(ForcedRefreshes=1)`.
+        `count(ForcedRefreshes=1)` counts these.
         """
         self._parameters = parameters
         self._lock = lock
@@ -130,8 +137,9 @@ class AccessTokens:
         self._fetch = fetch
         self._time_left = time_left
         self._reserve = reserve
-        self._parameter = parameter
-        self._count = count or (lambda **_: None)
+        self._appid = appid
+        self._parameter = f"access-token/{appid}"
+        self._count = count
         self._now = now
         self._sleep = sleep
         self._mutex = threading.Lock()
@@ -145,8 +153,8 @@ class AccessTokens:
         try:
             return call(token.value)
         except AccessTokenRejected:
-            log.warning("access_token_rejected")
-        # Another container may have renewed the token first, so read SSM before asking WeChat.
+            log.warning("access_token_rejected", extra={"appid": self._appid})
+        # Another container may have noticed first; so look before asking.
         return call((self._usable(token.value, 0) or self._renewed(token.value)).value)
 
     def renew(self) -> int:
@@ -158,7 +166,6 @@ class AccessTokens:
         token = self._ask_wechat(force_refresh=False)
         if shared is None or shared.value != token.value:
             self._parameters.put(self._parameter, token.to_json())
-        self._count(AccessTokenRenewals=1)
         return token.expires_at - int(self._now())
 
     def _usable(self, rejected: str | None, max_age: float) -> SharedToken | None:
@@ -189,7 +196,7 @@ class AccessTokens:
                 return holder
             self._sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads load
             pause = min(0.5, pause * 1.5)
-        raise WeChatUnavailable(why="no time left for a renewal")
+        raise WeChatUnavailable(why="no time left for a renewal", appid=self._appid)
 
     def _new(self, rejected: str | None) -> SharedToken:
         token = self._ask_wechat(force_refresh=False)
@@ -197,15 +204,14 @@ class AccessTokens:
             return token
         # WeChat returned the same token that it rejects. Forcing revokes that token for everybody.
         if not self._forced.take():
-            raise WeChatUnavailable(why="forced refreshes used up")
-        log.warning("access_token_forced")
+            raise WeChatUnavailable(why="forced refreshes used up", appid=self._appid)
+        log.warning("access_token_forced", extra={"appid": self._appid})
         self._count(ForcedRefreshes=1)
         return self._ask_wechat(force_refresh=True)
 
     def _share(self, token: SharedToken) -> SharedToken:
         try:
             self._parameters.put(self._parameter, token.to_json())
-            self._count(AccessTokenRenewals=1)
         except StorageUnavailable as failure:
             # The token is valid, but not shared; the next container asks WeChat again.
             log.warning("access_token_not_shared", extra=failure.facts)
@@ -214,3 +220,33 @@ class AccessTokens:
     def _ask_wechat(self, *, force_refresh: bool) -> SharedToken:
         new = self._fetch(force_refresh=force_refresh)
         return SharedToken(new.value, int(self._now()) + new.expires_in)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Renews the access tokens of all mini programs; the failure of one stops no other."""
+
+    mini_programs: "MiniPrograms"
+    tokens: "Callable[[str], AccessTokens]"
+    count: Callable[..., None]
+
+    def renew(self, only: str | None = None) -> dict[str, int]:
+        """Renew each token, or `only` one mini program's; return the seconds that each is valid.
+
+        A failure is raised at the end, a `Misconfigured` first. `count(AccessTokenRenewals=1)`
+        counts a run without a failure.
+        """
+        valid: dict[str, int] = {}
+        failures: list[LoginError] = []
+        for appid in [only] if only else self.mini_programs.appids():
+            try:
+                valid[appid] = self.tokens(appid).renew()
+            except LoginError as failure:
+                failure.facts.setdefault("appid", appid)
+                log.warning("renewal_failed", extra={"code": failure.code, "facts": failure.facts})
+                failures.append(failure)
+        failures.sort(key=lambda each: not isinstance(each, Misconfigured))
+        if failures:
+            raise failures[0]
+        self.count(AccessTokenRenewals=1)
+        return valid

@@ -21,7 +21,9 @@ from wechat_login.wechat.phone_number import PhoneNumber
 from wechat_login.wechat.transport import Answer
 
 TOKEN: dict[int, type[LoginError]] = {40001: AccessTokenRejected}
-GETUSERPHONENUMBER = Api("POST", "/wxa/business/getuserphonenumber", False, TOKEN)
+# The access token is this mini program's, so it is the code that belongs to another AppID.
+PHONE: dict[int, type[LoginError]] = {**TOKEN, 40013: CodeRejected}
+GETUSERPHONENUMBER = Api("POST", "/wxa/business/getuserphonenumber", False, PHONE)
 CHECKENCRYPTEDMSG = Api("POST", "/wxa/business/checkencryptedmsg", True, TOKEN)
 GETUSERRISKRANK = Api("POST", "/wxa/getuserriskrank", True, TOKEN)
 MSG_SEC_CHECK = Api("POST", "/wxa/msg_sec_check", True, TOKEN)

@@ -80,6 +80,7 @@ FORCED_STABLE_TOKEN = Api("POST", "/cgi-bin/stable_token", False, SECRET)
 class Identity:
     """The user of a login code."""
 
+    appid: str
     openid: str
     unionid: str | None = None
     session_key: str | None = field(default=None, repr=False)
@@ -150,7 +151,8 @@ class WeChatClient:
         if unionid is not None and not _like(unionid, UNIONID):
             raise WeChatUnavailable(api=JSCODE2SESSION.path, why="no unionid")
         session_key = answer.get("session_key")
-        return Identity(openid, unionid, session_key if _like(session_key, SESSION_KEY) else None)
+        session_key = session_key if _like(session_key, SESSION_KEY) else None
+        return Identity(self._appid, openid, unionid, session_key)
 
     def stable_token(self, *, force_refresh: bool = False) -> NewAccessToken:
         """Get the access token: the same again, unless five minutes are left or it is forced.
@@ -199,8 +201,8 @@ class WeChatClient:
             elif outcome.may_have_arrived and not api.repeatable:
                 break
         if outcome.answer is None:
-            raise WeChatUnavailable(api=api.path, why=outcome.why)
-        return _without_error(api, outcome.answer)
+            raise WeChatUnavailable(api=api.path, why=outcome.why, appid=self._appid)
+        return _without_error(api, outcome.answer, self._appid)
 
     def _with_secret(self, call: Callable[[str], Answer]) -> Answer:
         """Make a call with the AppSecret; if WeChat rejects it, read it again, and retry once."""
@@ -243,13 +245,13 @@ def _like(value: object, form: re.Pattern[str]) -> TypeGuard[str]:
     return isinstance(value, str) and form.fullmatch(value) is not None
 
 
-def _without_error(api: Api, answer: Answer) -> Answer:
-    """Return an answer that is no error, else raise the error of its errcode."""
+def _without_error(api: Api, answer: Answer, appid: str) -> Answer:
+    """Return an answer that is no error, else raise what its errcode means."""
     errcode = _errcode(answer)
     if errcode == 0:
         return answer
     errmsg = str(answer.get("errmsg", ""))
-    facts: dict[str, object] = {"api": api.path, "errcode": errcode}
+    facts: dict[str, object] = {"api": api.path, "errcode": errcode, "appid": appid}
     for name, pattern in (("rid", RID), ("refused_ip", REFUSED_IP)):
         found = pattern.search(errmsg)
         if found:

@@ -34,20 +34,23 @@ XML_FIELD = re.compile(
 
 
 class MessagePush:
-    """The message pushes of one mini program; each push is accepted once."""
+    """Message pushes of our mini programs; what was opened once does not open again."""
 
     def __init__(
         self,
         table: Table,
         *,
-        appid: str,
+        is_ours: Callable[[str], bool],
         token: Callable[[], str | None],
         aes_key: Callable[[], str | None],
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Wire the parts; `token` and `aes_key` (43 characters) come from WeChat's console."""
+        """Wire it: `token` and `aes_key` (43 characters) are those of WeChat's console, if any.
+
+        All mini programs share them. `is_ours(appid)` decides which AppIDs are accepted.
+        """
         self._table = table
-        self._appid = appid
+        self._is_ours = is_ours
         self._token = token
         self._aes_key = aes_key
         self._now = now
@@ -64,8 +67,10 @@ class MessagePush:
     def open(self, query: Mapping[str, str], body: bytes) -> dict[str, str]:
         """Return the fields of an event, all as text, or raise `PushRejected`.
 
-        Any other message, such as a text from a user, has none: it needs no action. Only
-        `msg_signature` covers the content; `signature` does not, and is ignored.
+        `AppID` is that of the mini program which the push was encrypted for, and one of ours.
+
+        Of any other message, such as a text that a user wrote, there are none: it obliges to
+        nothing. `msg_signature` covers the content; `signature` does not, and is not looked at.
         """
         # Checked before the body is read: the body may have any type and size.
         self._check_form(query, "msg_signature")
@@ -73,7 +78,10 @@ class MessagePush:
         self._check_signature(query, "msg_signature", encrypted)
         if self._table.get(self._replay_key(query)) is not None:
             raise PushRejected(why="replay")
-        message = fields(self._decrypt(encrypted))
+        appid, text = self._decrypt(encrypted)
+        message = {"AppID": appid, **fields(text)}
+        if message["AppID"] != appid:
+            raise PushRejected(why="another appid")
         return message if message.get("MsgType") == "event" else {}
 
     def done(self, query: Mapping[str, str]) -> None:
@@ -100,9 +108,10 @@ class MessagePush:
             raise PushRejected(why="signature")
 
     def _replay_key(self, query: Mapping[str, str]) -> Key:
-        return f"PUSH#{self._appid}", query["msg_signature"]
+        return f"PUSH#{query['msg_signature']}", "SEEN"
 
-    def _decrypt(self, encrypted: str) -> str:
+    def _decrypt(self, encrypted: str) -> tuple[str, str]:
+        """Return the AppID that stands behind the message, and the message."""
         aes_key = self._aes_key()
         if aes_key is None:
             raise PushRejected(why="no event-aes-key")
@@ -115,12 +124,13 @@ class MessagePush:
                 raise PushRejected(why="padding")
             plain = padded[PREFIX_BYTES:-padding]
             length = int.from_bytes(plain[:LENGTH_BYTES], "big")
-            message, appid = plain[LENGTH_BYTES:][:length], plain[LENGTH_BYTES + length :]
-            if appid.decode() != self._appid:
-                raise PushRejected(why="appid")
-            return message.decode()
+            message = plain[LENGTH_BYTES:][:length].decode()
+            appid = plain[LENGTH_BYTES + length :].decode()
         except (ValueError, IndexError):
             raise PushRejected(why="encryption") from None
+        if not self._is_ours(appid):
+            raise PushRejected(why="appid")
+        return appid, message
 
 
 def fields(message: str) -> dict[str, str]:
