@@ -513,7 +513,8 @@ class Doctor:
         with contextlib.suppress(CannotGoOn):
             appid = self.deployment.setting("WeChatAppId")
             token = self._shared_token(appid)
-            if appid not in self.said and token is not None and token.expires_at > time.time():
+            known = appid in self._app_secrets and appid not in self.said
+            if known and token is not None and token.expires_at > time.time():
                 return WeChatNumbers(self._client(appid), token.value)
         return None
 

@@ -280,7 +280,7 @@ def test_what_wechat_does_not_say_is_no_fault(doctor, issuing_here, check, fault
 
 
 def test_without_an_access_token_wechat_is_asked_nothing_more(doctor, issuing_here):
-    issuing_here.set_parameter("access-token", '{"token": "t", "expires_at": 1}')
+    issuing_here.set_parameter(ACCESS_TOKEN, '{"token": "t", "expires_at": 1}')
     doctor()
 
     assert not any(map(issuing_here.wechat.asked, NUMBERS.values()))
@@ -354,7 +354,7 @@ def test_a_rid_that_wechat_says_nothing_about(explained, rid, found):
 
 
 def test_a_rid_that_nobody_can_be_asked_about(explained, issuing_here):
-    issuing_here.set_parameter("access-token", "none yet")
+    issuing_here.set_parameter(ACCESS_TOKEN, "none yet")
     assert "there is no access token" in explained("61725984-6126f6f9-040f19c4")
 
 

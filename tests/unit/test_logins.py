@@ -251,7 +251,7 @@ def is_valid(world, text):
 def test_a_whole_user_fits_into_one_write_unit_with_four_sessions_and_into_two_with_ten(
     dynamodb, table_name, world, sessions, most
 ):
-    identity = Identity("oI7xT_lnqExWB9MvkiVcu-Q06VMA", "owZWR2lk8PcIrKgyhfiwRhy7X0jE")
+    identity = Identity(APPID, "oI7xT_lnqExWB9MvkiVcu-Q06VMA", "owZWR2lk8PcIrKgyhfiwRhy7X0jE")
     text = world.logins.log_in(identity).session
     session = world.sessions.authenticate(text)
     world.register(session, "13800138000")
