@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from wechat_login import wiring
-from wechat_login.api import Event, note, task
+from wechat_login.api import Event, note, note_act, task
 
 
 @task
@@ -11,4 +11,5 @@ def handler(event: Event) -> Mapping[str, object]:
     merged = wiring.merging().merge(event)
 
     note(kept=merged["kept"], merged=merged["merged"], dry_run=merged["dryRun"])
+    note_act("merge_users", event, [each["openid"] for each in merged["users"]])
     return merged

@@ -8,8 +8,8 @@
     end-sessions WHO
     erase WHO
 
-WHO is a phone number such as +8613800138000, a userId or an openid. Each change is shown first and
-waits for `yes`. With --json the answer is JSON.
+WHO is a phone number such as +8613800138000, a userId or an openid; of a second mini program, with
+appid=wx…. Each change is shown first and waits for `yes`. With --json the answer is JSON.
 """
 
 # ruff: noqa: T201 - a command line's module
@@ -30,13 +30,13 @@ OPENID = re.compile(r"[A-Za-z0-9_-]{10,128}")
 COLUMNS = ("openid", "userId", "phone", "createdAt", "registeredAt", "roles", "blocked")
 # The function, and the options, of each thing to do.
 DOINGS = {
-    "find": ("FindUser", set[str]()),
+    "find": ("FindUser", {"appid"}),
     "list": ("ListUsers", {"registered", "blocked", "appid"}),
-    "block": ("UpdateUser", {"reason", "until"}),
-    "unblock": ("UpdateUser", {"reason"}),
-    "roles": ("UpdateUser", {"reason"}),
-    "end-sessions": ("EndSessions", {"reason"}),
-    "erase": ("EraseUser", {"reason"}),
+    "block": ("UpdateUser", {"appid", "reason", "until"}),
+    "unblock": ("UpdateUser", {"appid", "reason"}),
+    "roles": ("UpdateUser", {"appid", "reason"}),
+    "end-sessions": ("EndSessions", {"appid", "reason"}),
+    "erase": ("EraseUser", {"appid", "reason"}),
 }
 # Dollars for a million read units on demand, in us-east-1.
 PRICE = 0.125

@@ -4,6 +4,7 @@ Two userIds arise if WeChat gives the unionid only after the person was known in
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from wechat_login.accounts.transaction import Transaction, Transactions
 from wechat_login.accounts.users import User, Users, id_key, phone_key, union_key
@@ -17,7 +18,7 @@ class Merging:
         self._transactions = transactions
         self._users = users
 
-    def merge(self, by: Mapping[str, object]) -> dict[str, object]:
+    def merge(self, by: Mapping[str, object]) -> dict[str, Any]:
         """Merge the userIds in `userIds`, or all that the users with a `unionid` have.
 
         Return `kept` (a userId), `merged` (userIds), `users` (those whose userId changes, each as
@@ -28,7 +29,7 @@ class Merging:
         dry_run = by.get("dryRun") is not False
         user_ids = self._user_ids(by)
 
-        def plan(transaction: Transaction) -> dict[str, object]:
+        def plan(transaction: Transaction) -> dict[str, Any]:
             users = {each: transaction.owners(id_key(each)) for each in user_ids}
             unknown = sorted(each for each in user_ids if not users[each])
             if unknown:
