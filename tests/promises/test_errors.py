@@ -115,9 +115,11 @@ def test_troubleshooting_has_the_error_of_each_errcode():
 
     known = {**vars(client), **vars(authorized_client)}
     apis = [each for each in known.values() if isinstance(each, client.Api)]
-    becomes = {errcode: {error.code} for errcode, error in client.ERRORS.items()}
-    for errcode, error in [item for api in apis for item in api.errors.items()]:
-        becomes.setdefault(errcode, set()).add(error.code)
+    listed = {*client.ERRORS, *(errcode for api in apis for errcode in api.errors)}
+    errors = [{**client.ERRORS, **api.errors} for api in apis]
+    becomes = {
+        errcode: {each.get(errcode, Misconfigured).code for each in errors} for errcode in listed
+    }
 
     assert said == {errcode: becomes.get(errcode, {Misconfigured.code}) for errcode in said}
     assert set(becomes) <= set(said)
