@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from tests.support import stored
-from tests.support.world import World
+from tests.support.world import APPID, World
 from wechat_login.accounts.blocks import LONGEST_AFTER_ERASURE
 from wechat_login.errors import BadRequest, SessionInvalid, UserBlocked
 
@@ -54,7 +54,7 @@ def test_a_token_of_a_blocked_user_is_refused(world):
     block(world)
 
     with pytest.raises(UserBlocked):
-        world.sessions.resume(ALICE, session.sid, session.user.user_id)
+        world.sessions.resume(APPID, ALICE, session.sid, session.user.user_id)
 
 
 def test_a_blocked_user_registers_no_number(world):
@@ -93,9 +93,9 @@ def test_a_block_survives_erasure_and_a_new_login(world, gone):
     world.log_in(ALICE)
     block(world)
     if gone == "erased by the user":
-        world.erasure.erase_account(world.users.find(ALICE))
+        world.erasure.erase_account(world.find(ALICE))
     else:
-        world.erasure.erase_openid(ALICE, at=world.clock.now)
+        world.erasure.erase_openid(APPID, ALICE, at=world.clock.now)
 
     assert stored.profiles(world.items()) == {}
     with pytest.raises(UserBlocked):
@@ -106,7 +106,7 @@ def test_a_block_survives_erasure_and_a_new_login(world, gone):
 def test_what_outlives_an_erasure_names_nobody(world):
     world.log_in(ALICE)
     block(world)
-    world.erasure.erase_account(world.users.find(ALICE))
+    world.erasure.erase_account(world.find(ALICE))
 
     ((key, item),) = world.items().items()
     assert item.keys() == {"pk", "sk", "expiresAt"}
@@ -117,7 +117,7 @@ def test_what_outlives_an_erasure_names_nobody(world):
 def test_a_block_with_an_end_keeps_an_erased_user_out_until_then(world):
     world.log_in(ALICE)
     block(world, endsAt=int(world.clock.now) + HOUR)
-    world.erasure.erase_account(world.users.find(ALICE))
+    world.erasure.erase_account(world.find(ALICE))
 
     world.clock.sleep(HOUR)
 
@@ -127,7 +127,7 @@ def test_a_block_with_an_end_keeps_an_erased_user_out_until_then(world):
 def test_the_block_of_an_erased_user_is_lifted_by_openid(world):
     world.log_in(ALICE)
     block(world)
-    world.erasure.erase_account(world.users.find(ALICE))
+    world.erasure.erase_account(world.find(ALICE))
 
     assert update(world, blocked=False) == []
 
@@ -154,7 +154,7 @@ def test_nobody_joins_a_blocked_account_by_its_number(dynamodb, table_name):
     with pytest.raises(UserBlocked):
         world.register(world.session(BOB), "13800138000")
 
-    assert world.find(BOB).user_id != world.users.find(ALICE).user_id
+    assert world.find(BOB).user_id != world.find(ALICE).user_id
 
 
 def test_roles_are_set_replaced_and_removed(world):
@@ -162,7 +162,7 @@ def test_roles_are_set_replaced_and_removed(world):
 
     assert update(world, roles=["editor", "admin"])[0].roles == {"admin", "editor"}
     assert update(world, roles=["editor"])[0].roles == {"editor"}
-    assert world.users.find(ALICE).roles == {"editor"}
+    assert world.find(ALICE).roles == {"editor"}
     assert update(world, roles=[])[0].roles == set()
 
 
