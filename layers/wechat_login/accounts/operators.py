@@ -74,7 +74,7 @@ class Operators:
         """
         change, openid = Change.read(event, self._now()), event.get("openid")
         if not users and change.blocked is False and isinstance(openid, str):
-            appid = str(event.get("appid", self._appid))
+            appid = str(event.get("appid") or self._appid)
             self._transactions.run(lambda plan: self._blocks.lift(plan, appid, openid))
         accounts = sorted({user.user_id for user in users})
         return [user for each in accounts for user in self._update(each, change)]
