@@ -161,6 +161,27 @@ def test_an_act_leaves_one_line_with_whom_why_and_by_whom(backend, alice, caplog
     assert alice.openid not in repr(line)
 
 
+def test_a_merge_leaves_a_line_with_whom_why_and_by_whom(backend, alice, caplog):
+    bob = backend.person("bob")
+    bob.register()
+    user_ids = [
+        operate(backend, "find_user", openid=each.openid)["users"][0]["userId"]
+        for each in (alice, bob)
+    ]
+    caplog.clear()
+
+    merge = {"userIds": user_ids, "dryRun": False, "by": "eve", "reason": "same person"}
+    merged = operate(backend, "merge_users", **merge)
+
+    (line,) = [record.request for record in caplog.records if hasattr(record, "request")]
+    assert (line["act"], line["by"], line["reason"]) == ("merge_users", "eve", "same person")
+    assert line["users"] == [
+        f"{each['openid'][:4]}…{each['openid'][-4:]}" for each in merged["users"]
+    ]
+    assert len(line["users"]) == 1
+    assert line["counts"] == {"OperatorActions": 1}
+
+
 @pytest.mark.parametrize("function", ["update_user", "list_users"])
 def test_a_wrong_question_fails_with_one_clear_reason(backend, alice, function):
     with pytest.raises(FunctionError, match="BadRequest"):

@@ -84,6 +84,7 @@ class Verifier:
             env={**inherited, "ISSUER": issuer, "AUDIENCE": audience},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
 
@@ -93,7 +94,8 @@ class Verifier:
         return json.loads(self._process.stdout.readline())
 
     def stop(self):
-        self._process.communicate(timeout=20)
+        """End the process, and return what it wrote to standard error."""
+        return self._process.communicate(timeout=20)[1]
 
 
 def python_verifier(issuer, audience):
@@ -186,6 +188,17 @@ def test_a_verifier_that_knows_only_the_issuer_follows_a_rotation(running, verif
     assert kids[0] != kids[1]
     assert before["claims"]["openid"] == login["openid"]
     assert [each["claims"]["sub"] for each in seen] == [before["claims"]["sub"]] * 2
+
+
+@pytest.mark.parametrize("verifier", [python_verifier, node_verifier])
+def test_a_verifier_of_the_document_rejects_a_discovery_document_of_another_issuer(
+    running, verifier
+):
+    other_name = running.api.url.replace("127.0.0.1", "localhost")
+
+    said = verifier(other_name, running.wechat.appid).stop()
+
+    assert f"{other_name} publishes another issuer: {running.api.url}" in said
 
 
 @pytest.mark.parametrize("verifier", [python_verifier, node_verifier])

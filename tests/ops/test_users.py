@@ -13,6 +13,7 @@ from stack.template import ROOT
 from tests.support.written import run
 
 REFUSED = 403
+SECOND = "wxfedcba0987654321"
 
 
 @pytest.fixture
@@ -86,6 +87,17 @@ def test_roles_are_set_and_shown_as_json(user, alice):
 
     assert json.loads(done.stdout)["users"][0]["roles"] == ["admin", "editor"]
     assert '"roles": []' in user(f"roles {alice.openid} none", "--json", says="yes").stdout
+
+
+def test_a_user_of_another_mini_program_is_named_with_its_appid(user, backend):
+    backend.add_mini_program(SECOND)
+    there = backend.person("alice", SECOND)
+    there.log_in()
+
+    assert there.openid not in user(f"find {there.openid}").stdout
+    assert there.openid in user(f"find {there.openid} appid={SECOND}").stdout
+    user(f"block {there.openid} appid={SECOND} reason=spam", says="yes")
+    assert there.look_up_token()[0] == REFUSED
 
 
 def test_all_users_are_listed_with_what_that_costs(user, backend, alice):
