@@ -360,8 +360,8 @@ class Doctor:
                 yield Finding(OK, what, f"WeChat takes it ({asked_by})")
                 continue
             self.said[appid] = refused
-            told, remedy = self._explained(refused, appid)
-            yield Finding(FAIL, what, f"{told} ({asked_by})", remedy)
+            result, remedy = self._explained(refused, appid)
+            yield Finding(FAIL, what, f"{result} ({asked_by})", remedy)
 
     @cached_property
     def _app_secrets(self) -> Mapping[str, str]:
@@ -472,12 +472,12 @@ class Doctor:
         except CodeRejected:
             return Finding(OK, what, "it is a mini program's")
         except LoginError as refusal:
-            told, remedy = self._explained({"code": refusal.code, **refusal.facts}, appid)
+            result, remedy = self._explained({"code": refusal.code, **refusal.facts}, appid)
             if refusal.facts.get("errcode") == 40164:  # noqa: PLR2004 - WeChat's number
-                told = "the whitelist lets no check through from this machine, which is right"
-                return Finding(NOTE, what, told)
+                result = "the whitelist lets no check through from this machine, which is right"
+                return Finding(NOTE, what, result)
             hint = "Is it an official account's, and not the mini program's?"
-            return Finding(FAIL, what, f"no login code is exchanged: {told}", f"{hint} {remedy}")
+            return Finding(FAIL, what, f"no login code is exchanged: {result}", f"{hint} {remedy}")
         return Finding(
             FAIL, what, "WeChat has exchanged a code that is none", "Is WeChatUrl right?"
         )

@@ -342,7 +342,9 @@ def request_of(record):
     ("rid", "found"),
     [
         ("nonsense", "this is no rid of WeChat's"),
-        (f"{int(time.time()):08x}-00000000-00000000", "WeChat knows no such call"),
+        pytest.param(
+            f"{int(time.time()):08x}-00000000-00000000", "WeChat knows no such call", id="fresh"
+        ),
         ("61725984-6126f6f9-040f19c4", "older than seven days"),
     ],
 )
