@@ -32,6 +32,8 @@ SECRET_KEYS = ("ATTEMPTS#", "BLOCK#", "PHONE#")
 # Maps whose keys are hashes of secrets: of sessions, and of phone codes.
 SECRET_MAPS = ("sessions", "proofs")
 SHOWN = 6
+# The demo's phone sends the Referer of WeChat's app in this header.
+REFERER_OF_WECHAT = "wechat-referer"
 # https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 INVOKE = re.compile(r"/2015-03-31/functions/(\w+)/invocations")
 
@@ -56,7 +58,7 @@ class Inspected:
         look = _LOOKS.get((request.method, request.path))
         invoked = INVOKE.fullmatch(request.path) if request.method == "POST" else None
         if look is None and invoked is None:
-            return self.gateway.answer(request)
+            return self.gateway.answer(_with_referer_of_wechat(request))
         if _is_of_another_page(request):
             return _json(403, {"error": "Only the demo's own page may do this."})
         if invoked:
@@ -101,6 +103,16 @@ def _is_of_another_page(request: Request) -> bool:
     return request.header("sec-fetch-site") in ("cross-site", "same-site") or (
         origin is not None and origin != f"http://{host}"
     )
+
+
+def _with_referer_of_wechat(request: Request) -> Request:
+    """Return the request with the Referer of WeChat's app, which a browser page cannot set."""
+    referer = request.header(REFERER_OF_WECHAT)
+    if referer is None:
+        return request
+    replaced = ("referer", REFERER_OF_WECHAT)
+    others = tuple(each for each in request.headers if each[0].lower() not in replaced)
+    return replace(request, headers=(*others, ("referer", referer)))
 
 
 def masked_items(dynamodb: "DynamoDBClient", table: str) -> list[Item]:

@@ -17,7 +17,7 @@ const FAULTS = {
   faultGarbage: { kind: 'garbage' },
 };
 
-export function createControls(wechat, frame, refresh) {
+export function createControls(wechat, frame, miniPrograms, refresh) {
   const said = document.querySelector('#said');
   const switches = {
     airplane: (on) => frame.setAirplane(on),
@@ -39,12 +39,25 @@ export function createControls(wechat, frame, refresh) {
     const radio = choice('person', user, user === frame.user());
     radio.addEventListener('change', async () => {
       frame.handTo(user);
-      await restorePerson();
+      await Promise.all([showSwitches(), refresh()]);
     });
     const face = element('img', { src: avatarOf(user), alt: '', width: 36, height: 36 });
     return element('label', { className: 'person' }, radio, face, element('span'));
   });
   document.querySelector('#people').append(element('div', {}, ...people));
+
+  const chips = miniPrograms.map((appid) => {
+    const radio = choice('mini-program', appid, appid === frame.appid());
+    radio.addEventListener('change', async () => {
+      // Faults are those of one mini program: the one that is left works again.
+      document.querySelector('[value=faultNone]').checked = true;
+      await order(FAULTS.faultNone);
+      frame.openMiniProgram(appid);
+      await Promise.all([showSwitches(), refresh()]);
+    });
+    return element('label', { className: 'chip' }, radio, element('span', {}, appid));
+  });
+  document.querySelector('#mini-programs').append(...chips);
 
   const boxes = Object.entries(switches).map(([name, act]) => {
     const box = element('input', { type: 'checkbox', role: 'switch', name });
@@ -83,18 +96,18 @@ export function createControls(wechat, frame, refresh) {
     }
   }
 
-  async function restorePerson() {
+  async function showSwitches() {
     const { blocked } = await wechat.post('people', { user: frame.user() });
     document.querySelector('[name=blocked]').checked = blocked;
+    const { phoneBalance } = await wechat.get('rules');
+    document.querySelector('[name=noQuota]').checked = phoneBalance <= 0;
   }
 
   return {
     // The simulated WeChat outlives this page: its faults are cancelled, its rules are shown.
     async restore() {
       await order(FAULTS.faultNone);
-      await restorePerson();
-      const { phoneBalance } = await wechat.get('rules');
-      document.querySelector('[name=noQuota]').checked = phoneBalance <= 0;
+      await showSwitches();
     },
     show() {
       said.textContent = '';

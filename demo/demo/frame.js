@@ -1,41 +1,50 @@
-// The phone's screen from outside: its user, its start and its messages.
+// The phone's screen from outside: its user, its mini program, its start and its messages.
 
 import { PEOPLE } from '../people.js';
 import { currentLanguage } from './texts.js';
 
-const KEY = 'demo user';
+const USER = 'demo user';
+const MINI_PROGRAM = 'demo mini program';
 
-export function createFrame(wechat) {
+export function createFrame(wechat, miniPrograms) {
   const screen = document.querySelector('#screen');
-  const known = PEOPLE.map(({ user }) => user);
-  let user = known.includes(localStorage.getItem(KEY)) ? localStorage.getItem(KEY) : known[0];
+  let user = lastOf(PEOPLE.map((person) => person.user), USER);
+  let appid = lastOf(miniPrograms, MINI_PROGRAM);
   let airplane = false;
   let launches = 0;
 
   const launch = () => {
-    const facts = new URLSearchParams({ user, language: currentLanguage(), wechat, airplane });
+    const language = currentLanguage();
+    const facts = new URLSearchParams({ user, appid, language, wechat, airplane });
     // With the same query the browser would only follow the fragment, without loading.
     screen.src = `phone/screen.html?launch=${(launches += 1)}#${facts}`;
   };
-  // The second part of the screen's storage keys is the person.
-  const ownKeys = (owner) =>
-    Object.keys(localStorage).filter((key) => key.startsWith(`${owner} ${user} `));
+  const keysWith = (prefix) =>
+    Object.keys(localStorage).filter((key) => key.startsWith(`${prefix} `));
 
   return {
     launch,
     user: () => user,
+    appid: () => appid,
     handTo(next) {
       user = next;
-      localStorage.setItem(KEY, next);
+      localStorage.setItem(USER, next);
+      launch();
+    },
+    openMiniProgram(next) {
+      appid = next;
+      localStorage.setItem(MINI_PROGRAM, next);
       launch();
     },
     setAirplane(on) {
       airplane = on;
       screen.contentWindow.postMessage({ airplane }, location.origin);
     },
-    stored: () => ownKeys('mini-program').map((key) => localStorage.getItem(key)),
+    stored: () =>
+      keysWith(`mini-program ${user} ${appid}`).map((key) => localStorage.getItem(key)),
+    // The person's whole phone, with all mini programs.
     clear() {
-      for (const key of [...ownKeys('mini-program'), ...ownKeys('wechat')]) {
+      for (const key of [...keysWith(`mini-program ${user}`), ...keysWith(`wechat ${user}`)]) {
         localStorage.removeItem(key);
       }
       launch();
@@ -45,4 +54,9 @@ export function createFrame(wechat) {
         if (source === screen.contentWindow) listener(data);
       }),
   };
+}
+
+function lastOf(known, key) {
+  const last = localStorage.getItem(key);
+  return known.includes(last) ? last : known[0];
 }

@@ -17,12 +17,14 @@ const POLL_MS = 3000;
 
 async function start() {
   const info = await (await fetch('/local/info')).json();
-  const wechat = simulatedWeChat(info.wechat);
-  const frame = createFrame(info.wechat);
+  const first = simulatedWeChat(info.wechat, () => info.appid);
+  const { miniPrograms } = await first.get('mini-programs');
+  const frame = createFrame(info.wechat, miniPrograms);
+  const wechat = simulatedWeChat(info.wechat, frame.appid);
   const timeline = createTimeline(wechat);
   const table = createTable(wechat, frame);
   const token = createToken(frame);
-  const controls = createControls(wechat, frame, refresh);
+  const controls = createControls(wechat, frame, miniPrograms, refresh);
 
   frame.onEntry((entry) => {
     timeline.add(entry);
@@ -37,9 +39,9 @@ async function start() {
 
   useLanguage(currentLanguage());
   await controls.restore();
-  // Schedules and other clients call WeChat, too; their changes are in the table.
-  setInterval(async () => {
-    if (!document.hidden && (await timeline.refresh())) await table.refresh();
+  // Schedules and other clients call WeChat and change the table, too.
+  setInterval(() => {
+    if (!document.hidden) refresh();
   }, POLL_MS);
 
   function refresh() {

@@ -3,7 +3,7 @@
 import { element } from '../dom.js';
 import { localTime, words } from './texts.js';
 
-const KINDS = ['USER', 'PHONE', 'ID'];
+const KINDS = ['USER', 'PHONE', 'ID', 'UNION'];
 const TIMES = /(At|Until)$/;
 const ID = /^[\w-]{20,}$/;
 // Attributes against abuse come last: a reader needs them least.
@@ -42,13 +42,17 @@ export function createTable(wechat, frame) {
   return { refresh, show };
 }
 
-// The phone's present user and their items come first.
+// The phone's present user and their items come first, with those of the open mini program before
+// others of the same kind.
 function inOrder(items, openid) {
   const profile = items.find(({ pk, sk }) => sk === 'PROFILE' && pk.endsWith(`#${openid}`));
   const names = [openid, profile?.userId].filter(Boolean);
-  const isTheirs = (item) => names.some((name) => JSON.stringify(item).includes(name));
+  const has = (item, ...texts) => texts.some((text) => JSON.stringify(item).includes(text));
   return items.sort(
-    (one, other) => isTheirs(other) - isTheirs(one) || byKind(one, other),
+    (one, other) =>
+      has(other, ...names) - has(one, ...names) ||
+      byKind(one, other) ||
+      has(other, openid) - has(one, openid),
   );
 }
 

@@ -1,6 +1,7 @@
 // The live sequence diagram of the calls between mini program, login service and WeChat.
 
 import { element } from '../dom.js';
+import { REFERER_OF_WECHAT } from '../simulated_wechat.js';
 import { masked } from './masking.js';
 import { words } from './texts.js';
 
@@ -49,14 +50,18 @@ export function createTimeline(wechat) {
 
   function requestStep({ id, at, method, url, header, body }) {
     const { pathname, search } = new URL(url);
-    const { authorization } = header;
+    const { authorization, [REFERER_OF_WECHAT]: referer } = header;
     const step = {
       at,
       from: 'miniProgram',
       to: 'service',
       what: `${method} ${pathname}${search}`,
       outcome: () => words().waiting,
-      request: { ...(authorization && { authorization }), ...(body && JSON.parse(body)) },
+      request: {
+        ...(referer && { referer }),
+        ...(authorization && { authorization }),
+        ...(body && JSON.parse(body)),
+      },
     };
     requests.set(id, step);
     return step;
@@ -73,17 +78,14 @@ export function createTimeline(wechat) {
     if (steps.includes(step)) followed(() => step.row.replaceWith(drawn(step)));
   }
 
-  // Resolves to true if WeChat has got new calls.
   async function refresh() {
     const calls = await wechat.get('calls');
     charges = calls.charges;
     showCharges();
-    const news = calls.last.filter((call) => call.at > since && !seen.has(keyOf(call)));
-    for (const call of news) {
+    for (const call of calls.last.filter((each) => each.at > since && !seen.has(keyOf(each)))) {
       seen.add(keyOf(call));
       put(callStep(call));
     }
-    return news.length > 0;
   }
 
   function showCharges() {

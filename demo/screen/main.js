@@ -16,16 +16,17 @@ import { createPrivacy } from './privacy.js';
 import { createStorage } from './storage.js';
 import { createWx } from './wx.js';
 
-const { user, language, wechat, airplane } = Object.fromEntries(
+const { user, appid, language, wechat, airplane } = Object.fromEntries(
   new URLSearchParams(location.hash.slice(1)),
 );
 
 const phone = {
   user,
+  appid,
   name: nameOf(user, language),
   language,
   airplane: airplane === 'true',
-  wechat: simulatedWeChat(wechat),
+  wechat: simulatedWeChat(wechat, () => appid),
   tell: (entry) => parent.postMessage({ ...entry, at: Date.now() }, location.origin),
 };
 phone.storage = createStorage(phone);

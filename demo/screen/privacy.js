@@ -7,7 +7,7 @@ import { texts } from './texts.js';
 
 export function createPrivacy(phone) {
   // Kept for the person beside the mini program's storage, and cleared together with it.
-  const key = `wechat ${phone.user} privacy`;
+  const key = `wechat ${phone.user} ${phone.appid} privacy`;
   const words = texts(phone.language);
   let handler;
 

@@ -1,6 +1,7 @@
 // wx.request, which also reports to the page around the phone.
 
 import { app } from 'mini-program.js';
+import { REFERER_OF_WECHAT } from '../simulated_wechat.js';
 import { callable } from './callable.js';
 
 const TIMEOUT_MS = app.networkTimeout?.request ?? 60_000;
@@ -19,7 +20,7 @@ export function createRequest(phone) {
   async function send(options, abort) {
     const { url, data, method = 'GET', header = {}, timeout = TIMEOUT_MS, dataType } = options;
     const id = (last += 1);
-    const request = requestOf(url, data, method.toUpperCase(), header);
+    const request = requestOf(url, data, method.toUpperCase(), header, phone.appid);
     phone.tell({ kind: 'request', id, ...request });
     const began = performance.now();
     const timer = setTimeout(() => abort.abort({ errMsg: 'timeout', errno: 5 }), timeout);
@@ -60,11 +61,15 @@ export function createRequest(phone) {
   }
 }
 
-function requestOf(url, data, method, header) {
+function requestOf(url, data, method, header, appid) {
   // The mini program has the default port of `make run`; the API is at the port that served this
   // page.
   const target = new URL(url.replace(LOOPBACK, location.origin));
   const headers = { 'content-type': 'application/json', ...lowered(header) };
+  // Other servers would have to allow the header. 0 is the version in development.
+  if (target.origin === location.origin) {
+    headers[REFERER_OF_WECHAT] = `https://servicewechat.com/${appid}/0/page-frame.html`;
+  }
   if (data === undefined) return { method, url: target.href, header: headers };
   if (method !== 'GET') {
     const body = typeof data === 'string' ? data : JSON.stringify(data);

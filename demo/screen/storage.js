@@ -1,7 +1,8 @@
-// The mini program's storage: each person has their own phone, so their own storage.
+// The mini program's storage: each person has their own phone, and on it each mini program its own
+// storage.
 
 export function createStorage(phone) {
-  const prefix = `mini-program ${phone.user} `;
+  const prefix = `mini-program ${phone.user} ${phone.appid} `;
   const keys = () =>
     Object.keys(localStorage)
       .filter((each) => each.startsWith(prefix))

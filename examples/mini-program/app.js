@@ -3,5 +3,5 @@ const config = require('./config');
 
 App({
   // One for the whole app: pages that ask at the same time then share one login.
-  session: createSession({ wx, baseUrl: config.baseUrl }),
+  session: createSession({ wx, baseUrl: config.baseUrl, appid: config.appid }),
 });

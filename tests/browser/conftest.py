@@ -64,9 +64,8 @@ def demo(browser, ministack, _wechat_server, wechat, screenshots):
     }
     stack = read_stack(parameters)
     pages = {**PAGES, **api_docs.pages()}
-    with deployed(
-        stack, ministack.url, {wechat.appid: wechat.app_secret}, pages=pages
-    ) as deployment:
+    app_secrets = {app.appid: app.app_secret for app in wechat.mini_programs()}
+    with deployed(stack, ministack.url, app_secrets, pages=pages) as deployment:
         # A port of its own is an origin of its own: the browser remembers nothing of other tests.
         # What other tests' pages have written into the console.
         browser.get_log("browser")

@@ -190,7 +190,7 @@ test.describe('The local stack', { skip }, () => {
     const answer = await fetch(`${baseUrl}/token`, {
       method: 'POST',
       headers: header,
-      body: JSON.stringify({ openid: header.Authorization.split(/[ .]/)[1] }),
+      body: JSON.stringify({ openid: header.Authorization.split(/[ .]/)[2] }),
     });
     assert.equal((await answer.json()).error.code, 'session_invalid');
     assert.equal(await start().token(), null);

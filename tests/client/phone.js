@@ -1,8 +1,9 @@
 /**
  * A phone with WeChat on it, as far as the example asks for one.
  *
- * Its codes come from the simulated WeChat at `wechatUrl`, or are made up where none is given. What
- * a person or a bad day would do to it are its properties: `airplane`, `background`, `storageFull`.
+ * Its codes come from the simulated WeChat at `wechatUrl`, or are made up where none is given. With an
+ * `appid` it has that mini program open. What a person or a bad day would do to it are its properties:
+ * `airplane`, `background`, `storageFull`, `losesReferer`.
  */
 
 let people = 0;
@@ -10,10 +11,11 @@ let people = 0;
 class Phone {
   constructor({
     wechatUrl,
+    appid,
     user = `person-${process.pid}-${(people += 1)}`,
     language = 'zh_CN',
   } = {}) {
-    Object.assign(this, { wechatUrl, user, language });
+    Object.assign(this, { wechatUrl, appid, user, language });
     this.storage = new Map();
     this.logins = []; // the codes that wx.login gave
     this.requests = []; // what wx.request was asked
@@ -36,7 +38,7 @@ class Phone {
     const answer = await fetch(`${this.wechatUrl}/simulated/${route}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ user: this.user, ...fields }),
+      body: JSON.stringify({ user: this.user, appid: this.appid, ...fields }),
     });
     return answer.json();
   }
@@ -58,6 +60,7 @@ class Phone {
         this.storage.set(key, JSON.stringify(value));
       },
       getAppBaseInfo: () => ({ language: this.language }),
+      getAccountInfoSync: () => ({ miniProgram: { appId: this.appid } }),
       getDeviceInfo: () => ({ platform: this.isComputer ? 'windows' : 'ios' }),
       env: { USER_DATA_PATH: 'wxfile://usr' },
       getFileSystemManager: () => ({
@@ -121,7 +124,9 @@ class Phone {
     const url = host ? this.hosts[host] + asked.slice(host.length) : asked;
     const body = data === undefined ? undefined : JSON.stringify(data);
     const signal = AbortSignal.timeout(timeout);
-    const answer = await fetch(url, { method, body, headers, signal });
+    const referer = `https://servicewechat.com/${this.appid}/0/page-frame.html`;
+    const wechats = this.appid && !this.losesReferer ? { referer } : {};
+    const answer = await fetch(url, { method, body, headers: { ...headers, ...wechats }, signal });
     return {
       statusCode: answer.status,
       header: Object.fromEntries(answer.headers),

@@ -46,6 +46,20 @@ for (const [platform, over] of Object.entries(PLATFORMS)) {
       assert.deepEqual(server.requests[0].body, { code: 'login-code-1' });
     });
 
+    test('the AppID goes with each login, if the options name one, and with nothing else', async (t) => {
+      const { session, server } = await setUp(t, { appid: 'wx1234567890abcdef' });
+
+      await session.account();
+
+      assert.deepEqual(
+        server.requests.map(({ route, body }) => [route, body]),
+        [
+          ['POST /login', { code: 'login-code-1', appid: 'wx1234567890abcdef' }],
+          ['GET /account', undefined],
+        ],
+      );
+    });
+
     test('login sends no session, every other call does', async (t) => {
       const { session, server } = await setUp(t);
 

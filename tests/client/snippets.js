@@ -71,6 +71,19 @@ test('the client guide: the session of the app', async () => {
   assert.equal(phone.logins.length, 1);
 });
 
+test('the client guide: the session of an app whose requests lose the Referer', async () => {
+  const { phone, wx } = setUp();
+  const answer = await fetch(`${wechatUrl}/simulated/mini-programs`);
+  [phone.appid] = (await answer.json()).miniPrograms;
+  phone.losesReferer = true;
+  let app;
+
+  await run(guide['Set it up'][1], { wx, App: (definition) => (app = definition) });
+
+  assert.equal(await app.session.token(), null);
+  assert.equal(phone.requests[0].data.appid, phone.appid);
+});
+
 test('the client guide: log in, then show the button or enter', async () => {
   const { phone, session, ...names } = setUp();
   const [code] = guide['Log in and show the phone button'];

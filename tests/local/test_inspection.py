@@ -60,7 +60,11 @@ def test_sessions_expire_on_demand(dynamodb, table):
 
 
 class Gateway:
+    def __init__(self):
+        self.asked = []
+
     def answer(self, request):
+        self.asked.append(request)
         return Response(418, (), request.path.encode())
 
 
@@ -91,6 +95,16 @@ def test_everything_else_is_the_gateways(inspected):
     assert inspected.answer(Request("GET", "/local/table/other")).status == 418
     assert inspected.answer(Request("POST", "/login")).status == 418
     assert inspected.answer(Request("POST", "/")).status == 418
+
+
+def test_the_phones_requests_have_the_referer_of_wechats_app(inspected):
+    referer = "https://servicewechat.com/wx1234567890abcdef/0/page-frame.html"
+    browsers = ("Referer", "http://127.0.0.1:3000/phone/screen.html")
+    inspected.answer(Request("POST", "/login", (browsers, ("Wechat-Referer", referer))))
+    inspected.answer(Request("POST", "/login", (browsers,)))
+    phones, others = inspected.gateway.asked
+    assert phones.headers == (("referer", referer),)
+    assert others.headers == (browsers,)
 
 
 OWN = ("Host", "127.0.0.1:3000")

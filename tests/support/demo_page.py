@@ -95,6 +95,10 @@ class Demo:
     def hand_to(self, user):
         self.click(f"[value={user}]")
 
+    def opens(self, appid):
+        """Open a mini program on the phone."""
+        self._orders(lambda: self.click(f"[value={appid}]"))
+
     def set_fault(self, name):
         self._orders(lambda: self.click(f"[name=fault][value={name}]"))
 

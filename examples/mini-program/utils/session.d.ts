@@ -27,6 +27,11 @@ export interface Options {
   wx: Platform;
   /** The backend's address, for example `https://login.example.com`; without a final slash. */
   baseUrl: string;
+  /**
+   * The mini program's own AppID, if the backend serves several and its requests lose the Referer of
+   * WeChat's app. Without it the Referer decides.
+   */
+  appid?: string | null;
   /** The name of the entry in storage; `baseUrl` is in the default. */
   storageKey?: string;
   /** Milliseconds; the default is 30000, a little more than the backend's own 28 s. */

@@ -68,6 +68,7 @@ class SessionError extends Error {
 function createSession({
   wx,
   baseUrl,
+  appid,
   storageKey = `wechat-login ${baseUrl}`,
   timeout = 30 * 1000,
   longestWait = 5,
@@ -171,7 +172,8 @@ function createSession({
       const fresh = code || (await loginCode());
       code = null; // A code works once, so a retry takes another.
       refuseAfterLogOut(before);
-      return ask('POST', '/login', { code: fresh }, null);
+      const chosen = appid ? { appid } : {}; // else the Referer, which WeChat's app sets, decides
+      return ask('POST', '/login', { code: fresh, ...chosen }, null);
     };
     const rejected = (error) => (error.code === 'code_rejected' ? 0 : undefined);
     const { data } = await withOneRepeat(logIn, rejected);
