@@ -67,7 +67,7 @@ def fresh(event: str, running: Backend) -> Any:
     values: dict[str, Callable[[], str]] = {
         "LOGIN_CODE": lambda: running.wechat.login_code(PERSON),
         "PHONE_CODE": lambda: running.wechat.phone_code(PERSON)["code"],
-        "UNIONID": lambda: running.wechat.unionid(PERSON),
+        "UNIONID": lambda: str(_log_in(running)["unionid"]),
         "OPENID": lambda: running.wechat.openid(PERSON),
         "SESSION": lambda: str(_log_in(running)["session"]),
         "TOKEN": token,

@@ -470,6 +470,7 @@ def versions(deployed):
 
 
 def test_a_caller_meets_no_gap_on_the_way_to_gradual_and_back(deployed):
+    deploy(deployed, "PhoneRequired=true")
     before = versions(deployed)
 
     with Caller(deployed) as bob:

@@ -153,7 +153,7 @@ def test_every_kind_of_secret_is_known_after_a_registration(person, secrecy, bac
     hidden = {
         "login code": code,
         "phone code": phone_code,
-        "session": alice.session.partition(".")[2],
+        "session": alice.session.rpartition(".")[2],
         "token": token.rpartition(".")[2],
         "AppSecret": wechat.app_secret,
         "session_key": wechat.person("alice").session_key.text,

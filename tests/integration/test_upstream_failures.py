@@ -142,8 +142,16 @@ def test_a_user_who_logs_in_too_often_has_to_wait_and_others_do_not(call, person
     assert person("bob").log_in()["openid"] == wechat.openid("bob")
 
 
-@pytest.mark.parametrize("errcode", [40013, 40164, 45009, 48001, 12345])
-@pytest.mark.parametrize("path", [LOGIN, PHONE, STABLE])
+# For a phone code, 40013 means another mini program's code, which is the caller's fault.
+@pytest.mark.parametrize(
+    ("path", "errcode"),
+    [
+        (path, errcode)
+        for path in (LOGIN, PHONE, STABLE)
+        for errcode in (40013, 40164, 45009, 48001, 12345)
+        if (path, errcode) != (PHONE, 40013)
+    ],
+)
 def test_a_fault_for_the_operator_shows_no_details_to_the_caller(
     backend, items, wechat, path, errcode
 ):

@@ -123,7 +123,8 @@ def test_a_run_has_a_key_of_its_own_and_its_file_is_for_its_user_alone(tmp_path)
             )
 
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
-            assert read["Parameter"]["Value"] == running.wechat.app_secret
+            app_secrets = json.loads(read["Parameter"]["Value"])
+            assert app_secrets[running.wechat.appid] == running.wechat.app_secret
             assert status_of(content["aws"], READ_SECRET) == 403
             assert content["accessKey"] not in repr(running)
         assert not file.exists()

@@ -32,7 +32,7 @@ ANSWERS: dict[str, Callable[[Any, Any], bool]] = {
     ),
     "rotate_signing_keys": lambda _, answer: answer == {"signing_keys": 1, "public_keys": 1},
     "update_user": lambda event, answer: (
-        [each["blocked"]["reason"] for each in answer["users"]] == [event["reason"]]
+        [each["roles"] for each in answer["users"]] == [event["roles"]]
     ),
 }
 EVENTS = sorted((ROOT / "events").glob("*.json"))

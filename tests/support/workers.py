@@ -18,11 +18,22 @@ def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
 
 
+# Modules that read or write .aws-sam/build: one worker runs them, one after another.
+OF_THE_BUILD = {
+    "tests/deployed/test_deployed.py",
+    "tests/ops/test_deploying.py",
+    "tests/promises/test_build.py",
+    "tests/promises/test_weight.py",
+}
+
+
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Hands out whole modules first, and then single tests."""
 
     def _split_scope(self, nodeid):
         module = nodeid.partition("::")[0]
+        if module in OF_THE_BUILD:
+            return "build"
         return module if has_module_fixture(module) else nodeid
 
 

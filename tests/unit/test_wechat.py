@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import itertools
 import json
 import logging
 import socket
@@ -651,11 +652,13 @@ def test_chinese_is_sent_as_it_is_because_wechat_counts_characters(upstream, aut
 def serving(answer):
     """Serve each connection by `answer(connection, request)`; return the URL and the requests."""
     heard, listener = [], socket.create_server(("127.0.0.1", 0))
+    numbers = itertools.count()
 
     def converse(connection):
+        number = next(numbers)
         with connection, contextlib.suppress(OSError):
             while request := connection.recv(65536):
-                heard.append((connection.fileno(), request))
+                heard.append((number, request))
                 answer(connection, request)
 
     def serve():
