@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -131,14 +130,6 @@ def deployed_with(ministack, wechat_url, wechat, secrecy):
             return Backend(deployment, wechat, secrecy)
 
         yield deploy
-
-
-@pytest.fixture
-def one_window():
-    """Attempts are counted by the clock's ten minutes: none may end within the test."""
-    left = 600 - time.time() % 600
-    if left < 30:
-        time.sleep(left)
 
 
 @pytest.fixture

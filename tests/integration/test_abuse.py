@@ -9,7 +9,6 @@ import requests
 from simulated_wechat import serve
 from tests.support.callers import at_once
 
-pytestmark = pytest.mark.usefixtures("one_window")
 PHONE = "/wxa/business/getuserphonenumber"
 SPENT = 5
 CODE = "0" * 32

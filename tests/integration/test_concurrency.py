@@ -8,7 +8,6 @@ import pytest
 from tests.support import stored
 from tests.support.callers import at_once
 
-pytestmark = pytest.mark.usefixtures("one_window")
 PHONE = "/wxa/business/getuserphonenumber"
 
 

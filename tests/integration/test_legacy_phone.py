@@ -9,7 +9,6 @@ import pytest
 from simulated_wechat import phone_data
 from tests.support import stored
 
-pytestmark = pytest.mark.usefixtures("one_window")
 PHONE = "/wxa/business/getuserphonenumber"
 CHECK = "/wxa/business/checkencryptedmsg"
 SPENT = 5

@@ -6,7 +6,6 @@ import pytest
 
 from tests.support import stored
 
-pytestmark = pytest.mark.usefixtures("one_window")
 PHONE = "/wxa/business/getuserphonenumber"
 RISK = "/wxa/getuserriskrank"
 CONTENT = "/wxa/msg_sec_check"
