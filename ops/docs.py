@@ -88,7 +88,7 @@ def metric_rows() -> Rows:
         match ast.unparse(call.func).rpartition(".")[2], call.args:
             case "_flush", [ast.Dict(keys=keys)]:
                 written = ", ".join(
-                    _code(each.value) for each in keys if isinstance(each, ast.Constant)
+                    _code(str(each.value)) for each in keys if isinstance(each, ast.Constant)
                 )
                 dimensions |= dict.fromkeys(named, written)
             case "count" | "_count", []:
