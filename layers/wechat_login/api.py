@@ -9,11 +9,11 @@ import base64
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
 from wechat_login.errors import BadRequest, LoginError, PayloadTooLarge, SessionRequired
+from wechat_login.frozen import frozen
 from wechat_login.invocation import (
     SERVER_ERROR,
     Event,
@@ -51,11 +51,11 @@ CODE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 MOCK_CODE = "the code is a mock one"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One HTTP request, read from an API Gateway event."""
 
-    event: Event = field(repr=False)
+    event: Event
 
     @property
     def route(self) -> str:

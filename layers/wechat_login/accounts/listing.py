@@ -5,10 +5,10 @@ import binascii
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from wechat_login.accounts.users import User
 from wechat_login.errors import BadRequest
+from wechat_login.frozen import frozen
 from wechat_login.storage.table import Key, Table
 
 # DynamoDB looks at so many items a page, those of claims and counters too.
@@ -16,11 +16,11 @@ MOST_LOOKED_AT = 1000
 KNOWN = {"registered", "blocked", "appid", "limit", "next", "by", "reason"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserPage:
     """A page of users, oldest first in the page; the next one may hold older ones."""
 
-    users: list[User] = field(repr=False)
+    users: list[User]
     next: str | None  # for the next page; None: there is none
     read_units: float
 

@@ -3,13 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wechat_login.accounts.sessions import Credential, Sessions
 from wechat_login.accounts.transaction import TRIES, UNBLOCKED, Transaction, Transactions
 from wechat_login.accounts.users import User, id_key, union_key, user_key, uuid7
 from wechat_login.errors import StorageUnavailable, UserBlocked
+from wechat_login.frozen import frozen
 from wechat_login.storage.table import ConditionFailed, Item, Key, Table, Update, Value
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ SESSIONS_LEFT = 5
 FORMER = ("logins", "attemptsWindow", "attempts", "proofs")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Login:
     """A login: the user, and the session for the client."""
 
     user: User
     sid: str
-    session: str = field(repr=False)
+    session: str
     expires_in: int  # seconds
     is_new: bool  # whether this login made the user
     is_conflict: bool  # whether the unionid appeared, and another userId has it: merge_users

@@ -6,19 +6,19 @@ An account is every openid that shares a userId. A change is one transaction for
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from wechat_login.accounts.blocks import Blocks
 from wechat_login.accounts.transaction import Transaction, Transactions
 from wechat_login.accounts.users import User, id_key
 from wechat_login.errors import BadRequest
+from wechat_login.frozen import frozen
 
 MOST_ROLES = 16
 ROLE = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 LONGEST_REASON = 200
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """A change of an account; None leaves a thing as it is."""
 

@@ -4,10 +4,10 @@ Both are a second line of defence, so if WeChat gives no result, for any reason,
 """
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wechat_login.errors import ContentRejected, LoginError, UserBlocked
+from wechat_login.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Screening:
     """Runs the checks that the deployment has switched on."""
 

@@ -11,10 +11,10 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from wechat_login.accounts.users import User, Users
 from wechat_login.errors import SessionInvalid, SessionMismatch, UserBlocked
+from wechat_login.frozen import frozen
 from wechat_login.storage.table import ConditionFailed, Key, Table, Update
 
 SECRET_BYTES = 32
@@ -25,7 +25,7 @@ LONGEST_LIFE = 180 * DAY
 SHAPE = re.compile(r"(wx[0-9a-f]{16})\.([A-Za-z0-9_-]{1,128})\.([A-Za-z0-9_-]{43})")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """A valid session and its user."""
 
@@ -51,11 +51,11 @@ class Session:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credential:
     """A new session: its text, which only the client gets, and its sid."""
 
-    text: str = field(repr=False)
+    text: str
     sid: str
 
     @classmethod

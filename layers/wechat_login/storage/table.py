@@ -7,12 +7,13 @@ a `frozenset` of strings, or a mapping of such values.
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from wechat_login.errors import Misconfigured, StorageUnavailable
+from wechat_login.frozen import frozen
 from wechat_login.storage import aws
 
 if TYPE_CHECKING:
@@ -39,20 +40,20 @@ class ConditionFailed(Exception):
         self.items = items
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Put:
     """Writes a whole item, if `condition` holds for the stored item."""
 
-    item: Item = field(repr=False)
+    item: Item
     condition: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict, repr=False)
+    values: Mapping[str, Value] = field(default_factory=dict)
 
     def request(self, table: str) -> dict[str, Any]:
         """Return the parameters of PutItem, and of Put in TransactWriteItems."""
         return _request(table, self, Item=_marshal(self.item))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Update:
     """Changes an item by an update expression, if `condition` holds.
 
@@ -62,8 +63,8 @@ class Update:
     key: Key
     expression: str
     condition: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict, repr=False)
-    names: Mapping[str, str] = field(default_factory=dict, repr=False)
+    values: Mapping[str, Value] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def request(self, table: str) -> dict[str, Any]:
         """Return the parameters of UpdateItem, and of Update in TransactWriteItems."""
@@ -73,26 +74,26 @@ class Update:
         return request
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delete:
     """Removes an item, if `condition` holds."""
 
     key: Key
     condition: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict, repr=False)
+    values: Mapping[str, Value] = field(default_factory=dict)
 
     def request(self, table: str) -> dict[str, Any]:
         """Return the parameters of DeleteItem, and of Delete in TransactWriteItems."""
         return _request(table, self, Key=_key(self.key))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConditionCheck:
     """Changes nothing; a transaction fails if `condition` does not hold."""
 
     key: Key
     condition: str
-    values: Mapping[str, Value] = field(default_factory=dict, repr=False)
+    values: Mapping[str, Value] = field(default_factory=dict)
 
     def request(self, table: str) -> dict[str, Any]:
         """Return the parameters of ConditionCheck in TransactWriteItems."""
@@ -102,11 +103,11 @@ class ConditionCheck:
 Write = Put | Update | Delete | ConditionCheck
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """A page of a scan, the key after which the next one begins, and its read units."""
 
-    items: list[Item] = field(repr=False)
+    items: list[Item]
     last: Key | None
     read_units: float
 

@@ -11,7 +11,6 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from wechat_login.errors import (
@@ -21,6 +20,7 @@ from wechat_login.errors import (
     StorageUnavailable,
     WeChatUnavailable,
 )
+from wechat_login.frozen import frozen
 from wechat_login.storage.table import ConditionFailed, Key, Table, Update, Value
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ BEIJING = 8 * 3600
 DAY = 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SharedToken:
     """The access token as stored in SSM, with the Unix time at which it expires."""
 
-    value: str = field(repr=False)
+    value: str
     expires_at: int
 
     def to_json(self) -> str:
@@ -222,7 +222,7 @@ class AccessTokens:
         return SharedToken(new.value, int(self._now()) + new.expires_in)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Renewal:
     """Renews the access tokens of all mini programs; the failure of one stops no other."""
 
