@@ -25,12 +25,12 @@ class UserPage:
     read_units: float
 
 
+@frozen
 class Listing:
     """Reads the whole table, a page at a time."""
 
-    def __init__(self, table: Table, *, now: Callable[[], float] = time.time) -> None:
-        self._table = table
-        self._now = now
+    table: Table
+    now: Callable[[], float] = time.time
 
     def page(self, event: Mapping[str, object]) -> UserPage:
         """Return the users among the next `limit` items, at most 1,000, that match the filters.
@@ -48,14 +48,14 @@ class Listing:
             raise BadRequest("appid is not a text.")
         if type(limit) is not int or not 1 <= limit <= MOST_LOOKED_AT:
             raise BadRequest(f"limit is not a number from 1 to {MOST_LOOKED_AT}.")
-        page = self._table.scan(
+        page = self.table.scan(
             limit=limit,
             after=_read(event.get("next")),
             condition="begins_with(pk, :users) AND sk = :profile",
             users=f"USER#{appid}#" if appid else "USER#",
             profile="PROFILE",
         )
-        now, (registered, blocked) = self._now(), flags
+        now, (registered, blocked) = self.now(), flags
         users = [
             user
             for user in map(User.from_item, page.items)

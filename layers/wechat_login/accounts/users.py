@@ -112,15 +112,15 @@ class User:
         )
 
 
+@frozen
 class Users:
     """Finds users."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    table: Table
 
     def find(self, appid: str, openid: str) -> User | None:
         """Return the user of this openid, or None."""
-        item = self._table.get(user_key(appid, openid))
+        item = self.table.get(user_key(appid, openid))
         return User.from_item(item) if item else None
 
     def with_id(self, user_id: str) -> list[User]:
@@ -137,8 +137,8 @@ class Users:
         return [user for user in owners if user.phone_index == phone_index]
 
     def _owners(self, claim: Key) -> list[User]:
-        owners = (self._table.get(claim) or {}).get("owners", frozenset())
-        items = [self._table.get((owner, PROFILE)) for owner in sorted(owners)]
+        owners = (self.table.get(claim) or {}).get("owners", frozenset())
+        items = [self.table.get((owner, PROFILE)) for owner in sorted(owners)]
         return [User.from_item(item) for item in items if item]
 
 

@@ -112,28 +112,20 @@ class Page:
     read_units: float
 
 
+@frozen
 class Table:
     """Reads and writes items; retries a conflict while `time_left()` exceeds `reserve` seconds."""
 
-    def __init__(
-        self,
-        client: "DynamoDBClient",
-        name: str,
-        time_left: Callable[[], float],
-        *,
-        reserve: float = 0.0,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._client = client
-        self._name = name
-        self._time_left = time_left
-        self._reserve = reserve
-        self._sleep = sleep
+    client: "DynamoDBClient"
+    name: str
+    time_left: Callable[[], float]
+    reserve: float = 0.0
+    sleep: Callable[[float], None] = time.sleep
 
     def get(self, key: Key) -> Item | None:
         """Return one item as it is now, or None."""
         answer = aws.call(
-            self._client.get_item, TableName=self._name, Key=_key(key), ConsistentRead=True
+            self.client.get_item, TableName=self.name, Key=_key(key), ConsistentRead=True
         )
         return _unmarshal(answer["Item"]) if "Item" in answer else None
 
@@ -143,7 +135,7 @@ class Table:
         It costs a read unit for each 8 KB that it looks at: for operators, never for a request.
         """
         request: dict[str, Any] = {
-            "TableName": self._name,
+            "TableName": self.name,
             "Limit": limit,
             "FilterExpression": condition,
             "ExpressionAttributeValues": {
@@ -153,7 +145,7 @@ class Table:
         }
         if after:
             request["ExclusiveStartKey"] = _key(after)
-        answer = aws.call(self._client.scan, **request)
+        answer = aws.call(self.client.scan, **request)
         last = answer.get("LastEvaluatedKey")
         return Page(
             [_unmarshal(item) for item in answer["Items"]],
@@ -186,21 +178,21 @@ class Table:
                 raise ConditionFailed(found)
             if not RETRYABLE.issuperset(codes):
                 raise Misconfigured(operation="write", aws=codes)
-            self._sleep(pause)
+            self.sleep(pause)
         raise StorageUnavailable(operation="write", aws=codes)
 
     def _write_once(self, writes: Sequence[Write], options: Mapping[str, str]) -> dict[str, Any]:
-        requests = [write.request(self._name) for write in writes]
+        requests = [write.request(self.name) for write in writes]
         if len(writes) > 1:
             actions: list[Any] = [
                 {type(write).__name__: request}
                 for write, request in zip(writes, requests, strict=True)
             ]
-            return dict(aws.call(self._client.transact_write_items, TransactItems=actions))
+            return dict(aws.call(self.client.transact_write_items, TransactItems=actions))
         operations: dict[type[Write], Callable[..., Any]] = {
-            Put: self._client.put_item,
-            Update: self._client.update_item,
-            Delete: self._client.delete_item,
+            Put: self.client.put_item,
+            Update: self.client.update_item,
+            Delete: self.client.delete_item,
         }
         return dict(aws.call(operations[type(writes[0])], **requests[0], **options))
 
@@ -208,7 +200,7 @@ class Table:
         """Yield growing pauses, jittered, while another try fits into the time left."""
         pause = FIRST_PAUSE
         yield 0
-        while self._time_left() > self._reserve + pause:
+        while self.time_left() > self.reserve + pause:
             # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
             yield random.uniform(0, pause)  # noqa: S311 - spreads load, guards nothing
             pause = min(LONGEST_PAUSE, pause * 2)
