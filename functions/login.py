@@ -12,7 +12,9 @@ def handler(request: Request) -> Reply:
     asked = request.text("appid") if request.has("appid") else None
     appid = wiring.mini_programs().choose(asked, request.header("referer"))
 
-    login = wiring.logins().log_in(wiring.wechat(appid).jscode2session(code))
+    with wiring.rejected_codes().rejections(request.source_ip):
+        identity = wiring.wechat(appid).jscode2session(code)
+    login = wiring.logins().log_in(identity)
     user = login.user
     token = wiring.tokens().sign_for(user, sid=login.sid, domain=request.domain)
 

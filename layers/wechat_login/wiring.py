@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from wechat_login.wechat.access_token import AccessTokens, Renewal
     from wechat_login.wechat.authorized_client import AuthorizedClient
     from wechat_login.wechat.client import WeChatClient
+    from wechat_login.wechat.limits import Limit
     from wechat_login.wechat.message_push import MessagePush
     from wechat_login.wechat.mini_programs import MiniPrograms
 
@@ -227,6 +228,14 @@ def logins() -> "Logins":
 
 
 @once
+def rejected_codes() -> "Limit":
+    """Return the limit of rejected login codes per address."""
+    from wechat_login.wechat.limits import Limit
+
+    return Limit(100, 600)
+
+
+@once
 def blocks() -> "Blocks":
     """Return the blocks that the team sets."""
     from wechat_login.accounts.blocks import Blocks
@@ -324,6 +333,7 @@ def registration() -> "Registration":
 def screening() -> "Screening":
     """Return WeChat's optional checks."""
     from wechat_login.accounts.screening import Screening
+    from wechat_login.wechat.limits import Limit
 
     chosen = settings()
     return Screening(
@@ -333,6 +343,7 @@ def screening() -> "Screening":
             user.openid, client_ip
         ),
         opinion=lambda user, text: authorized_wechat(user.appid).msg_sec_check(user.openid, text),
+        texts=Limit(10, 600),
     )
 
 
