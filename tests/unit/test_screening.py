@@ -34,7 +34,9 @@ class WeChat:
 
 def screening(says, *, risk_limit=0, check_content=False):
     wechat = WeChat(says)
-    return Screening(risk_limit, check_content, wechat, wechat, Limit(5, 600)), wechat
+    limit = Limit(5, 600)
+    count = lambda user: limit.take(user.openid)  # noqa: E731 - as wiring has it
+    return Screening(risk_limit, check_content, wechat, wechat, count), wechat
 
 
 @pytest.mark.parametrize("limit", range(5))

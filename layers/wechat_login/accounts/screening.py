@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wechat_login.accounts.users import User
-    from wechat_login.wechat.limits import Limit
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +26,7 @@ class Screening:
     check_content: bool
     risk_rank: "Callable[[User, str], int]"  # user, client IP
     opinion: "Callable[[User, str], str]"  # user, text
-    texts: "Limit"  # the texts of each user
+    count_text: "Callable[[User], None]"  # raises at our limit
 
     def registration(self, user: "User", client_ip: str) -> None:
         """Raise `UserBlocked` if WeChat ranks a user who has no number yet as too risky."""
@@ -45,7 +44,7 @@ class Screening:
         """Raise `ContentRejected` if WeChat finds a text risky, `TooManyAttempts` at a limit."""
         if not self.check_content:
             return
-        self.texts.take(user.key[0])
+        self.count_text(user)
         try:
             opinion = self.opinion(user, text)
         except TooManyAttempts:
