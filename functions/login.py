@@ -3,7 +3,13 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, count, endpoint, note
 
-wiring.prepare(wiring.mini_programs, wiring.wechat_client, wiring.logins, wiring.app_tokens)
+wiring.prepare(
+    wiring.mini_programs,
+    wiring.wechat_client,
+    wiring.rejected_codes,
+    wiring.logins,
+    wiring.app_tokens,
+)
 
 
 @endpoint
