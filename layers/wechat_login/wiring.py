@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from wechat_login.accounts.operators import Operators
     from wechat_login.accounts.platform_events import PlatformEvents
     from wechat_login.accounts.profiles import Profiles
+    from wechat_login.accounts.publisher import Publisher
     from wechat_login.accounts.registration import Registration
     from wechat_login.accounts.screening import Screening
     from wechat_login.accounts.sessions import Sessions
@@ -209,7 +210,7 @@ def transactions() -> "Transactions":
     """Return the changes of users and claims."""
     from wechat_login.accounts.transaction import Transactions
 
-    return Transactions(table())
+    return Transactions(table(), events=settings().events)
 
 
 @once
@@ -358,6 +359,18 @@ def platform_events() -> "PlatformEvents":
 
 
 @once
+def publisher() -> "Publisher":
+    """Return the publisher of events about users."""
+    from wechat_login.accounts.publisher import Publisher
+
+    events, sqs = (_aws().create_client(name, config=_config(name)) for name in ("events", "sqs"))
+    chosen = settings()
+    return Publisher(
+        events, sqs, bus=chosen.event_bus, failed=chosen.failed_events, count=invocation.count
+    )
+
+
+@once
 def rotation() -> "Rotation":
     """Return the rotation of the signing keys."""
     from wechat_login.storage.lock import Lock
@@ -451,15 +464,15 @@ def _aws() -> Any:
     from botocore.loaders import Loader
     from botocore.session import get_session
 
-    class Two(Loader):
+    class Four(Loader):
         def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore's signature
             """Return the services used here: a search for all of AWS's takes time."""
-            return ["dynamodb", "ssm"]
+            return ["dynamodb", "events", "sqs", "ssm"]
 
     # At DEBUG botocore logs the answers of SSM and DynamoDB.
     logging.getLogger("botocore").setLevel(logging.INFO)
     session = get_session()
-    session.register_component("data_loader", Two())
+    session.register_component("data_loader", Four())
     return session
 
 

@@ -14,28 +14,43 @@ def statements(policy, resolve):
         assert set(statement) <= {"Effect", "Action", "Resource", "Condition"}, statement
         assert statement["Effect"] == "Allow"
         actions, resources = statement["Action"], statement["Resource"]
-        yield from itertools.product(
+        keys = statement.get("Condition", {}).get("ForAllValues:StringLike", {})
+        of_keys = "".join(f" {each}" for each in keys.get("dynamodb:LeadingKeys", []))
+        for action, resource in itertools.product(
             actions if isinstance(actions, list) else [actions],
             resources if isinstance(resources, list) else [resources],
-        )
+        ):
+            yield action, resource + of_keys
 
 
-def granted(function, document):
-    """Return the permissions of a function's own policies."""
-    resolve = resolver(document)
-    role = document["Resources"][f"{function}Role"]["Properties"]
+def granted(function, document, **parameters):
+    """Return the permissions of a function's own policies, which only some deployments have."""
+    resolve = resolver(document, **parameters)
+    role = document["Resources"][f"{function}Role"]
+    if not resolve({"Fn::If": [role["Condition"], True, False]} if "Condition" in role else True):
+        return set()
     return {
         pair
-        for policy in role.get("Policies", [])
+        for policy in role["Properties"].get("Policies", [])
         for pair in statements(policy["PolicyDocument"], resolve)
     }
 
 
-def differences(used, document):
+def without_narrower(pairs):
+    """Leave out permissions on some keys of a table that is also used, or granted, as a whole."""
+    return {
+        (action, on)
+        for action, on in pairs
+        if (action, on.partition(" ")[0]) not in pairs - {(action, on)}
+    }
+
+
+def differences(used, document, **parameters):
     """Return the missing and the unused permissions of a function."""
     found = []
     for function in FUNCTIONS:
-        did, may = used.get(function, set()), granted(function, document)
+        did = without_narrower(used.get(function, set()))
+        may = granted(function, document, **parameters)
         found += [f"{function} used {each} and may not" for each in sorted(did - may)]
         found += [f"{function} may {each} and never did" for each in sorted(may - did)]
     return found

@@ -19,8 +19,9 @@ import pytest
 from local.functions import running
 from stack.cloudformation import ACCOUNT, REGION
 from stack.template import read_stack
-from tests.support.policies import granted
+from tests.support.policies import granted, without_narrower
 from tests.support.translated import translated
+from tests.support.written import EVERY_FUNCTION
 
 PROMISE = "test_privileges.py"
 TRANSACTION = {
@@ -31,7 +32,10 @@ TRANSACTION = {
 }
 STAGE = "test"
 
-used: dict[str, set[tuple[str, str]]] = {}  # logical id -> (action, resource)
+# The parameters of deployments whose functions have other permissions, and what functions used:
+# logical id -> (action, resource).
+USED: dict[str, dict[str, set[tuple[str, str]]]] = {"false": {}, "true": {}}  # by Events
+used = USED["false"]
 
 
 def initialize_client_plugin(client):
@@ -43,7 +47,8 @@ def _note(params, model, **_):
     function = running.get()
     if function is not None:
         asked = needed(model.service_model.endpoint_prefix, model.name, params)
-        used.setdefault(function, set()).update(asked - _of_others(function))
+        by_function = USED[os.environ.get("EVENTS", "false")]
+        by_function.setdefault(function, set()).update(asked - _of_others(function))
 
 
 def pytest_configure(config):
@@ -64,20 +69,22 @@ class Privileges:
     def pytest_testnodedown(self, node):
         compares, recorded = getattr(node, "workeroutput", {}).get("privileges", (False, {}))
         self.compares |= compares
-        for function, pairs in recorded.items():
-            used.setdefault(function, set()).update(pairs)
+        for events, by_function in recorded.items():
+            for function, pairs in by_function.items():
+                USED[events].setdefault(function, set()).update(pairs)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session):
         if hasattr(session.config, "workeroutput"):
-            session.config.workeroutput["privileges"] = (self.compares, used)
+            session.config.workeroutput["privileges"] = (self.compares, USED)
             return
         if self.compares:
-            document = translated()
             self.beyond = sorted(
                 f"{function} used {each} and may not"
-                for function, pairs in used.items()
-                for each in pairs - granted(function, document)
+                for events, by_function in USED.items()
+                for function, pairs in by_function.items()
+                for may in [granted(function, translated(Events=events), Events=events)]
+                for each in without_narrower(pairs | may) - may
             )
         if self.beyond and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -95,19 +102,37 @@ def needed(service, operation, params):
     action = f"{service}:{operation}"
     if operation == "TransactWriteItems":
         pairs = [pair for each in params["TransactItems"] for pair in each.items()]
-        return {(TRANSACTION[kind], table(write["TableName"])) for kind, write in pairs}
+        return {each for kind, write in pairs for each in of_dynamodb(TRANSACTION[kind], write)}
     if service == "dynamodb":
-        return {(action, table(params["TableName"]))}
+        return of_dynamodb(action, params)
     if service == "ssm":
         return {(action, parameter(name)) for name in params.get("Names", [params.get("Name")])}
+    if service == "events":
+        buses = {each["EventBusName"] for each in params["Entries"]}
+        return {(action, f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{bus}") for bus in buses}
+    if service == "sqs":
+        name = params["QueueUrl"].rpartition("/")[2]
+        return {(action, f"arn:aws:sqs:{REGION}:{ACCOUNT}:{of_this_stage(name)}")}
     # Any new operation has to be added on purpose.
     return {(action, "*")}
 
 
+def of_dynamodb(action, params):
+    """Return the permission for one operation; one for the outbox alone may be narrower."""
+    of_keys = (
+        " EVENT#*" if str(params.get("Item", {}).get("pk")).startswith("{'S': 'EVENT#") else ""
+    )
+    return {(action, table(params["TableName"]) + of_keys)}
+
+
 def table(name):
-    """Return a table's ARN, as if every stage were the one that the policies are compared for."""
-    name = re.sub(r"^wechat-login-[a-z0-9-]+-", f"wechat-login-{STAGE}-", name)
-    return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
+    """Return a table's ARN."""
+    return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{of_this_stage(name)}"
+
+
+def of_this_stage(name):
+    """Return a name as if every stage were the one that the policies are compared for."""
+    return re.sub(r"^wechat-login-[a-z0-9-]+-", f"wechat-login-{STAGE}-", name)
 
 
 def parameter(name):
@@ -122,7 +147,7 @@ def parameter(name):
 def _of_others(function):
     # Here all functions share one environment, so a function reads the parameters of all. On Lambda
     # each has its own; tests/promises/test_privileges.py runs each with only that environment.
-    functions = read_stack({"Stage": STAGE, "WeChatAppId": "wx1234567890abcdef"}).functions
+    functions = read_stack({**EVERY_FUNCTION, "Stage": STAGE}).functions
     union = {each for one in functions.values() for each in one.environment.values()}
     others = union - set(functions[function].environment.values())
     return {("ssm:GetParameters", parameter(name) + end) for name in others for end in ("", "/*")}

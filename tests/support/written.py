@@ -23,8 +23,9 @@ DOCUMENTS = sorted(
         EXAMPLE,
     ]
 )
-# The required parameters of a deployment.
+# The required parameters of a deployment, and those with which it has every function.
 APPID = {"WeChatAppId": "wx1234567890abcdef"}
+EVERY_FUNCTION = {**APPID, "Events": "true"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"`([^`]+)`")
@@ -102,7 +103,7 @@ def template():
 
 @cache
 def stack():
-    return read_stack(APPID)
+    return read_stack(EVERY_FUNCTION)
 
 
 def resolved(value):
