@@ -43,7 +43,11 @@ Answer = dict[str, Any]
 
 # The largest body is legacy phone data, under 1 KB; API Gateway itself allows 10 MB.
 LARGEST_BODY = 16 * 1024
-HEADERS = {"content-type": "application/json; charset=utf-8", "cache-control": "no-store"}
+HEADERS = {
+    "content-type": "application/json; charset=utf-8",
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+}
 
 # WeChat does not document the form of codes, so this pattern is lenient.
 CODE = re.compile(r"[A-Za-z0-9_-]{1,128}")

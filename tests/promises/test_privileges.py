@@ -44,7 +44,6 @@ MANAGED = {
 }
 # Lambda itself makes these calls with the function's role, so no client of ours records them.
 BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
-EVENTS = {"Events": "true"}
 TABLE = privileges.table("wechat-login-test-Table")
 DAY = 86_400
 SECOND = "wxfedcba0987654321"
@@ -59,6 +58,11 @@ def bounded(document, **parameters):
     return set(statements(boundary, resolve))
 
 
+def permitting(*, events="true"):
+    """Return the policies of a deployment with all options; `events` are a choice."""
+    return privileges.permitting(**privileges.OPTIONS, Events=events)
+
+
 @pytest.mark.usefixtures("exercised")
 @with_and_without_events
 def test_a_function_uses_all_that_it_is_granted_and_nothing_else(events):
@@ -66,11 +70,12 @@ def test_a_function_uses_all_that_it_is_granted_and_nothing_else(events):
     used = privileges.USED[events]
 
     assert set(used) == set(FUNCTIONS) - ({"PublishEvents"} if events == "false" else set())
-    assert differences(used, translated(Events=events), Events=events) == []
+    assert differences(used, permitting(events=events)) == []
 
 
+@pytest.mark.usefixtures("exercised")
 def test_without_events_no_function_has_a_permission_for_them():
-    document, used = translated(), privileges.USED["false"]
+    document, used = permitting(events="false"), privileges.USED["false"]
 
     assert granted("PublishEvents", document) == set()
     for function in FUNCTIONS:
@@ -79,12 +84,29 @@ def test_without_events_no_function_has_a_permission_for_them():
     assert not [action for action, _ in bounded(document) if action.startswith(("events:", "sqs:"))]
 
 
+@pytest.mark.usefixtures("exercised")
+def test_a_function_holds_no_secret_of_an_option_that_is_off(deployed_with, monkeypatch):
+    monkeypatch.setitem(privileges.USED, "false", {})
+    backend = deployed_with()
+    bob = backend.person("bob")
+    bob.register()
+    with alone(backend, "UpdateAccount"):
+        assert backend.call("update_account", session=bob.session, nickname="Bob")[0] == 200
+    document = privileges.permitting()
+
+    assert privileges.USED["false"]["UpdateAccount"] == granted("UpdateAccount", document)
+    secrets = {
+        resource.rpartition("test/")[2] for _, resource in granted("UpdateAccount", document)
+    }
+    assert not secrets & {"app-secrets", "access-token/*"}
+
+
 @pytest.mark.parametrize("options", [[], ["-p", "xdist", "-n2"]], ids=["alone", "with workers"])
 def test_a_run_fails_if_a_function_exceeds_its_policies(tmp_path, options):
     scan = ("dynamodb:Scan", "a table")
     (tmp_path / "test_privileges.py").write_text(
         f"from tests.support import privileges\n"
-        f"def test_it(): privileges.used['Login'] = {{{scan}}}\n"
+        f"def test_it(): privileges.USED['false']['Login'] = {{{scan}}}\n"
     )
     plugins = ["-p", "tests.support.privileges", "-p", "no:cacheprovider"]
 
@@ -102,15 +124,14 @@ def test_a_run_fails_if_a_function_exceeds_its_policies(tmp_path, options):
 @each_function
 @pytest.mark.usefixtures("exercised")
 def test_one_action_more_or_less_would_be_noticed(function):
-    used = privileges.USED["true"]
     for change in (add_an_action, *ways_to_take_one(function)):
-        document = copy.deepcopy(translated(**EVENTS))
-        role = document["Resources"][f"{function}Role"]["Properties"]
-        role["Policies"][0] = resolver(document, **EVENTS)(role["Policies"][0])
-        change(role["Policies"][0])
+        document = permitting()
+        change(document["Resources"][f"{function}Role"]["Properties"]["Policies"][0])
 
-        found = differences(used, document, **EVENTS)
-        assert any(each.startswith(f"{function} ") for each in found)
+        assert any(
+            each.startswith(f"{function} ")
+            for each in differences(privileges.USED["true"], document)
+        )
 
 
 def add_an_action(policy):
@@ -126,9 +147,8 @@ def add_an_action(policy):
 
 
 def ways_to_take_one(function):
-    document = translated(**EVENTS)
-    role = document["Resources"][f"{function}Role"]["Properties"]
-    policy = resolver(document, **EVENTS)(role["Policies"][0])
+    document = permitting()
+    policy = document["Resources"][f"{function}Role"]["Properties"]["Policies"][0]
     for at, statement in enumerate(policy["PolicyDocument"]["Statement"]):
         for action in listed(statement["Action"]):
             yield taking(at, "Action", action)
@@ -151,10 +171,10 @@ def listed(value):
 @each_function
 @with_and_without_events
 def test_the_boundary_allows_the_functions_own_policy(function, events):
-    document = translated(Events=events)
+    document = permitting(events=events)
     allowed = bounded(document, Events=events)
 
-    for action, resource in granted(function, document, Events=events):
+    for action, resource in granted(function, document):
         assert any(
             action == wide and (resource == on or resource.startswith(on.removesuffix("*")))
             for wide, on in allowed
@@ -168,7 +188,7 @@ def test_the_boundary_allows_the_functions_own_policy(function, events):
         pytest.param(
             {"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}, OF_NETWORK, id="in a VPC"
         ),
-        pytest.param(EVENTS, OF_STREAMS, id="with events"),
+        pytest.param({"Events": "true"}, OF_STREAMS, id="with events"),
     ],
 )
 def test_the_boundary_limits_sams_own_grants_to_this_stack(parameters, beyond):
@@ -231,7 +251,7 @@ def test_every_role_may_use_your_own_key_and_only_through_the_two_services(event
 
 @each_function
 def test_nothing_is_granted_on_everything(function):
-    for action, resource in granted(function, translated(**EVENTS), **EVENTS):
+    for action, resource in granted(function, permitting()):
         assert "*" not in action
         # Each mini program has an access token of its own, and more may be added.
         assert "*" not in resource.removesuffix("/access-token/*").removesuffix(" EVENT#*")
@@ -278,7 +298,7 @@ def test_only_our_api_may_call_a_function_and_only_by_its_route():
 @contextlib.contextmanager
 def alone(backend, function):
     """Set the environment that Lambda gives this function, and discard all built parts."""
-    own = stack().functions[function].environment
+    own = backend.deployment.stack.functions[function].environment
     others = {
         name: os.environ.pop(name)
         for name in list(os.environ)
@@ -318,7 +338,7 @@ class Exercise:
     def __init__(self, deployed_with, *, events):
         self.has_events = events == "true"
         self.deployed_with = deployed_with
-        self.backend = deployed_with(CheckContent="true", RiskLimit="4")
+        self.backend = deployed_with(**privileges.OPTIONS)
         self.wechat = self.backend.wechat
         self.alice, self.bob = self.backend.person("alice"), self.backend.person("bob")
 

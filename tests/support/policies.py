@@ -23,15 +23,13 @@ def statements(policy, resolve):
             yield action, resource + of_keys
 
 
-def granted(function, document, **parameters):
-    """Return the permissions of a function's own policies, which only some deployments have."""
-    resolve = resolver(document, **parameters)
-    role = document["Resources"][f"{function}Role"]
-    if not resolve({"Fn::If": [role["Condition"], True, False]} if "Condition" in role else True):
-        return set()
+def granted(function, document):
+    """Return the permissions of a function's own policies."""
+    resolve = resolver(document)
+    role = document["Resources"][f"{function}Role"]["Properties"]
     return {
         pair
-        for policy in role["Properties"].get("Policies", [])
+        for policy in role.get("Policies", [])
         for pair in statements(policy["PolicyDocument"], resolve)
     }
 
@@ -45,12 +43,12 @@ def without_narrower(pairs):
     }
 
 
-def differences(used, document, **parameters):
+def differences(used, document):
     """Return the missing and the unused permissions of a function."""
     found = []
     for function in FUNCTIONS:
         did = without_narrower(used.get(function, set()))
-        may = granted(function, document, **parameters)
+        may = granted(function, document)
         found += [f"{function} used {each} and may not" for each in sorted(did - may)]
         found += [f"{function} may {each} and never did" for each in sorted(may - did)]
     return found

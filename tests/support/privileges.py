@@ -10,6 +10,7 @@ the run fails if any test made a function do more than its policies allow. With 
 controller compares what all workers recorded.
 """
 
+import copy
 import os
 import re
 from functools import cache
@@ -20,8 +21,8 @@ from local.functions import running
 from stack.cloudformation import ACCOUNT, REGION
 from stack.template import read_stack
 from tests.support.policies import granted, without_narrower
-from tests.support.translated import translated
-from tests.support.written import EVERY_FUNCTION
+from tests.support.translated import resolver, translated
+from tests.support.written import ALL_OPTIONS
 
 PROMISE = "test_privileges.py"
 TRANSACTION = {
@@ -31,11 +32,11 @@ TRANSACTION = {
     "ConditionCheck": "dynamodb:ConditionCheckItem",
 }
 STAGE = "test"
+# The options that widen a policy.
+OPTIONS = {"CheckContent": "true", "RiskLimit": "4"}
 
-# The parameters of deployments whose functions have other permissions, and what functions used:
-# logical id -> (action, resource).
-USED: dict[str, dict[str, set[tuple[str, str]]]] = {"false": {}, "true": {}}  # by Events
-used = USED["false"]
+# By the option Events, which widens policies too: logical id -> (action, resource).
+USED: dict[str, dict[str, set[tuple[str, str]]]] = {"false": {}, "true": {}}
 
 
 def initialize_client_plugin(client):
@@ -47,8 +48,8 @@ def _note(params, model, **_):
     function = running.get()
     if function is not None:
         asked = needed(model.service_model.endpoint_prefix, model.name, params)
-        by_function = USED[os.environ.get("EVENTS", "false")]
-        by_function.setdefault(function, set()).update(asked - _of_others(function))
+        used = USED[os.environ.get("EVENTS", "false")]
+        used.setdefault(function, set()).update(asked - _of_others(function))
 
 
 def pytest_configure(config):
@@ -69,8 +70,8 @@ class Privileges:
     def pytest_testnodedown(self, node):
         compares, recorded = getattr(node, "workeroutput", {}).get("privileges", (False, {}))
         self.compares |= compares
-        for events, by_function in recorded.items():
-            for function, pairs in by_function.items():
+        for events, used in recorded.items():
+            for function, pairs in used.items():
                 USED[events].setdefault(function, set()).update(pairs)
 
     @pytest.hookimpl(tryfirst=True)
@@ -81,10 +82,11 @@ class Privileges:
         if self.compares:
             self.beyond = sorted(
                 f"{function} used {each} and may not"
-                for events, by_function in USED.items()
-                for function, pairs in by_function.items()
-                for may in [granted(function, translated(Events=events), Events=events)]
-                for each in without_narrower(pairs | may) - may
+                for events, used in USED.items()
+                for document in [permitting(**OPTIONS, Events=events)]
+                for function, pairs in used.items()
+                for each in without_narrower(pairs | granted(function, document))
+                - granted(function, document)
             )
         if self.beyond and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -97,14 +99,27 @@ class Privileges:
                 terminalreporter.line(line)
 
 
+def permitting(**parameters):
+    """Return the translated template with the policies that these parameters give each function."""
+    document = copy.deepcopy(translated())
+    resolve = resolver(document, **parameters)
+    for each in document["Resources"].values():
+        if each["Type"] == "AWS::IAM::Role":
+            policies = each["Properties"].get("Policies", [])
+            if "Condition" in each:
+                policies = {"Fn::If": [each["Condition"], policies, []]}
+            each["Properties"]["Policies"] = resolve(policies)
+    return document
+
+
 def needed(service, operation, params):
     """Return the permissions, each with its resource, that IAM asks for one API call."""
     action = f"{service}:{operation}"
     if operation == "TransactWriteItems":
         pairs = [pair for each in params["TransactItems"] for pair in each.items()]
-        return {each for kind, write in pairs for each in of_dynamodb(TRANSACTION[kind], write)}
+        return {of_dynamodb(TRANSACTION[kind], write) for kind, write in pairs}
     if service == "dynamodb":
-        return of_dynamodb(action, params)
+        return {of_dynamodb(action, params)}
     if service == "ssm":
         return {(action, parameter(name)) for name in params.get("Names", [params.get("Name")])}
     if service == "events":
@@ -118,11 +133,10 @@ def needed(service, operation, params):
 
 
 def of_dynamodb(action, params):
-    """Return the permission for one operation; one for the outbox alone may be narrower."""
-    of_keys = (
-        " EVENT#*" if str(params.get("Item", {}).get("pk")).startswith("{'S': 'EVENT#") else ""
-    )
-    return {(action, table(params["TableName"]) + of_keys)}
+    """Return the permission for one operation, which may be granted for the outbox alone."""
+    pk = params.get("Item", {}).get("pk", {}).get("S", "")
+    of_keys = " EVENT#*" if pk.startswith("EVENT#") else ""
+    return action, table(params["TableName"]) + of_keys
 
 
 def table(name):
@@ -147,7 +161,7 @@ def parameter(name):
 def _of_others(function):
     # Here all functions share one environment, so a function reads the parameters of all. On Lambda
     # each has its own; tests/promises/test_privileges.py runs each with only that environment.
-    functions = read_stack({**EVERY_FUNCTION, "Stage": STAGE}).functions
+    functions = read_stack({**ALL_OPTIONS, "Stage": STAGE}).functions
     union = {each for one in functions.values() for each in one.environment.values()}
     others = union - set(functions[function].environment.values())
     return {("ssm:GetParameters", parameter(name) + end) for name in others for end in ("", "/*")}
