@@ -57,7 +57,7 @@ class Recorded(Table):
     def write(self, *writes):
         before = stored.profiles(self.items())
         super().write(*writes)
-        events = [event(each.item) for each in writes if is_event(each)]
+        events = [event(each.request["Item"]) for each in writes if is_event(each)]
         after = stored.profiles(self.items())
         self.transactions.append(Written(before, after, events, len(writes)))
 
@@ -71,9 +71,9 @@ class Recorded(Table):
 
 
 def is_event(write):
-    return isinstance(write, Put) and write.item["pk"].startswith("EVENT#")
+    return isinstance(write, Put) and write.request["Item"]["pk"]["S"].startswith("EVENT#")
 
 
 def event(item):
     """Return the detail of an item of the outbox, and its type."""
-    return {**json.loads(item["detail"]), "type": item["sk"].partition("#")[2]}
+    return {**json.loads(item["detail"]["S"]), "type": item["sk"]["S"].partition("#")[2]}
