@@ -53,7 +53,10 @@ class Layer:
         self._modules: dict[str, ModuleType] = {}
         self._free: dict[str, list[Code]] = {}  # for the next history's containers
         self._used: list[Code] = []
-        self._shared = replacements(self)
+        self._shared = {
+            **replacements(self),
+            "importlib": SimpleNamespace(import_module=self.module),
+        }
 
     def begin(self, here: Any) -> None:
         """Begin a simulation: the containers of the one before are gone."""
@@ -88,6 +91,9 @@ class Layer:
             self._modules[name] = self._load(
                 name, f"{path}/__init__.py" if is_package else f"{path}.py", {}
             )
+            room, _, module = name.rpartition(".")
+            if room:
+                setattr(self.module(room), module, self._modules[name])
         return self._modules[name]
 
     def _load(self, name: str, path: str, own: Mapping[str, Any]) -> ModuleType:

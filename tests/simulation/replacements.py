@@ -23,7 +23,7 @@ TIMES = ("iat", "exp")
 
 
 def replacements(layer: "Layer") -> dict[str, Any]:
-    """Return the replacements by the name of the real module; time and chance are `layer.here`'s."""
+    """Return the replacements by the real name; time and chance come from `layer.here`."""
     return {
         **_clock_and_chance(layer),
         "requests": _requests(layer),
