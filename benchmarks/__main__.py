@@ -44,7 +44,7 @@ def measure(rounds: int, requests: int, largest_crowd: int) -> Results:
     WORK.mkdir(parents=True, exist_ok=True)
     with emulator() as aws, stage(aws.url, WORK, make_bundles) as on, cast(on) as people:
         return Results(
-            f"{_machine(load)} {rounds} rounds.",
+            _machine(load, rounds),
             cold_starts(on, people, rounds=rounds),
             *warm_requests(on, people, rounds=rounds, requests=requests),
             crowds(on, people, largest=largest_crowd),
@@ -52,11 +52,15 @@ def measure(rounds: int, requests: int, largest_crowd: int) -> Results:
         )
 
 
-def _machine(load: float) -> str:
-    packages = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
-    machine = f"{os.cpu_count()} cores ({platform.machine()}), load {load:.2f} before the run"
-    python = f"Python {platform.python_version()}"
-    return f"Measured {time.strftime('%Y-%m-%d')} on {machine},\n{python}, {packages}."
+def _machine(load: float, rounds: int) -> list[str]:
+    return [
+        time.strftime("%Y-%m-%d"),
+        f"{os.cpu_count()} ({platform.machine()})",
+        f"{load:.2f}",
+        f"{rounds}",
+        platform.python_version(),
+        ", ".join(f"{package} {version(package)}" for package in PACKAGES),
+    ]
 
 
 if __name__ == "__main__":

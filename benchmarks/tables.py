@@ -8,6 +8,7 @@ from statistics import mean, median, quantiles
 
 from benchmarks import prices
 from benchmarks.bundles import FLOOR, OURS, WECHATPY
+from benchmarks.chinese import in_chinese
 from benchmarks.cold import ColdStart
 from benchmarks.scale import Crowd
 from benchmarks.stage import FLOWS
@@ -15,7 +16,11 @@ from benchmarks.warm import KNOWN, NINE, THEIRS, TIMED, WEIGHED, Block, Case, We
 from stack.template import ROOT
 
 MARKED = re.compile(r"(<!-- measured: (\w+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
-DOCUMENTS = [ROOT / "docs" / name for name in ("benchmarks.md", "runbook.md", "zh/runbook.md")]
+DOCUMENTS = [
+    ROOT / "docs" / language / name
+    for language in ("", "zh")
+    for name in ("benchmarks.md", "runbook.md")
+]
 FEW = 4
 SERVICES = ("wechat", "dynamodb", "ssm")
 # SecureStrings that a cold start of a login reads.
@@ -26,7 +31,7 @@ SECRETS = {OURS: 3, WECHATPY: 2}
 class Results:
     """The results of a run."""
 
-    machine: str
+    machine: list[str]  # date, cores, load, rounds, Python, libraries
     cold: list[ColdStart]
     blocks: list[Block]
     weights: list[Weight]
@@ -75,7 +80,12 @@ class Results:
 
 
 def write_tables(tables: dict[str, str], document: Path, target: Path) -> None:
-    """Copy a document with new tables; raise `KeyError` for a marker without a table."""
+    """Copy a document with new tables, those of docs/zh in Chinese.
+
+    Raises `KeyError`: a marker has no table.
+    """
+    if document.parent.name == "zh":
+        tables = {name: in_chinese(each) for name, each in tables.items()}
     text = MARKED.sub(
         lambda found: found[1] + tables[found[2]] + found[3], document.read_text("utf-8")
     )
@@ -86,7 +96,10 @@ def write_tables(tables: dict[str, str], document: Path, target: Path) -> None:
 def tables_of(results: Results) -> dict[str, str]:
     """Return each table by the name in its marker."""
     return {
-        "machine": results.machine,
+        "machine": table(
+            ["date", "cores", "load before the run", "rounds", "Python", "libraries"],
+            [results.machine],
+        ),
         "goals": _goals(results),
         "cold": _cold(results),
         "warm": _warm(results),

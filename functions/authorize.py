@@ -6,12 +6,12 @@ from wechat_login import wiring
 from wechat_login.api import Request, authorizer, note
 from wechat_login.errors import TokenInvalid
 
-wiring.prepare(wiring.tokens, wiring.sessions)
+wiring.prepare(wiring.app_tokens, wiring.sessions)
 
 
 @authorizer
 def handler(request: Request) -> Mapping[str, str]:
-    claims = wiring.tokens().verify(request.bearer(), domain=request.domain)
+    claims = wiring.app_tokens().verify(request.bearer(), domain=request.domain)
     session = wiring.sessions().resume(
         claims["client_id"], claims["openid"], claims["sid"], claims["sub"]
     )

@@ -3,7 +3,7 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, count, endpoint, note
 
-wiring.prepare(wiring.mini_programs, wiring.wechat, wiring.logins, wiring.tokens)
+wiring.prepare(wiring.mini_programs, wiring.wechat_client, wiring.logins, wiring.app_tokens)
 
 
 @endpoint
@@ -12,9 +12,9 @@ def handler(request: Request) -> Reply:
     asked = request.text("appid") if request.has("appid") else None
     appid = wiring.mini_programs().choose(asked, request.header("referer"))
 
-    login = wiring.logins().log_in(wiring.wechat(appid).jscode2session(code))
+    login = wiring.logins().log_in(wiring.wechat_client(appid).jscode2session(code))
     user = login.user
-    token = wiring.tokens().sign_for(user, sid=login.sid, domain=request.domain)
+    token = wiring.app_tokens().sign_for(user, sid=login.sid, domain=request.domain)
 
     note(appid=appid, openid=user.openid, user_id=user.user_id, new_user=login.is_new)
     count(Logins=1, NewUsers=int(login.is_new), UnionConflicts=int(login.is_conflict))
@@ -26,6 +26,6 @@ def handler(request: Request) -> Reply:
             "sessionExpiresIn": login.expires_in,
             "registered": user.registered,
             "token": token,
-            "tokenExpiresIn": wiring.tokens().lifetime if token else None,
+            "tokenExpiresIn": wiring.app_tokens().lifetime if token else None,
         }
     )

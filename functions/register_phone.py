@@ -3,7 +3,7 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, count, endpoint, note
 
-wiring.prepare(wiring.sessions, wiring.registration, wiring.authorized_wechat, wiring.tokens)
+wiring.prepare(wiring.sessions, wiring.registration, wiring.authorized_client, wiring.app_tokens)
 
 
 @endpoint
@@ -17,8 +17,8 @@ def handler(request: Request) -> Reply:
         user = registration.register_legacy(session, data, iv, client_ip)
     else:
         user = registration.register(session, request.code(), client_ip)
-    token = wiring.tokens().sign_for(user, sid=session.sid, domain=request.domain)
+    token = wiring.app_tokens().sign_for(user, sid=session.sid, domain=request.domain)
 
     note(openid=user.openid, user_id=user.user_id)
     count(Registrations=int(user.registered_at != session.user.registered_at))
-    return Reply(token, expiresIn=wiring.tokens().lifetime)
+    return Reply(token, expiresIn=wiring.app_tokens().lifetime)

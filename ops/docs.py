@@ -19,8 +19,10 @@ import yaml
 from stack.cloudformation import FUNCTION, load_template
 from stack.template import ROOT, TEMPLATE, read_stack
 from wechat_login import errors
+from wechat_login.invocation import unit_of
 from wechat_login.settings import PARAMETERS, Settings
 
+FUNCTIONS = ROOT / "functions"
 OPENAPI = ROOT / "docs" / "openapi.yaml"
 TO_WRITE = "…"
 Rows = list[tuple[str, ...]]
@@ -77,11 +79,29 @@ def route_rows() -> Rows:
     return [(_code(route.key), _code(modules[route.function])) for route in stack.routes]
 
 
+def metric_rows() -> Rows:
+    """Return name, dimensions and unit of each metric that the functions and the layer write."""
+    dimensions: dict[str, str] = {}
+    for call in _calls(*(ROOT / "layers" / "wechat_login").rglob("*.py"), *FUNCTIONS.glob("*.py")):
+        named = [each.arg for each in call.keywords if each.arg]
+        # `count(Logins=1)`, `_flush({"route": route}, Requests=1)`
+        match ast.unparse(call.func).rpartition(".")[2], call.args:
+            case "_flush", [ast.Dict(keys=keys)]:
+                written = ", ".join(
+                    _code(str(each.value)) for each in keys if isinstance(each, ast.Constant)
+                )
+                dimensions |= dict.fromkeys(named, written)
+            case "count" | "_count", []:
+                dimensions |= dict.fromkeys(named, "")
+    return [(_code(name), by, unit_of(name).value) for name, by in dimensions.items()]
+
+
 SOURCES: Mapping[str, Callable[[], Rows]] = {
     "errors": error_rows,
     "settings": setting_rows,
     "secrets": secret_rows,
     "routes": route_rows,
+    "metrics": metric_rows,
 }
 
 
@@ -162,6 +182,12 @@ def _environment(template: Mapping[str, object]) -> Iterator[tuple[str, Mapping[
     for place in places:
         variables = place.get("Environment", {}).get("Variables", {})  # type: ignore[attr-defined]  # read from YAML
         yield from ((name, value) for name, value in variables.items() if isinstance(value, dict))
+
+
+def _calls(*modules: Path) -> Iterator[ast.Call]:
+    for path in sorted(modules):
+        tree = ast.parse(path.read_text("utf-8"))
+        yield from (each for each in ast.walk(tree) if isinstance(each, ast.Call))
 
 
 def _fields() -> dict[str, str]:

@@ -165,6 +165,9 @@ def _flush(dimensions: Mapping[str, str], **metrics: float) -> None:
     for name, value in dimensions.items():
         emf.add_dimension(name, value)
     for name, number in metrics.items():
-        unit = MetricUnit.Milliseconds if name.endswith("Latency") else MetricUnit.Count
-        emf.add_metric(name, unit, number)
+        emf.add_metric(name, unit_of(name), number)
     emf.flush_metrics()
+
+
+def unit_of(metric: str) -> MetricUnit:
+    return MetricUnit.Milliseconds if metric.endswith("Latency") else MetricUnit.Count

@@ -37,6 +37,13 @@ def test_a_user_is_found_by_each_name_with_the_number_in_clear(backend, alice, w
     }
 
 
+@pytest.mark.parametrize("appid", [None, ""])
+def test_no_appid_means_the_first_mini_program(backend, alice, appid):
+    (user,) = find(backend, openid=alice.openid, appid=appid)
+
+    assert user["openid"] == alice.openid
+
+
 def test_the_found_leaks_show_no_secret(backend, alice):
     (user,) = find(backend, openid=alice.openid)
 

@@ -174,10 +174,10 @@ def test_every_kind_of_secret_is_known_after_a_registration(person, secrecy, bac
 @pytest.mark.usefixtures("backend")
 def test_a_failed_exchange_leaves_nothing_in_its_traceback(wechat):
     code = wechat.login_code("alice")
-    wiring.wechat().jscode2session(code)
+    wiring.wechat_client().jscode2session(code)
 
     with pytest.raises(CodeRejected) as refusal:
-        wiring.wechat().jscode2session(code)
+        wiring.wechat_client().jscode2session(code)
 
     text = "".join(traceback.format_exception(refusal.value))
     assert wechat.app_secret not in text

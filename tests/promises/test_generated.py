@@ -51,6 +51,14 @@ def test_a_row_of_nothing_goes():
     assert made == text
 
 
+def test_a_count_in_the_code_is_a_row_of_the_metrics():
+    rows = docs.metric_rows()
+
+    assert ("`Logins`", "", "Count") in rows  # counted by a handler
+    assert ("`ForcedRefreshes`", "", "Count") in rows  # by an object of the layer
+    assert ("`WeChatLatency`", "`api`, `said`", "Milliseconds") in rows  # at the end of each call
+
+
 def test_the_openapi_file_gets_back_the_code_the_example_and_the_message():
     text = docs.OPENAPI.read_text("utf-8")
     example = docs._example("phone_taken").search(text)[0]  # noqa: SLF001 - what is taken away

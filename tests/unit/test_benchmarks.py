@@ -1,5 +1,6 @@
 """The benchmarks' own parts: counters, containers and tables."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import requests
 
 from benchmarks import prices
 from benchmarks.capacity import item_bytes, read_units, write_units
+from benchmarks.chinese import in_chinese
 from benchmarks.cold import ColdStart
 from benchmarks.container import Container, ContainerFailed
 from benchmarks.people import People
@@ -203,7 +205,7 @@ def test_a_distant_service_answers_late(on, folder):
 def results():
     contestants = ["ours", "floor", "wechatpy"]
     return Results(
-        "A machine.",
+        ["2026-11-21", "2 (x86_64)", "0.10", "6", "3.13.0", "boto3 1.44.5, requests 2.34.2"],
         [ColdStart(each, flow, 100, 20, 60) for each in contestants for flow in FLOWS],
         [
             Block(case, far, [9.0, 8.0], [7.0, 6.0], 4, 1000)
@@ -239,6 +241,14 @@ def test_every_table_has_its_place():
     written = [name for each in DOCUMENTS for _, name, _ in MARKED.findall(each.read_text("utf-8"))]
 
     assert set(written) == set(tables_of(results()))
+
+
+def test_a_table_in_chinese_has_no_english_word():
+    names = {"wechatpy", "boto3", "requests"}
+    for table in map(in_chinese, tables_of(results()).values()):
+        for cell in table.replace("*", "").split("|"):
+            words = re.findall(r"\b[a-z][a-z-]+\d?\b", cell)
+            assert set(words) <= names | {"ms", "x86_64"}, cell
 
 
 def test_a_missed_goal_is_reported():

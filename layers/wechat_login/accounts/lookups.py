@@ -26,7 +26,7 @@ class LookUps:
         A userId and a unionid are looked up in all mini programs, an openid and a phone in `appid`.
         There are several users if accounts are linked. Raises `BadRequest`.
         """
-        appid = str(by.get("appid", self._appid))
+        appid = str(by.get("appid") or self._appid)
         match by:
             case {"userId": str(user_id)}:
                 return self._users.with_id(user_id)
