@@ -35,7 +35,7 @@ def yielded(node):
     """Return the texts that a function may yield first, of one or of two cases."""
     for each in ast.walk(node):
         if isinstance(each, ast.Yield) and isinstance(each.value, ast.Tuple):
-            first = each.value.elts[0]
+            first: Any = each.value.elts[0]
             cases = [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
             yield from (case.value for case in cases)
 

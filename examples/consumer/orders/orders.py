@@ -121,16 +121,16 @@ class Orders:
         )
 
     def _put_if_unchanged(self, order: Item, user: Item) -> None:
-        condition = "seen = :seen" if user else "attribute_not_exists(pk)"
-        values: Any = {"ExpressionAttributeValues": {":seen": user["seen"]}} if user else {}
-        check: Any = {"Key": {"pk": order["pk"], "sk": "USER"}, "ConditionExpression": condition}
-        table = self._table.name
-        self.client.transact_write_items(
-            TransactItems=[
-                {"ConditionCheck": {"TableName": table, **check, **values}},
-                {"Put": {"TableName": table, "Item": order}},
-            ]
-        )
+        table, key = self._table.name, {"pk": order["pk"], "sk": "USER"}
+        check: Any = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if user:
+            values = {":seen": user["seen"]}
+            check = {"ConditionExpression": "seen = :seen", "ExpressionAttributeValues": values}
+        items: Any = [
+            {"ConditionCheck": {"TableName": table, "Key": key, **check}},
+            {"Put": {"TableName": table, "Item": order}},
+        ]
+        self.client.transact_write_items(TransactItems=items)
 
     def _update(self, key: tuple[str, str], change: str, condition: str, values: Item) -> None:
         """Update an item if the condition holds."""
