@@ -46,7 +46,9 @@ def test_a_registration_is_an_arrow_to_your_services(demo):
 
 
 def test_an_event_opens_and_shows_its_detail_without_the_number(demo, wechat):
-    demo.open("en").registers_in_english()
+    demo.open().registers()
+    demo.waits_for_step("user.registered", "已送达")
+    demo.click(".languages [value=en]")
     demo.waits_for_step("user.registered", "delivered")
     place = 1 + [what for what, _ in demo.steps()].index("user.registered")
 
@@ -84,10 +86,7 @@ def test_four_lanes_fit_on_the_screen(demo, width, language):
     demo.waits_for(lambda: "user.created" in [what for what, _ in demo.steps()])
 
     assert demo.browser.execute_script(HIDDEN_PIXELS) == 0
-    beyond = (
-        "const list = document.querySelector('#steps'); return list.scrollWidth - list.clientWidth"
-    )
-    assert demo.browser.execute_script(beyond) == 0
+    assert demo.browser.execute_script(BEYOND) == 0
     found = demo.browser.execute_script(CONTRASTS, ".timeline *")
     assert [each for each in found if each[0] < ENOUGH_CONTRAST] == []
     demo.screenshot(f"events-{width}-{language[:2]}")

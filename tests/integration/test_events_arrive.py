@@ -86,7 +86,7 @@ def alice(running):
 
 
 def named(told, *people):
-    """Return the types with the names of the users, sorted, as those of one change have no order."""
+    """Return the types with the names of the users, sorted: those of one change have no order."""
     names = {person.openid: person.name for person in people}
     return sorted(f"{each.kind} {names[each.openid]}" for each in told)
 
@@ -250,7 +250,7 @@ def test_a_unionid_that_appears_and_a_merge(running, wechat):
     assert merged.detail["formerUserId"] == second.detail["userId"]
 
 
-def test_one_person_in_a_second_mini_program_is_created_with_the_known_userid(running, wechat):
+def test_one_person_in_a_second_mini_program_is_created_with_the_known_userid(running):
     running.backend.add_mini_program(SECOND)
     running.person("alice").log_in()
     running.person("alice", SECOND).log_in()

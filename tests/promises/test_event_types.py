@@ -36,7 +36,9 @@ def yielded(node):
     for each in ast.walk(node):
         if isinstance(each, ast.Yield) and isinstance(each.value, ast.Tuple):
             first: Any = each.value.elts[0]
-            cases = [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
+            cases: list[Any] = (
+                [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
+            )
             yield from (case.value for case in cases)
 
 
