@@ -138,6 +138,15 @@ def test_an_old_event_after_a_newer_one_changes_nothing(shop, alice):
     assert shop.live() == {order: "carol"}
 
 
+def test_of_two_erasures_the_later_one_counts_in_each_order(shop, alice):
+    first, between, second = alice.erased(NOW + 60), alice.token(NOW + 90), alice.erased(NOW + 120)
+
+    shop.follow(second)
+    shop.follow(first)
+
+    assert shop.place(between) == {"statusCode": 401}
+
+
 def test_the_orders_in_another_mini_program_stay_as_they_are(shop, alice):
     there = Account("o-there", SECOND, "alice")
     order = order_of(shop.place(there.token(NOW)))
@@ -328,11 +337,14 @@ def test_an_order_placed_at_any_moment_of_an_event_is_treated_too(shop, kind, le
     assert at > 5
 
 
+@pytest.mark.parametrize("is_known", [False, True])
 @each_kind
-def test_an_event_that_comes_at_any_moment_of_an_order_is_applied_to_it(shop, kind, left):
+def test_an_event_that_comes_at_any_moment_of_an_order_is_applied_to_it(shop, kind, left, is_known):
     for at in range(1, 100):
         shop.empty()
         account = Account()
+        if is_known:
+            shop.follow(account.moved("carol", NOW - 60))
         old, event = account.token(NOW), last_event(account, kind)
         work, act = functools.partial(shop.place, old), functools.partial(shop.follow, event)
         if not interrupted(shop, work, at, act):
@@ -348,4 +360,15 @@ def test_a_newer_event_at_any_moment_of_an_older_one_wins(shop):
         if not interrupted(shop, work, at, act):
             break
         assert set(shop.live().values()) == {"carol"}, at
+    assert at > 5
+
+
+def test_an_erasure_at_any_moment_of_a_merge_leaves_no_order_of_the_user(shop):
+    for at, account in enumerate(accounts_with_two_orders(shop), 1):
+        merged, erased = account.moved("bob", NOW + 60), account.erased(NOW + 61)
+        work, act = functools.partial(shop.follow, merged), functools.partial(shop.follow, erased)
+        if not interrupted(shop, work, at, act):
+            break
+        assert shop.live() == {}, at
+        assert len([each for each in shop.items() if each["sk"] == "ORDER"]) == 2, at
     assert at > 5
