@@ -3,7 +3,13 @@
 from wechat_login import wiring
 from wechat_login.api import Reply, Request, count, endpoint, note
 
-wiring.prepare(wiring.mini_programs, wiring.wechat_client, wiring.logins, wiring.app_tokens)
+wiring.prepare(
+    wiring.mini_programs,
+    wiring.wechat_client,
+    wiring.rejected_codes,
+    wiring.logins,
+    wiring.app_tokens,
+)
 
 
 @endpoint
@@ -12,7 +18,9 @@ def handler(request: Request) -> Reply:
     asked = request.text("appid") if request.has("appid") else None
     appid = wiring.mini_programs().choose(asked, request.header("referer"))
 
-    login = wiring.logins().log_in(wiring.wechat_client(appid).jscode2session(code))
+    with wiring.rejected_codes().rejections(request.source_ip):
+        identity = wiring.wechat_client(appid).jscode2session(code)
+    login = wiring.logins().log_in(identity)
     user = login.user
     token = wiring.app_tokens().sign_for(user, sid=login.sid, domain=request.domain)
 

@@ -78,7 +78,9 @@ def deployed(
         _search_path(stack.code_paths),
         _fresh_wiring(),
     ):
-        dynamodb, ssm = boto3.client("dynamodb"), boto3.client("ssm")
+        # Not boto3's default session, which keeps the credentials of the previous deployment.
+        session = boto3.Session()
+        dynamodb, ssm = session.client("dynamodb"), session.client("ssm")
         for table in stack.tables:
             _make_table(dynamodb, table)
         parameters = _make_parameters(ssm, app_secrets)
@@ -158,14 +160,11 @@ def _search_path(folders: Sequence[Path]) -> Iterator[None]:
 def _fresh_wiring() -> Iterator[None]:
     # The layer can be imported only after it is on the path.
     reset: Callable[[], None] = importlib.import_module("wechat_login.wiring").reset
-    # boto3's default session would keep the credentials of the previous deployment.
-    boto3.setup_default_session()
     reset()
     try:
         yield
     finally:
         reset()
-        boto3.setup_default_session()
 
 
 def _make_table(dynamodb: "DynamoDBClient", table: Table) -> None:

@@ -63,7 +63,9 @@ def setting_rows() -> Rows:
 
 def secret_rows() -> Rows:
     """Return parameter, variable and readers of each secret."""
-    functions = read_stack({"WeChatAppId": "wx1234567890abcdef"}).functions.values()
+    # With the option that lets a function read more.
+    given = {"WeChatAppId": "wx1234567890abcdef", "CheckContent": "true"}
+    functions = read_stack(given).functions.values()
     rows: Rows = []
     for variable, name in PARAMETERS.items():
         modules = (

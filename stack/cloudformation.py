@@ -66,7 +66,8 @@ def text_of(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-class _Loader(yaml.SafeLoader):
+# libyaml's parser is ten times as fast as Python's, but some installations lack it.
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # its methods are SafeLoader's
     """YAML with CloudFormation's short forms: `!Sub x` becomes `{"Fn::Sub": x}`."""
 
 

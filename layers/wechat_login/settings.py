@@ -1,11 +1,11 @@
-"""The environment, read in one place into a frozen dataclass.
+"""The environment, read in one place into a tuple with names.
 
 The template passes names and choices, never a secret: secrets are in the SSM parameters named here.
 A function has the names of only those parameters that it may read.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # The environment variable of each SSM parameter's name, and our name for the parameter.
 PARAMETERS = {
@@ -19,8 +19,7 @@ PARAMETERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The choices of a deployment; docs/operate.md has the same list.
 
     A variable without a default must be set: reading it raises `KeyError` with its name.

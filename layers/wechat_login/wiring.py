@@ -200,6 +200,9 @@ authorized_client = per_mini_program(
         risk_reserve=budget.AFTER_RISK_RANK,
     )
 )
+# Questions within ten minutes: rejected login codes of an address, texts of a user.
+rejected_codes = once(lambda: wechat.limits.Limit(100, 600))
+texts = once(lambda: wechat.limits.Limit(10, 600))
 message_push = once(
     lambda: wechat.message_push.MessagePush(
         table(),
@@ -255,6 +258,7 @@ screening = once(
             user.openid, client_ip
         ),
         opinion=lambda user, text: authorized_client(user.appid).msg_sec_check(user.openid, text),
+        count_text=lambda user: texts().take(user.key[0]),
     )
 )
 registration = once(

@@ -22,6 +22,7 @@ from tests.support.callers import at_once
 
 LOGIN = "/sns/jscode2session"
 PHONE = "/wxa/business/getuserphonenumber"
+CONTENT = "/wxa/msg_sec_check"
 
 
 def part(content):
@@ -306,6 +307,55 @@ class TestPushes:
         assert (answer.status, items()) == (401, before)
 
 
+class TestQuotas:
+    """Our own review: what a stranger, or one user, can use up for all others."""
+
+    def test_rejected_codes_of_one_address_soon_cost_nothing(self, backend, wechat):
+        statuses = [backend.call("login", code=f"rejected-{n}")[0] for n in range(105)]
+        headers = backend.send(
+            "POST", "/login", b'{"code": "rejected"}', [("Content-Type", "application/json")]
+        ).headers
+
+        assert statuses == [401] * 100 + [429] * 5
+        assert wechat.asked(LOGIN) == 100
+        assert 1 <= int(headers["retry-after"]) <= 600
+
+    def test_a_shared_address_with_some_old_codes_still_logs_in(self, backend, person):
+        statuses = []
+        for n in range(110):
+            backend.call("login", code=f"old-{n}")
+            statuses.append(backend.call("login", code=person(f"phone {n}").login_code())[0])
+
+        assert statuses == [200] * 110
+
+    def test_one_user_cannot_use_up_the_quota_of_text_checks(self, deployed_with, wechat):
+        backend = deployed_with(CheckContent="true")
+        alice, bob = backend.person("alice"), backend.person("bob")
+        alice.log_in()
+        bob.log_in()
+
+        def rename(person, name):
+            return backend.call("update_account", session=person.session, nickname=name)[0]
+
+        assert [rename(alice, f"Alice {n}") for n in range(13)] == [200] * 10 + [429] * 3
+        assert wechat.asked(CONTENT) == 10
+        assert rename(bob, "Bob") == 200
+
+    def test_a_user_who_waits_two_hours_sets_no_unchecked_name(self, deployed_with, wechat):
+        # WeChat checks texts of active users only (61010), and a session outlives these hours.
+        backend = deployed_with(CheckContent="true")
+        alice = backend.person("alice")
+        alice.log_in()
+        for errcode in (61010, 44991, 45009):
+            wechat.fault(CONTENT, "errcode", errcode=errcode)
+
+            status, _ = backend.call("update_account", session=alice.session, nickname="诈骗专家")
+
+            assert status == 429
+        account = backend.call("show_account", session=alice.session)[1]["data"]
+        assert account["nickname"] is None
+
+
 class TestOurOwn:
     def test_a_bug_shows_neither_its_text_nor_its_values(self, call, person, backend, capfd):
         # docs/decisions/0007-a-bugs-text-is-not-logged.md
@@ -318,6 +368,14 @@ class TestOurOwn:
 
         assert (status, body["error"]["code"]) == (500, "internal")
         assert "4444333322221111" not in str(body) + "".join(capfd.readouterr())
+
+    def test_no_browser_guesses_another_type_of_an_answer(self, backend):
+        answers = [
+            backend.send("GET", path)
+            for path in ("/.well-known/openid-configuration", "/account", "/wechat/events")
+        ]
+
+        assert [each.headers["x-content-type-options"] for each in answers] == ["nosniff"] * 3
 
     def test_an_error_about_a_number_quotes_none(self, backend, caplog):
         # The log's own example of a number looked like a leak.

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from local.http_server import free_port
+from stack.cloudformation import load_template
 from stack.parameters import parse_parameters
 from stack.template import ROOT, read_stack
 from tests.support.written import (
@@ -31,7 +32,9 @@ SESSION = next(block for block in fenced(READMES[0], "sh") if block.text.startsw
 OUTPUT = fenced(READMES[0], "text")[0]
 API, WECHAT = "http://127.0.0.1:3000", "http://127.0.0.1:3001"
 PATIENCE = 60
-PATH = re.compile(r"(?<![\w.])(?:events|requirements|layers|functions|local|docs)/[\w./-]+")
+PATH = re.compile(
+    r"(?<![\w.])(?:events|requirements|layers|functions|local|docs|examples)/[\w./-]+"
+)
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
@@ -87,8 +90,12 @@ def test_a_command_names_files_functions_and_parameters_that_exist(block):
     for given in re.findall(r'PARAMETERS="([^"]+)"', block.text):
         read_stack({**APPID, **parse_parameters(given)})
     joined = block.text.replace("\\\n", " ").replace('"$STAGE"', "prod")
-    for given in re.findall(r"--parameter-overrides (.+)$", joined, re.MULTILINE):
-        read_stack(parse_parameters(given))
+    for before, given in re.findall(r"^(.*)--parameter-overrides (.+)$", joined, re.MULTILINE):
+        parameters = parse_parameters(given)
+        if another := re.search(r"--template-file (\S+)", before):
+            assert set(parameters) <= set(load_template(ROOT / another[1])["Parameters"])
+        else:
+            read_stack(parameters)
 
 
 def test_the_placeholders_of_events_are_documented():

@@ -1,7 +1,6 @@
 """Each function's permissions are exactly the calls that it makes, from recorded calls."""
 
 import contextlib
-import copy
 import json
 import os
 import re
@@ -52,7 +51,24 @@ def bounded(document, **parameters):
 def test_a_function_uses_all_that_it_is_granted_and_nothing_else():
     # tests.support.privileges compares again at the end, with what all other tests have used.
     assert set(privileges.used) == set(FUNCTIONS)
-    assert differences(privileges.used, translated()) == []
+    assert differences(privileges.used, privileges.permitting(**privileges.OPTIONS)) == []
+
+
+@pytest.mark.usefixtures("exercised")
+def test_a_function_holds_no_secret_of_an_option_that_is_off(deployed_with, monkeypatch):
+    monkeypatch.setattr(privileges, "used", {})
+    backend = deployed_with()
+    bob = backend.person("bob")
+    bob.register()
+    with alone(backend, "UpdateAccount"):
+        assert backend.call("update_account", session=bob.session, nickname="Bob")[0] == 200
+    document = privileges.permitting()
+
+    assert privileges.used["UpdateAccount"] == granted("UpdateAccount", document)
+    secrets = {
+        resource.rpartition("test/")[2] for _, resource in granted("UpdateAccount", document)
+    }
+    assert not secrets & {"app-secrets", "access-token/*"}
 
 
 @pytest.mark.parametrize("options", [[], ["-p", "xdist", "-n2"]], ids=["alone", "with workers"])
@@ -79,7 +95,7 @@ def test_a_run_fails_if_a_function_exceeds_its_policies(tmp_path, options):
 @pytest.mark.usefixtures("exercised")
 def test_one_action_more_or_less_would_be_noticed(function):
     for change in (add_an_action, *ways_to_take_one(function)):
-        document = copy.deepcopy(translated())
+        document = privileges.permitting(**privileges.OPTIONS)
         change(document["Resources"][f"{function}Role"]["Properties"]["Policies"][0])
 
         assert any(
@@ -96,7 +112,8 @@ def add_an_action(policy):
 
 
 def ways_to_take_one(function):
-    policy = translated()["Resources"][f"{function}Role"]["Properties"]["Policies"][0]
+    document = privileges.permitting(**privileges.OPTIONS)
+    policy = document["Resources"][f"{function}Role"]["Properties"]["Policies"][0]
     for at, statement in enumerate(policy["PolicyDocument"]["Statement"]):
         for action in listed(statement["Action"]):
             yield taking(at, "Action", action)
@@ -118,7 +135,7 @@ def listed(value):
 
 @each_function
 def test_the_boundary_allows_the_functions_own_policy(function):
-    document = translated()
+    document = privileges.permitting(**privileges.OPTIONS)
     allowed = bounded(document)
 
     for action, resource in granted(function, document):
@@ -193,7 +210,7 @@ def test_every_role_may_use_your_own_key_and_only_through_the_two_services():
 
 @each_function
 def test_nothing_is_granted_on_everything(function):
-    for action, resource in granted(function, translated()):
+    for action, resource in granted(function, privileges.permitting(**privileges.OPTIONS)):
         assert "*" not in action
         # Each mini program has an access token of its own, and more may be added.
         assert "*" not in resource.removesuffix("/access-token/*")
@@ -240,7 +257,7 @@ def test_only_our_api_may_call_a_function_and_only_by_its_route():
 @contextlib.contextmanager
 def alone(backend, function):
     """Set the environment that Lambda gives this function, and discard all built parts."""
-    own = stack().functions[function].environment
+    own = backend.deployment.stack.functions[function].environment
     others = {
         name: os.environ.pop(name)
         for name in list(os.environ)
@@ -273,7 +290,7 @@ class Exercise:
 
     def __init__(self, deployed_with):
         self.deployed_with = deployed_with
-        self.backend = deployed_with(CheckContent="true", RiskLimit="4")
+        self.backend = deployed_with(**privileges.OPTIONS)
         self.wechat = self.backend.wechat
         self.alice, self.bob = self.backend.person("alice"), self.backend.person("bob")
 

@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from stack.template import TEMPLATE
-from tests.support.written import function_resources, resolved, routes_of, stack, template
+from stack.cloudformation import Values
+from stack.template import TEMPLATE, read_stack
+from tests.support.written import APPID, function_resources, resolved, routes_of, stack, template
 from wechat_login import budget
 from wechat_login.settings import Settings
 
@@ -19,15 +20,22 @@ LONGEST_AUTHORIZATION = 9
 # Two stages in one account would collide on these.
 FIXED_NAMES = {"FunctionName", "TableName", "LogGroupName", "LayerName", "RoleName", "QueueName"}
 RESOURCES = template()["Resources"]
+NOTHING = {"Ref": "AWS::NoValue"}
+# test_privileges.py has the permissions without the option.
+ALL_OPTIONS = {**APPID, "CheckContent": "true"}
 
 each_function = pytest.mark.parametrize("function", function_resources())
 
 
 def statements(function):
+    """Return the statements of a function's policies, also those of an option."""
     for policy in function_resources()[function].get("Policies", []):
         assert isinstance(policy, dict), f"{policy} is wider than its name"
         assert set(policy) == {"Statement"}, policy
-        yield from policy["Statement"]
+        for statement in policy["Statement"]:
+            _, granted_then, otherwise = statement.get("Fn::If", (None, statement, NOTHING))
+            assert otherwise == NOTHING
+            yield granted_then
 
 
 def listed(value):
@@ -35,9 +43,10 @@ def listed(value):
 
 
 def granted(function, action):
-    """Return the resources on which a function may do an action."""
+    """Return the resources on which a function may do an action, with all options."""
+    resolve = Values(template(), read_stack(ALL_OPTIONS).parameters).resolve
     return {
-        json.dumps(resolved(resource))
+        json.dumps(resolve(resource))
         for statement in statements(function)
         if action in listed(statement["Action"])
         for resource in listed(statement["Resource"])
@@ -59,7 +68,7 @@ def test_a_function_is_granted_actions_and_resources_by_name(function):
 
 @each_function
 def test_a_function_may_read_only_the_parameters_in_its_environment(function):
-    environment = stack().functions[function].environment
+    environment = read_stack(ALL_OPTIONS).functions[function].environment
     named = {
         f"{value}/*" if name == "ACCESS_TOKENS_PARAMETER" else value
         for name, value in environment.items()

@@ -10,6 +10,7 @@ the run fails if any test made a function do more than its policies allow. With 
 controller compares what all workers recorded.
 """
 
+import copy
 import os
 import re
 from functools import cache
@@ -20,7 +21,7 @@ from local.functions import running
 from stack.cloudformation import ACCOUNT, REGION
 from stack.template import read_stack
 from tests.support.policies import granted
-from tests.support.translated import translated
+from tests.support.translated import resolver, translated
 
 PROMISE = "test_privileges.py"
 TRANSACTION = {
@@ -30,6 +31,8 @@ TRANSACTION = {
     "ConditionCheck": "dynamodb:ConditionCheckItem",
 }
 STAGE = "test"
+# The options that widen a policy.
+OPTIONS = {"CheckContent": "true", "RiskLimit": "4"}
 
 used: dict[str, set[tuple[str, str]]] = {}  # logical id -> (action, resource)
 
@@ -73,7 +76,7 @@ class Privileges:
             session.config.workeroutput["privileges"] = (self.compares, used)
             return
         if self.compares:
-            document = translated()
+            document = permitting(**OPTIONS)
             self.beyond = sorted(
                 f"{function} used {each} and may not"
                 for function, pairs in used.items()
@@ -88,6 +91,16 @@ class Privileges:
             terminalreporter.section("functions used what they may not", red=True)
             for line in self.beyond:
                 terminalreporter.line(line)
+
+
+def permitting(**parameters):
+    """Return the translated template with the policies that these parameters give each function."""
+    document = copy.deepcopy(translated())
+    resolve = resolver(document, **parameters)
+    for each in document["Resources"].values():
+        if each["Type"] == "AWS::IAM::Role":
+            each["Properties"]["Policies"] = resolve(each["Properties"].get("Policies", []))
+    return document
 
 
 def needed(service, operation, params):
@@ -122,7 +135,8 @@ def parameter(name):
 def _of_others(function):
     # Here all functions share one environment, so a function reads the parameters of all. On Lambda
     # each has its own; tests/promises/test_privileges.py runs each with only that environment.
-    functions = read_stack({"Stage": STAGE, "WeChatAppId": "wx1234567890abcdef"}).functions
+    given = {"Stage": STAGE, "WeChatAppId": "wx1234567890abcdef"}
+    functions = read_stack({**given, **OPTIONS}).functions
     union = {each for one in functions.values() for each in one.environment.values()}
     others = union - set(functions[function].environment.values())
     return {("ssm:GetParameters", parameter(name) + end) for name in others for end in ("", "/*")}

@@ -11,10 +11,11 @@ from wechat_login.errors import (
     UserBlocked,
     WeChatUnavailable,
 )
+from wechat_login.wechat.limits import Limit
 
 NEW = a_user()
 REGISTERED = a_user(phoneIndex="index")
-SILENCES = [CheckUnavailable, TooManyAttempts, WeChatUnavailable]
+SILENCES = [CheckUnavailable, WeChatUnavailable]
 
 
 class WeChat:
@@ -33,7 +34,9 @@ class WeChat:
 
 def screening(says, *, risk_limit=0, check_content=False):
     wechat = WeChat(says)
-    return Screening(risk_limit, check_content, wechat, wechat), wechat
+    limit = Limit(5, 600)
+    count = lambda user: limit.take(user.openid)  # noqa: E731 - as wiring has it
+    return Screening(risk_limit, check_content, wechat, wechat, count), wechat
 
 
 @pytest.mark.parametrize("limit", range(5))
@@ -90,3 +93,24 @@ def test_the_user_passes_if_wechat_gives_no_result(silence):
     screen.text(NEW, "小丽")
 
     assert len(wechat.asked) == 2
+
+
+def test_at_a_limit_of_wechats_no_text_passes_unchecked():
+    screen, _ = screening(TooManyAttempts, risk_limit=1, check_content=True)
+
+    screen.registration(NEW, "192.0.2.1")
+
+    with pytest.raises(TooManyAttempts):
+        screen.text(NEW, "小丽")
+
+
+def test_one_user_cannot_use_up_wechats_quota_of_texts():
+    screen, wechat = screening("pass", check_content=True)
+    for _ in range(5):
+        screen.text(NEW, "小丽")
+
+    with pytest.raises(TooManyAttempts):
+        screen.text(NEW, "小丽")
+
+    screen.text(a_user("bob"), "小明")
+    assert len(wechat.asked) == 6

@@ -11,12 +11,12 @@ import base64
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from Crypto.Cipher import AES
 
 from wechat_login.errors import BadRequest, SealBroken, SessionKeyStale
+from wechat_login.frozen import frozen
 from wechat_login.wechat.phone_number import PhoneNumber
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ OLDEST_SECONDS = 600
 AHEAD_SECONDS = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LegacyPhone:
     """Keeps the session_keys of users, sealed, and opens their phone data."""
 

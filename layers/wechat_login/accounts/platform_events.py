@@ -7,8 +7,9 @@ event that comes twice changes nothing the second time.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from wechat_login.frozen import frozen
 
 if TYPE_CHECKING:
     from wechat_login.accounts.claims import PhoneClaims
@@ -29,7 +30,7 @@ NOTICED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlatformEvents:
     """Carries out what a user asked of WeChat, or WeChat decided; counts WeChat's notices."""
 

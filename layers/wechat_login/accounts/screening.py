@@ -1,13 +1,14 @@
 """WeChat's optional checks: of a user who registers, and of a text that others will see.
 
-Both are a second line of defence, so if WeChat gives no result, for any reason, the user passes.
+Both are a second line of defence: if WeChat gives no result, the user passes. Only a limit, ours or
+WeChat's, rejects a text, because a user can reach a limit on purpose.
 """
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wechat_login.errors import ContentRejected, LoginError, UserBlocked
+from wechat_login.errors import ContentRejected, LoginError, TooManyAttempts, UserBlocked
+from wechat_login.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Screening:
     """Runs the checks that the deployment has switched on."""
 
@@ -25,6 +26,7 @@ class Screening:
     check_content: bool
     risk_rank: "Callable[[User, str], int]"  # user, client IP
     opinion: "Callable[[User, str], str]"  # user, text
+    count_text: "Callable[[User], None]"  # raises at our limit
 
     def registration(self, user: "User", client_ip: str) -> None:
         """Raise `UserBlocked` if WeChat ranks a user who has no number yet as too risky."""
@@ -39,11 +41,14 @@ class Screening:
             raise UserBlocked(risk_rank=rank)
 
     def text(self, user: "User", text: str) -> None:
-        """Raise `ContentRejected` if WeChat finds a text risky."""
+        """Raise `ContentRejected` if WeChat finds a text risky, `TooManyAttempts` at a limit."""
         if not self.check_content:
             return
+        self.count_text(user)
         try:
             opinion = self.opinion(user, text)
+        except TooManyAttempts:
+            raise
         except LoginError as failure:
             log.warning("content_check_skipped", extra={"facts": failure.facts})
             return

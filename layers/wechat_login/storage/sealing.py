@@ -10,12 +10,12 @@ import hashlib
 import hmac
 import json
 import secrets
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from Crypto.Cipher import AES
 
 from wechat_login.errors import SealBroken
+from wechat_login.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,14 +25,14 @@ NONCE_BYTES = 12
 TAG_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keyring:
     """Seals with AES-256-GCM (NIST SP 800-38D), indexes with HMAC-SHA256."""
 
     current: str
-    keys: dict[str, bytes] = field(repr=False)
-    index_key: bytes = field(repr=False)
-    renewed: "Callable[[], Keyring] | None" = field(default=None, repr=False)
+    keys: dict[str, bytes]
+    index_key: bytes
+    renewed: "Callable[[], Keyring] | None" = None
 
     @classmethod
     def from_json(cls, text: str, renewed: "Callable[[], Keyring] | None" = None) -> "Keyring":

@@ -7,12 +7,13 @@ a `frozenset` of strings, or a mapping of such values.
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from wechat_login.errors import Misconfigured, StorageUnavailable
+from wechat_login.frozen import frozen
 from wechat_login.storage import aws
 
 if TYPE_CHECKING:
@@ -39,20 +40,20 @@ class ConditionFailed(Exception):
         self.items = items
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Put:
     """Writes a whole item, if `condition` holds for the stored item."""
 
-    item: Item = field(repr=False)
+    item: Item
     condition: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict, repr=False)
+    values: Mapping[str, Value] = field(default_factory=dict)
 
     def request(self, table: str) -> dict[str, Any]:
         """Return the parameters of PutItem, and of Put in TransactWriteItems."""
         return _request(table, self, Item=_marshal(self.item))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Update:
     """Changes an item by an update expression, if `condition` holds.
 
@@ -62,8 +63,8 @@ class Update:
     key: Key
     expression: str
     condition: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict, repr=False)
-    names: Mapping[str, str] = field(default_factory=dict, repr=False)
+    values: Mapping[str, Value] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def request(self, table: str) -> dict[str, Any]:
         """Return the parameters of UpdateItem, and of Update in TransactWriteItems."""
@@ -73,26 +74,26 @@ class Update:
         return request
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delete:
     """Removes an item, if `condition` holds."""
 
     key: Key
     condition: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict, repr=False)
+    values: Mapping[str, Value] = field(default_factory=dict)
 
     def request(self, table: str) -> dict[str, Any]:
         """Return the parameters of DeleteItem, and of Delete in TransactWriteItems."""
         return _request(table, self, Key=_key(self.key))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConditionCheck:
     """Changes nothing; a transaction fails if `condition` does not hold."""
 
     key: Key
     condition: str
-    values: Mapping[str, Value] = field(default_factory=dict, repr=False)
+    values: Mapping[str, Value] = field(default_factory=dict)
 
     def request(self, table: str) -> dict[str, Any]:
         """Return the parameters of ConditionCheck in TransactWriteItems."""
@@ -102,37 +103,29 @@ class ConditionCheck:
 Write = Put | Update | Delete | ConditionCheck
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """A page of a scan, the key after which the next one begins, and its read units."""
 
-    items: list[Item] = field(repr=False)
+    items: list[Item]
     last: Key | None
     read_units: float
 
 
+@frozen
 class Table:
     """Reads and writes items; retries a conflict while `time_left()` exceeds `reserve` seconds."""
 
-    def __init__(
-        self,
-        client: "DynamoDBClient",
-        name: str,
-        time_left: Callable[[], float],
-        *,
-        reserve: float = 0.0,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._client = client
-        self._name = name
-        self._time_left = time_left
-        self._reserve = reserve
-        self._sleep = sleep
+    client: "DynamoDBClient"
+    name: str
+    time_left: Callable[[], float]
+    reserve: float = 0.0
+    sleep: Callable[[float], None] = time.sleep
 
     def get(self, key: Key) -> Item | None:
         """Return one item as it is now, or None."""
         answer = aws.call(
-            self._client.get_item, TableName=self._name, Key=_key(key), ConsistentRead=True
+            self.client.get_item, TableName=self.name, Key=_key(key), ConsistentRead=True
         )
         return _unmarshal(answer["Item"]) if "Item" in answer else None
 
@@ -142,7 +135,7 @@ class Table:
         It costs a read unit for each 8 KB that it looks at: for operators, never for a request.
         """
         request: dict[str, Any] = {
-            "TableName": self._name,
+            "TableName": self.name,
             "Limit": limit,
             "FilterExpression": condition,
             "ExpressionAttributeValues": {
@@ -152,7 +145,7 @@ class Table:
         }
         if after:
             request["ExclusiveStartKey"] = _key(after)
-        answer = aws.call(self._client.scan, **request)
+        answer = aws.call(self.client.scan, **request)
         last = answer.get("LastEvaluatedKey")
         return Page(
             [_unmarshal(item) for item in answer["Items"]],
@@ -185,21 +178,21 @@ class Table:
                 raise ConditionFailed(found)
             if not RETRYABLE.issuperset(codes):
                 raise Misconfigured(operation="write", aws=codes)
-            self._sleep(pause)
+            self.sleep(pause)
         raise StorageUnavailable(operation="write", aws=codes)
 
     def _write_once(self, writes: Sequence[Write], options: Mapping[str, str]) -> dict[str, Any]:
-        requests = [write.request(self._name) for write in writes]
+        requests = [write.request(self.name) for write in writes]
         if len(writes) > 1:
             actions: list[Any] = [
                 {type(write).__name__: request}
                 for write, request in zip(writes, requests, strict=True)
             ]
-            return dict(aws.call(self._client.transact_write_items, TransactItems=actions))
+            return dict(aws.call(self.client.transact_write_items, TransactItems=actions))
         operations: dict[type[Write], Callable[..., Any]] = {
-            Put: self._client.put_item,
-            Update: self._client.update_item,
-            Delete: self._client.delete_item,
+            Put: self.client.put_item,
+            Update: self.client.update_item,
+            Delete: self.client.delete_item,
         }
         return dict(aws.call(operations[type(writes[0])], **requests[0], **options))
 
@@ -207,7 +200,7 @@ class Table:
         """Yield growing pauses, jittered, while another try fits into the time left."""
         pause = FIRST_PAUSE
         yield 0
-        while self._time_left() > self._reserve + pause:
+        while self.time_left() > self.reserve + pause:
             # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
             yield random.uniform(0, pause)  # noqa: S311 - spreads load, guards nothing
             pause = min(LONGEST_PAUSE, pause * 2)

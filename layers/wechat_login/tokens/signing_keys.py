@@ -11,10 +11,11 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from Crypto.PublicKey import RSA
+
+from wechat_login.frozen import frozen
 
 if TYPE_CHECKING:
     from wechat_login.storage.lock import Lock
@@ -63,7 +64,7 @@ def public_part(key: Jwk) -> Jwk:
     return {name: key[name] for name in (*STANDARD, "activeFrom")}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rotation:
     """Makes a new signing key every `days`, for tokens that live `token_seconds`."""
 

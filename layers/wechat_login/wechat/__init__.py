@@ -9,6 +9,7 @@ if TYPE_CHECKING:
         access_token,
         authorized_client,
         client,
+        limits,
         message_push,
         mini_programs,
     )

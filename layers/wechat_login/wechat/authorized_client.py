@@ -13,6 +13,7 @@ from wechat_login.errors import (
     CheckUnavailable,
     CodeRejected,
     LoginError,
+    TooManyAttempts,
     WeChatUnavailable,
 )
 from wechat_login.wechat.access_token import AccessTokens
@@ -26,7 +27,9 @@ PHONE: dict[int, type[LoginError]] = {**TOKEN, 40013: CodeRejected}
 GETUSERPHONENUMBER = Api("POST", "/wxa/business/getuserphonenumber", False, PHONE)
 CHECKENCRYPTEDMSG = Api("POST", "/wxa/business/checkencryptedmsg", True, TOKEN)
 GETUSERRISKRANK = Api("POST", "/wxa/getuserriskrank", True, TOKEN)
-MSG_SEC_CHECK = Api("POST", "/wxa/msg_sec_check", True, TOKEN)
+# WeChat does not check a text of a user who has been away, nor beyond the quota of a day.
+TEXT: dict[int, type[LoginError]] = {**TOKEN, 61010: TooManyAttempts, 45009: TooManyAttempts}
+MSG_SEC_CHECK = Api("POST", "/wxa/msg_sec_check", True, TEXT)
 
 
 class AuthorizedClient:
@@ -90,7 +93,8 @@ class AuthorizedClient:
     def msg_sec_check(self, openid: str, content: str) -> str:
         """Return WeChat's verdict on a text in a profile: `pass`, `review` or `risky`.
 
-        Raises `CheckUnavailable` and the like; the user must have been active within two hours.
+        Raises `TooManyAttempts` if the user was not active within two hours, or the quota of a
+        minute or a day is used up; `CheckUnavailable` and the like.
         """
         body = {"openid": openid, "scene": 1, "version": 2, "content": content}
         result = self._ask(MSG_SEC_CHECK, body).get("result")

@@ -9,7 +9,7 @@ import random
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeGuard
 
 from wechat_login.errors import (
@@ -24,6 +24,7 @@ from wechat_login.errors import (
     UserBlocked,
     WeChatUnavailable,
 )
+from wechat_login.frozen import frozen
 from wechat_login.wechat.transport import Answer, Outcome, Transport
 
 BUSY = -1
@@ -58,7 +59,7 @@ ERRORS: dict[int, type[LoginError]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Api:
     """One of WeChat's APIs: `repeatable` if sending the same request twice does no harm."""
 
@@ -76,21 +77,21 @@ STABLE_TOKEN = Api("POST", "/cgi-bin/stable_token", True, SECRET)
 FORCED_STABLE_TOKEN = Api("POST", "/cgi-bin/stable_token", False, SECRET)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """The user of a login code."""
 
     appid: str
     openid: str
     unionid: str | None = None
-    session_key: str | None = field(default=None, repr=False)
+    session_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewAccessToken:
     """An access token as WeChat returns it, valid for `expires_in` more seconds."""
 
-    value: str = field(repr=False)
+    value: str
     expires_in: int
 
 
