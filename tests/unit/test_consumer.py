@@ -1,5 +1,6 @@
 """The shop of examples/consumer: events in any order, and repeated, end in the same state."""
 
+import contextlib
 import functools
 import json
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from stack.cloudformation import REGION
 from tests.support import events
-from tests.support.shop import ADDRESS, opened
+from tests.support.shop import ADDRESS, opened, template
 from wechat_login.accounts.users import uuid7
 
 APPID, SECOND = "wx1234567890abcdef", "wxfedcba0987654321"
@@ -372,3 +373,47 @@ def test_an_erasure_at_any_moment_of_a_merge_leaves_no_order_of_the_user(shop):
         assert shop.live() == {}, at
         assert len([each for each in shop.items() if each["sk"] == "ORDER"]) == 2, at
     assert at > 5
+
+
+TRANSACTION = {"ConditionCheck": "ConditionCheckItem", "Put": "PutItem", "Delete": "DeleteItem"}
+
+
+def needed(operation, params):
+    """Return the actions that IAM wants for a call, each with the index if it reads one."""
+    if operation == "TransactWriteItems":
+        return {(TRANSACTION[kind], None) for each in params["TransactItems"] for kind in each}
+    return {(operation, params.get("IndexName"))}
+
+
+def granted(function):
+    (policy,) = template()["Resources"][function]["Properties"]["Policies"]
+    for statement in policy["Statement"]:
+        actions = statement["Action"]
+        for action in actions if isinstance(actions, list) else [actions]:
+            index = statement["Resource"].get("Fn::Sub", "").rpartition("/index/")[2] or None
+            yield action.removeprefix("dynamodb:"), index
+
+
+def test_each_function_may_do_what_it_does_and_nothing_else(shop, alice):
+    used: dict[str, set] = {"FollowUsers": set(), "PlaceOrder": set(), "ListOrders": set()}
+
+    @contextlib.contextmanager
+    def noted(function):
+        def note(params, model, **_):
+            used[function] |= needed(model.name, params)
+
+        hooks = shop.client.meta.events
+        hooks.register("provide-client-params.dynamodb", note)
+        yield
+        hooks.unregister("provide-client-params.dynamodb", note)
+
+    for happening in (None, lambda: alice.moved("bob", NOW + 60), lambda: alice.erased(NOW + 120)):
+        with noted("FollowUsers"):
+            if happening:
+                shop.follow(happening())
+        with noted("PlaceOrder"):
+            shop.place(alice.token(NOW))
+        with noted("ListOrders"):
+            shop.list(alice.token(NOW))
+
+    assert used == {name: set(granted(name)) for name in used}
