@@ -85,7 +85,8 @@ export function createTimeline(wechat, hasEvents) {
   }
 
   async function refreshEvents() {
-    const { events } = await (await fetch('/local/events')).json();
+    const answer = await fetch('/local/events');
+    const { events } = answer.ok ? await answer.json() : { events: [] };
     for (const { 'detail-type': type, detail } of events) {
       const step = eventStep(type, detail);
       if (step.at <= since * 1000 || seen.has(detail.id)) continue;

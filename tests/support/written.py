@@ -25,8 +25,10 @@ DOCUMENTS = sorted(
         EXAMPLE,
     ]
 )
-# The required parameters of a deployment.
+# The required parameters of a deployment, and those with which it has every function, variable
+# and permission.
 APPID = {"WeChatAppId": "wx1234567890abcdef"}
+ALL_OPTIONS = {**APPID, "CheckContent": "true", "Events": "true"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"`([^`]+)`")
@@ -104,7 +106,7 @@ def template():
 
 @cache
 def stack():
-    return read_stack(APPID)
+    return read_stack(ALL_OPTIONS)
 
 
 def resolved(value):
