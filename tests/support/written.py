@@ -15,11 +15,13 @@ LAYER = ROOT / "layers" / "wechat_login"
 FUNCTIONS = ROOT / "functions"
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 EXAMPLE = ROOT / "examples" / "mini-program" / "README.md"
+CONSUMER = [ROOT / "examples" / "consumer" / name for name in ("README.md", "README.zh-CN.md")]
 DOCUMENTS = sorted(
     [
         *ROOT.glob("*.md"),
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "simulated_wechat").glob("*.md"),
+        *CONSUMER,
         EXAMPLE,
     ]
 )
