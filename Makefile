@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run check unit test browser docs invoke lint build bench secrets deploy rollback doctor user replay format lock clean
+.PHONY: help run check unit test simulate browser docs invoke lint build bench secrets deploy rollback doctor user replay format lock clean
 
 # Any Python from 3.11 on: make run PYTHON=python3.13
 PYTHON ?= python3
@@ -50,6 +50,9 @@ unit: $(VENV)/.dev $(MINISTACK) ## Run the unit tests of the layer, or others: T
 
 test: lint $(WHEELS) build browser $(MINISTACK) $(VERIFIERS) $(BEYOND) $(CLIENT) ## Check everything: style, types, template, build, and every test
 	$(PYTEST) -n $(WORKERS)
+
+simulate: $(VENV)/.dev ## Run histories with faults, crashes and wrong clocks: SEEDS=20000, or one: SEED=7
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
 
 browser: ## Install Chromium for the browser's tests, if this is Debian and you are root
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \

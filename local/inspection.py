@@ -82,7 +82,7 @@ class Inspected:
         return {
             "appid": parameters["WeChatAppId"],
             "wechat": parameters["WeChatUrl"],
-            "events": self.subscriber is not None,
+            "events": parameters["Events"] == "true",
         }
 
     def table(self) -> Mapping[str, object]:
