@@ -14,30 +14,9 @@ from typing import Any
 
 from wechat_login.errors import BadRequest, LoginError, PayloadTooLarge, SessionRequired
 from wechat_login.frozen import frozen
-from wechat_login.invocation import (
-    SERVER_ERROR,
-    Event,
-    Invocation,
-    count,
-    note,
-    note_act,
-    task,
-)
+from wechat_login.invocation import SERVER_ERROR, Event, count, invocation, note, note_act, task
 
-# The names that functions import, besides `wiring` and `errors`.
-__all__ = [
-    "Document",
-    "Event",
-    "Reply",
-    "Request",
-    "Text",
-    "authorizer",
-    "count",
-    "endpoint",
-    "note",
-    "note_act",
-    "task",
-]
+__all__ = ["Event", "count", "note", "note_act", "task"]  # functions import them from here
 
 Answer = dict[str, Any]
 
@@ -223,16 +202,12 @@ def endpoint(
     @wraps(handle)
     def handler(event: Event, context: Any) -> Answer:
         request = Request(event)
-        with Invocation(request.route, context, requestId=request.id) as call:
-            try:
+        try:
+            with invocation(request.route, context, requestId=request.id):
                 reply = handle(request)
-            except LoginError as error:
-                call.failed(error)
-                return _failure(error, request.id)
-            except Exception as bug:  # noqa: BLE001 - the edge: the caller gets a constant response
-                call.broke(bug)
-                return _failure(LoginError(), request.id)
-            return {"statusCode": 200, "headers": reply.headers, "body": reply.body}
+        except LoginError as error:
+            return _failure(error, request.id)
+        return {"statusCode": 200, "headers": reply.headers, "body": reply.body}
 
     return handler
 
@@ -249,17 +224,13 @@ def authorizer(
     @wraps(handle)
     def handler(event: Event, context: Any) -> Answer:
         request = Request(event)
-        with Invocation(handle.__module__, context, requestId=request.id) as call:
-            try:
+        try:
+            with invocation(handle.__module__, context, requestId=request.id):
                 return {"isAuthorized": True, "context": dict(handle(request))}
-            except LoginError as error:
-                call.failed(error)
-                if error.status >= SERVER_ERROR:
-                    raise
-                return {"isAuthorized": False}
-            except Exception as bug:  # noqa: BLE001 - Lambda logs the text of any exception
-                call.broke(bug)
-                raise LoginError from None
+        except LoginError as error:
+            if error.status >= SERVER_ERROR:
+                raise
+            return {"isAuthorized": False}
 
     return handler
 

@@ -42,6 +42,9 @@ class Settings(NamedTuple):
     legacy_phone: bool  # whether encryptedData is accepted; only then are session_keys kept
     risk_limit: int  # WeChat's risk rank from which a registration is refused; 0: not asked
     check_content: bool  # whether WeChat is asked about nicknames
+    events: bool  # whether changes of users are published for other services
+    event_bus: str  # the name of the EventBridge bus for these events
+    failed_events: str  # the URL of the queue for events that cannot be published
     kms_key_arn: str  # the key that encrypts SSM parameters; empty: AWS's own
 
     @classmethod
@@ -65,5 +68,8 @@ class Settings(NamedTuple):
             legacy_phone=env.get("LEGACY_PHONE", "false") == "true",
             risk_limit=int(env.get("RISK_LIMIT", "0")),
             check_content=env.get("CHECK_CONTENT", "false") == "true",
+            events=env.get("EVENTS", "false") == "true",
+            event_bus=env.get("EVENT_BUS", "default"),
+            failed_events=env.get("FAILED_EVENTS", ""),
             kms_key_arn=env.get("KMS_KEY_ARN", ""),
         )

@@ -19,6 +19,7 @@ EVERYTHING = {
     "VpcSubnetIds": "subnet-1,subnet-2",
     "VpcSecurityGroupIds": "sg-1",
     "AlarmEmail": "team@example.com",
+    "Events": "true",
 }
 DOMAIN = {name: EVERYTHING[name] for name in ("DomainName", "CertificateArn")}
 # These names are the same in every partition.
@@ -30,9 +31,10 @@ each_partition = pytest.mark.parametrize(
 
 
 @each_partition
-def test_the_translated_template_is_right_in_every_region(regions, tmp_path):
+@pytest.mark.parametrize("events", ["false", "true"])
+def test_the_translated_template_is_right_in_every_region(regions, events, tmp_path):
     path = tmp_path / "translated.json"
-    document, *others = map(translated, regions)
+    document, *others = (translated(region, Events=events) for region in regions)
     path.write_text(json.dumps(document))
 
     assert others == [document] * len(others)  # one text for all regions of a partition

@@ -7,7 +7,6 @@ The key is a keyed hash of the openid, so the count survives an erasure without 
 `proofs` maps the hash of a code to the Unix time until which a request may be using the code.
 """
 
-import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -50,12 +49,25 @@ class Attempts:
         found: Item = {}
         for _ in range(TRIES):
             now = int(self.now())
-            first = not found or found["since"] <= now - self.seconds
+            over = now - self.seconds
+            if not found or found["since"] <= over:
+                found = {"since": now, "proofs": {}}
+                same, values = "attribute_not_exists(pk) OR since <= :over", {":over": over}
+            else:
+                self._check(found, proof, now)
+                same = "since = :since AND proofs = :proofs"
+                values = {":since": found["since"], ":proofs": found["proofs"]}
+            item = {
+                "pk": key[0],
+                "sk": key[1],
+                "since": found["since"],
+                "proofs": {**found["proofs"], proof: now + BUSY_SECONDS},
+                "expiresAt": found["since"] + self.seconds,
+            }
             try:
-                self.table.write(self._first(key, proof, now) if first else self._next(key, proof))
+                self.table.write(Put(item, same, values))
             except ConditionFailed as refused:
                 found = refused.items[0] or {}
-                self._check(found, proof)
                 continue
             return
         raise StorageUnavailable(operation="begin_attempt", tries=TRIES)
@@ -74,47 +86,15 @@ class Attempts:
         with suppress(ConditionFailed, StorageUnavailable):
             self.table.write(update)
 
-    def _first(self, key: Key, proof: str, now: int) -> Put:
-        item: Item = {
-            "pk": key[0],
-            "sk": key[1],
-            "since": now,
-            "proofs": {proof: now + BUSY_SECONDS},
-            "expiresAt": now + self.seconds,
-        }
-        free = "attribute_not_exists(pk) OR since <= :over"
-        return Put(item, free, {":over": now - self.seconds})
-
-    def _next(self, key: Key, proof: str) -> Update:
-        now = int(self.now())
-        return Update(
-            key,
-            "SET proofs.#proof = :until",
-            "since > :over AND (proofs.#proof BETWEEN :zero AND :now"
-            " OR (attribute_not_exists(proofs.#proof) AND size(proofs) < :limit))",
-            {
-                ":until": now + BUSY_SECONDS,
-                ":over": now - self.seconds,
-                ":zero": 0,
-                ":now": now,
-                ":limit": self.limit,
-            },
-            {"#proof": proof},
-        )
-
-    def _check(self, found: Item, proof: str) -> None:
+    def _check(self, found: Item, proof: str, now: int) -> None:
         """Raise the reason why a code may not be tried, if any."""
-        now = self.now()
-        if not found or found["since"] <= now - self.seconds:
-            return
         until = found["proofs"].get(proof)
         if until == REJECTED:
             raise CodeRejected(why="rejected before")
         if until is not None and until > now:
             raise TooManyAttempts(retry_after=BUSY_RETRY_SECONDS, why="another request is busy")
         if until is None and len(found["proofs"]) >= self.limit:
-            left = math.ceil(found["since"] + self.seconds - now)
-            raise TooManyAttempts(retry_after=max(1, left))
+            raise TooManyAttempts(retry_after=found["since"] + self.seconds - now)
 
     def _key(self, user: "User") -> Key:
         index = self.keyring().blind_index(f"attempts {user.openid}")

@@ -52,8 +52,7 @@ class Listing:
             limit=limit,
             after=_read(event.get("next")),
             condition="begins_with(pk, :users) AND sk = :profile",
-            users=f"USER#{appid}#" if appid else "USER#",
-            profile="PROFILE",
+            values={":users": f"USER#{appid}#" if appid else "USER#", ":profile": "PROFILE"},
         )
         now, (registered, blocked) = self.now(), flags
         users = [

@@ -10,15 +10,13 @@ import hashlib
 import hmac
 import json
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Self
 
 from Crypto.Cipher import AES
 
 from wechat_login.errors import SealBroken
 from wechat_login.frozen import frozen
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -32,10 +30,10 @@ class Keyring:
     current: str
     keys: dict[str, bytes]
     index_key: bytes
-    renewed: "Callable[[], Keyring] | None" = None
+    renewed: Callable[[], Self] | None = None
 
     @classmethod
-    def from_json(cls, text: str, renewed: "Callable[[], Keyring] | None" = None) -> "Keyring":
+    def from_json(cls, text: str, renewed: Callable[[], Self] | None = None) -> Self:
         """Read a keyring as `new_keyring` makes it.
 
         `renewed()` returns the keyring as SSM has it now, for a value whose key is not known yet.

@@ -7,7 +7,6 @@ a `frozenset` of strings, or a mapping of such values.
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -20,9 +19,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Value = str | int | frozenset[str] | Mapping[str, "Value"]
+Values = Mapping[str, Value]
 Item = dict[str, Any]
 Key = tuple[str, str]
 
+NONE: Mapping[str, Any] = {}
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
 # Cancellation codes worth retrying. "None" stands for each write that was not the reason.
@@ -40,67 +41,55 @@ class ConditionFailed(Exception):
         self.items = items
 
 
-@frozen
-class Put:
-    """Writes a whole item, if `condition` holds for the stored item."""
+class Write:
+    """A write of one item, made only if `condition` holds for the stored item.
 
-    item: Item
-    condition: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict)
-
-    def request(self, table: str) -> dict[str, Any]:
-        """Return the parameters of PutItem, and of Put in TransactWriteItems."""
-        return _request(table, self, Item=_marshal(self.item))
-
-
-@frozen
-class Update:
-    """Changes an item by an update expression, if `condition` holds.
-
-    `names` has the expression's placeholders such as `#sid`.
+    `values` and `names` are those of placeholders in its expressions, such as `:now` and `#sid`.
     """
 
-    key: Key
-    expression: str
-    condition: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict)
-    names: Mapping[str, str] = field(default_factory=dict)
-
-    def request(self, table: str) -> dict[str, Any]:
-        """Return the parameters of UpdateItem, and of Update in TransactWriteItems."""
-        request = _request(table, self, Key=_key(self.key), UpdateExpression=self.expression)
-        if self.names:
-            request["ExpressionAttributeNames"] = dict(self.names)
-        return request
-
-
-@frozen
-class Delete:
-    """Removes an item, if `condition` holds."""
-
-    key: Key
-    condition: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict)
-
-    def request(self, table: str) -> dict[str, Any]:
-        """Return the parameters of DeleteItem, and of Delete in TransactWriteItems."""
-        return _request(table, self, Key=_key(self.key))
+    def __init__(
+        self, condition: str, values: Values, names: Mapping[str, str], **request: Any
+    ) -> None:
+        if condition:
+            request["ConditionExpression"] = condition
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        if values:
+            request["ExpressionAttributeValues"] = _marshal(values)
+        if names:
+            request["ExpressionAttributeNames"] = dict(names)
+        self.request = request
 
 
-@frozen
-class ConditionCheck:
-    """Changes nothing; a transaction fails if `condition` does not hold."""
+class Put(Write):
+    """Writes a whole item."""
 
-    key: Key
-    condition: str
-    values: Mapping[str, Value] = field(default_factory=dict)
-
-    def request(self, table: str) -> dict[str, Any]:
-        """Return the parameters of ConditionCheck in TransactWriteItems."""
-        return _request(table, self, Key=_key(self.key))
+    def __init__(self, item: Item, condition: str = "", values: Values = NONE) -> None:
+        super().__init__(condition, values, NONE, Item=_marshal(item))
 
 
-Write = Put | Update | Delete | ConditionCheck
+class Update(Write):
+    """Changes an item by an update expression."""
+
+    def __init__(
+        self,
+        key: Key,
+        expression: str,
+        condition: str = "",
+        values: Values = NONE,
+        names: Mapping[str, str] = NONE,
+    ) -> None:
+        super().__init__(condition, values, names, Key=_key(key), UpdateExpression=expression)
+
+
+class Delete(Write):
+    """Removes an item."""
+
+    def __init__(self, key: Key, condition: str = "", values: Values = NONE) -> None:
+        super().__init__(condition, values, NONE, Key=_key(key))
+
+
+class ConditionCheck(Delete):
+    """Changes nothing; a transaction fails if the condition does not hold."""
 
 
 @frozen
@@ -129,7 +118,7 @@ class Table:
         )
         return _unmarshal(answer["Item"]) if "Item" in answer else None
 
-    def scan(self, *, limit: int, after: Key | None, condition: str, **values: Value) -> Page:
+    def scan(self, *, limit: int, after: Key | None, condition: str, values: Values) -> Page:
         """Look at the next `limit` items of the whole table, and return those that match.
 
         It costs a read unit for each 8 KB that it looks at: for operators, never for a request.
@@ -138,9 +127,7 @@ class Table:
             "TableName": self.name,
             "Limit": limit,
             "FilterExpression": condition,
-            "ExpressionAttributeValues": {
-                f":{name}": _typed(each) for name, each in values.items()
-            },
+            "ExpressionAttributeValues": _marshal(values),
             "ReturnConsumedCapacity": "TOTAL",
         }
         if after:
@@ -182,11 +169,10 @@ class Table:
         raise StorageUnavailable(operation="write", aws=codes)
 
     def _write_once(self, writes: Sequence[Write], options: Mapping[str, str]) -> dict[str, Any]:
-        requests = [write.request(self.name) for write in writes]
         if len(writes) > 1:
             actions: list[Any] = [
-                {type(write).__name__: request}
-                for write, request in zip(writes, requests, strict=True)
+                {type(write).__name__: {"TableName": self.name, **write.request}}
+                for write in writes
             ]
             return dict(aws.call(self.client.transact_write_items, TransactItems=actions))
         operations: dict[type[Write], Callable[..., Any]] = {
@@ -194,7 +180,8 @@ class Table:
             Update: self.client.update_item,
             Delete: self.client.delete_item,
         }
-        return dict(aws.call(operations[type(writes[0])], **requests[0], **options))
+        operation, request = operations[type(writes[0])], writes[0].request
+        return dict(aws.call(operation, TableName=self.name, **request, **options))
 
     def _pauses(self) -> Iterator[float]:
         """Yield growing pauses, jittered, while another try fits into the time left."""
@@ -223,16 +210,6 @@ def _codes(answer: Mapping[str, Any]) -> list[str]:
     """Return the cancellation code of each write, or the one code of a plain request."""
     reasons = answer.get("CancellationReasons", [])
     return [reason["Code"] for reason in reasons] or ["TransactionConflict"]
-
-
-def _request(table: str, write: Write, **request: Any) -> dict[str, Any]:
-    request["TableName"] = table
-    if write.condition:
-        request["ConditionExpression"] = write.condition
-        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-    if write.values:
-        request["ExpressionAttributeValues"] = _marshal(write.values)
-    return request
 
 
 def _key(key: Key) -> dict[str, Any]:

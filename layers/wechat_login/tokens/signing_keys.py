@@ -11,15 +11,13 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from Crypto.PublicKey import RSA
 
 from wechat_login.frozen import frozen
-
-if TYPE_CHECKING:
-    from wechat_login.storage.lock import Lock
-    from wechat_login.storage.parameters import Parameters
+from wechat_login.storage.lock import Lock
+from wechat_login.storage.parameters import Parameters
 
 Jwk = dict[str, Any]
 
@@ -68,8 +66,8 @@ def public_part(key: Jwk) -> Jwk:
 class Rotation:
     """Makes a new signing key every `days`, for tokens that live `token_seconds`."""
 
-    parameters: "Parameters"
-    lock: "Lock"
+    parameters: Parameters
+    lock: Lock
     days: int
     token_seconds: int
     now: Callable[[], float] = time.time
