@@ -67,7 +67,8 @@ class Secrecy:
         # A secret lies within a run of characters that secrets have. Most runs are repeated.
         characters = re.escape("".join({each for prefix in of_logs for each in prefix}))
         runs = re.compile(f"[{characters}]{{{DISTINCTIVE},}}")
-        found, harmless = set(), set()
+        found: set[str] = set()
+        harmless: set[str] = set()
         for where, text, is_log in set(self._overheard):
             wanted = of_logs if is_log else self._prefixes
             for run in set(runs.findall(text)) - harmless:
