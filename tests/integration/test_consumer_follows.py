@@ -5,8 +5,8 @@ import time
 import jwt
 import pytest
 
+from tests.support.consumer import Consumer
 from tests.support.shop import opened, rules
-from tests.support.team import Team
 
 PATIENCE = 60
 
@@ -16,15 +16,16 @@ class Behind:
 
     def __init__(self, shop):
         self.shop = shop
-        self._queues = [Team(pattern, name) for name, pattern in rules().items()]
+        self._queues = [Consumer(name, pattern=each) for name, each in rules().items()]
 
     def waits_for(self, condition):
         until = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < until, self.shop.items()
             for queue in self._queues:
-                for event in queue.listen():
+                for event in queue.hear():
                     self.shop.follow(event)
+                queue.heard.clear()
             time.sleep(0.05)
 
     def order(self, token, article="茶"):

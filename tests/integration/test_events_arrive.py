@@ -6,16 +6,31 @@ those listed here.
 """
 
 import time
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import requests
 
 from simulated_wechat import serve
-from tests.support.team import Team
+from tests.support import stored
+from tests.support.consumer import Consumer
 
 SECOND = "wxfedcba0987654321"
 AVATAR = "https://images.example/alice.png"
 REVOKE, CANCELLATION = "user_authorization_revoke", "user_authorization_cancellation"
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event without its envelope; the kind is the type without `user.`."""
+
+    kind: str
+    detail: dict[str, Any]
+
+    @property
+    def openid(self):
+        return self.detail["openid"]
 
 
 class Running:
@@ -26,7 +41,7 @@ class Running:
         self.call = backend.call
         self.person = backend.person
         self._wechat_url = wechat_url
-        self._team = Team()
+        self._team = Consumer()
         self._zoe = backend.person("zoe")
         self._zoe.log_in()
         self._marks = self._known = 0
@@ -40,22 +55,30 @@ class Running:
         answer = requests.post(f"{self._wechat_url}/simulated/events", json=body, timeout=20)
         assert answer.ok, answer.text
 
-    def _marks_heard(self):
-        told = self._team.told()
-        return [each for each in told if (each.openid, each.kind) == (self._zoe.openid, "updated")]
-
     def told(self):
         """Wait for all events until now, and return the new ones, in the order of the ids."""
         # The emulator's stream has one shard, so what came before this change arrives before it.
         self._marks += 1
         self.call("update_account", session=self._zoe.session, nickname=f"{self._marks}")
-        self._team.waits_for(lambda: len(self._marks_heard()) == self._marks)
-        everything = [each for each in self._team.told() if each.openid != self._zoe.openid]
+        told = once(self._team.wait_until(lambda heard: len(self._marked(heard)) == self._marks))
+        everything = [each for each in told if each.openid != self._zoe.openid]
         found, self._known = everything[self._known :], len(everything)
-        for person in {each.openid for each in found}:
-            revisions = [each.detail["revision"] for each in found if each.openid == person]
+        for openid in {each.openid for each in found}:
+            revisions = [each.detail["revision"] for each in found if each.openid == openid]
             assert revisions == sorted(revisions)
         return found
+
+    def _marked(self, heard):
+        return [each for each in once(heard) if each.openid == self._zoe.openid][1:]
+
+
+def once(heard):
+    """Return each event once, in the order of the ids, which begin with the time."""
+    found = {event["detail"]["id"]: event for event in heard}
+    return [
+        Told(event["detail-type"].removeprefix("user."), event["detail"])
+        for _, event in sorted(found.items())
+    ]
 
 
 @pytest.fixture
@@ -204,6 +227,37 @@ def test_what_operators_do(running, alice):
     assert not [text for text in private if text in repr(told)]
 
 
+def test_the_end_of_a_block_has_no_event(running, alice):
+    running.operate(
+        "update_user",
+        openid=alice.openid,
+        blocked=True,
+        reason="spam",
+        endsAt=int(time.time()) + 600,
+    )
+    (pk,) = [pk for pk in stored.profiles(running.backend.items()) if pk.endswith(alice.openid)]
+    running.told()
+    running.backend.change((pk, "PROFILE"), "SET blocked.endsAt = :now", now=int(time.time()))
+
+    alice.log_in()
+    alice.look_up_token()
+
+    assert running.told() == []
+
+
+def test_linked_accounts_are_erased_together_with_an_event_each(start, wechat):
+    running = start(PhoneConflict="link")
+    alice, bob = running.person("alice"), running.person("bob")
+    alice.register()
+    wechat.set_phone("bob", alice.phone.removeprefix("+86"))
+    bob.register()
+    running.told()
+
+    running.call("erase_account", session=alice.session)
+
+    assert named(running.told(), alice, bob) == ["erased alice", "erased bob"]
+
+
 def test_linked_accounts_merge_and_part(start, wechat):
     running = start(PhoneConflict="link")
     alice, bob = running.person("alice"), running.person("bob")
@@ -256,6 +310,23 @@ def test_a_unionid_that_appears_and_a_merge(running, wechat):
     assert merged.detail["formerUserId"] == second.detail["userId"]
 
 
+def test_the_first_of_linked_accounts_leaves_and_the_others_get_another_userid(start, wechat):
+    running = start(PhoneConflict="link")
+    alice, bob = running.person("alice"), running.person("bob")
+    alice.register()
+    wechat.set_phone("bob", alice.phone.removeprefix("+86"))
+    bob.register()
+    user_id = running.told()[0].detail["userId"]
+
+    running.push(alice, REVOKE)
+
+    told = running.told()
+    assert named(told, alice, bob) == ["unregistered alice", "updated bob"]
+    details = {each.kind: each.detail for each in told}
+    assert details["unregistered"]["userId"] == details["updated"]["formerUserId"] == user_id
+    assert details["updated"]["userId"] != user_id
+
+
 def test_one_person_in_a_second_mini_program_is_created_with_the_known_userid(running):
     running.backend.add_mini_program(SECOND)
     running.person("alice").log_in()
@@ -278,18 +349,3 @@ def test_a_dry_run_has_no_event(running, alice):
     running.operate("merge_users", userIds=[each["userId"] for each in users])
 
     assert running.told() == []
-
-
-def test_without_events_nothing_is_written_or_heard(deployed_with):
-    backend = deployed_with()
-    team = Team()
-    backend.deployment.start_schedules()
-    alice = backend.person("alice")
-    alice.register()
-    backend.deployment.invoke("erase_user", {"openid": alice.openid})
-    time.sleep(1)
-
-    assert team.listen() == []
-    assert not [key for key in backend.items() if key[0].startswith("EVENT#")]
-    description = backend.dynamodb.describe_table(TableName=backend.table)["Table"]
-    assert "LatestStreamArn" not in description
