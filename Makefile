@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run check unit test attack soak browser docs invoke lint build bench secrets deploy rollback doctor user format lock clean
+.PHONY: help run check unit test simulate attack soak browser docs invoke lint build bench secrets deploy rollback doctor user replay format lock clean
 
 # Any Python from 3.11 on: make run PYTHON=python3.13
 PYTHON ?= python3
@@ -52,6 +52,9 @@ unit: $(VENV)/.dev $(MINISTACK) ## Run the unit tests of the layer, or others: T
 test: lint $(WHEELS) build browser $(MINISTACK) $(VERIFIERS) $(BEYOND) $(CLIENT) ## Check everything: style, types, template, build, and every test
 	$(PYTEST) -n $(WORKERS)
 
+simulate: $(VENV)/.dev ## Run histories with faults, crashes and wrong clocks: SEEDS=20000, or one: SEED=7
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
+
 attack: $(VENV)/.dev $(MINISTACK) $(ATTACK) ## Send the local API thousands of requests, and each function any event: EXAMPLES=600
 	$(BIN)/python -m tests.load.attack --examples $(or $(EXAMPLES),600)
 	EXAMPLES=$(or $(EXAMPLES),600) $(PYTEST) -q tests/integration/test_any_event.py
@@ -101,6 +104,9 @@ doctor: $(VENV)/.local ## Check a deployment, and report each fault with its fix
 
 user: $(VENV)/.local ## Find users, or list, block, unblock or erase them: STAGE=prod DO="block +8613800138000 reason=spam"
 	@$(BIN)/python -m ops.users '$(STAGE)' '$(DO)' $(if $(filter true,$(JSON)),--json)
+
+replay: $(VENV)/.local ## Publish again what the outbox has had since a time: STAGE=prod SINCE=2026-11-21T08:00Z
+	@$(BIN)/python -m ops.replay '$(STAGE)' '$(SINCE)'
 
 bench: build $(BENCH_VENV)/.bench ## Measure speed and cost against others in ten minutes, for the tables of docs/; QUICK=true: a trial
 	$(BENCH_VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)

@@ -78,9 +78,13 @@ def deployed(
         _search_path(stack.code_paths),
         _fresh_wiring(),
     ):
-        dynamodb, ssm = boto3.client("dynamodb"), boto3.client("ssm")
+        # Not boto3's default session, which keeps the credentials of the previous deployment.
+        session = boto3.Session()
+        dynamodb, ssm = session.client("dynamodb"), session.client("ssm")
         for table in stack.tables:
             _make_table(dynamodb, table)
+        for queue in stack.queues:
+            boto3.client("sqs").create_queue(QueueName=queue)
         parameters = _make_parameters(ssm, app_secrets)
         functions = Functions(stack.functions.values())
         schedules = Schedules(stack.functions, functions)
@@ -158,26 +162,32 @@ def _search_path(folders: Sequence[Path]) -> Iterator[None]:
 def _fresh_wiring() -> Iterator[None]:
     # The layer can be imported only after it is on the path.
     reset: Callable[[], None] = importlib.import_module("wechat_login.wiring").reset
-    # boto3's default session would keep the credentials of the previous deployment.
-    boto3.setup_default_session()
     reset()
     try:
         yield
     finally:
         reset()
-        boto3.setup_default_session()
 
 
 def _make_table(dynamodb: "DynamoDBClient", table: Table) -> None:
     try:
         dynamodb.create_table(**table.definition)
     except dynamodb.exceptions.ResourceInUseException:
+        _set_stream(dynamodb, table)
         return
     if table.expiry_attribute:
         dynamodb.update_time_to_live(
             TableName=table.name,
             TimeToLiveSpecification={"Enabled": True, "AttributeName": table.expiry_attribute},
         )
+
+
+def _set_stream(dynamodb: "DynamoDBClient", table: Table) -> None:
+    """Give a table of an earlier run the stream that the template now has, or none."""
+    wanted: Any = table.definition.get("StreamSpecification", {"StreamEnabled": False})
+    has = dynamodb.describe_table(TableName=table.name)["Table"].get("StreamSpecification", {})
+    if has.get("StreamEnabled", False) != wanted["StreamEnabled"]:
+        dynamodb.update_table(TableName=table.name, StreamSpecification=wanted)
 
 
 def _make_parameters(ssm: "SSMClient", app_secrets: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Starts and stops ministack, the emulator of DynamoDB and SSM, on the loopback address."""
+"""Starts and stops ministack, the emulator of DynamoDB, SSM, EventBridge and SQS, on loopback."""
 
 import contextlib
 import hashlib
@@ -79,7 +79,7 @@ def installed(folder: Path = LOCAL_FOLDER) -> Path:
 
 def _install(environment: Path, python: Path) -> None:
     print(f"Installing ministack into {environment}, once …", file=sys.stderr, flush=True)
-    # Only the packages that DynamoDB and SSM load: --no-deps leaves out the rest.
+    # Only the packages that these services load: --no-deps leaves out the rest.
     options = [
         "--no-deps",
         "--require-hashes",
@@ -110,7 +110,7 @@ def _start(
         # Otherwise ministack also listens for MQTT, on all interfaces.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        "SERVICES": "dynamodb,ssm",
+        "SERVICES": "dynamodb,dynamodbstreams,events,sqs,ssm",
         "LOG_LEVEL": "WARNING",
         "AWS_EC2_METADATA_DISABLED": "true",
         "PERSIST_STATE": "0",

@@ -113,7 +113,7 @@ class HttpServer(ThreadingHTTPServer):
 
     def start(self) -> None:
         threading.Thread(
-            target=self.serve_forever, args=(0.05,), name="http-server", daemon=True
+            target=self.serve_forever, args=(0.01,), name="http-server", daemon=True
         ).start()
 
     def stop(self) -> None:

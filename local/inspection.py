@@ -75,9 +75,13 @@ class Inspected:
             return replace(answer, headers=(*answer.headers, ("x-amz-function-error", "Unhandled")))
 
     def info(self) -> Mapping[str, object]:
-        """Return the simulated WeChat's address, and the AppID."""
+        """Return the simulated WeChat's address, the AppID, and whether there are events."""
         parameters = self.stack.parameters
-        return {"appid": parameters["WeChatAppId"], "wechat": parameters["WeChatUrl"]}
+        return {
+            "appid": parameters["WeChatAppId"],
+            "wechat": parameters["WeChatUrl"],
+            "events": parameters["Events"] == "true",
+        }
 
     def table(self) -> Mapping[str, object]:
         """Return the table's items, without secrets."""

@@ -29,6 +29,8 @@ Rows = list[tuple[str, ...]]
 
 _TABLE = re.compile(r"<!-- make docs: (\w+) -->\n(\|.*\n\|[ -|]*\n)((?:\|.*\n)*)")
 _ENUM = re.compile(r"(    ErrorCode:\n(?:.*\n){2}      enum:\n)(?:        - .*\n)+")
+# The options with which functions exist, and read more.
+_EVERYTHING = {"WeChatAppId": "wx1234567890abcdef", "CheckContent": "true", "Events": "true"}
 _REQUEST_ID = "UGkQ4h5nSQ0EJkA="
 # Its message depends on the fault, so its example is written by hand.
 _BY_HAND = errors.BadRequest.code
@@ -63,9 +65,7 @@ def setting_rows() -> Rows:
 
 def secret_rows() -> Rows:
     """Return parameter, variable and readers of each secret."""
-    # With the option that lets a function read more.
-    given = {"WeChatAppId": "wx1234567890abcdef", "CheckContent": "true"}
-    functions = read_stack(given).functions.values()
+    functions = read_stack(_EVERYTHING).functions.values()
     rows: Rows = []
     for variable, name in PARAMETERS.items():
         modules = (
@@ -76,7 +76,7 @@ def secret_rows() -> Rows:
 
 
 def route_rows() -> Rows:
-    stack = read_stack({"WeChatAppId": "wx1234567890abcdef"})
+    stack = read_stack(_EVERYTHING)
     modules = {name: each.handler.partition(".")[0] for name, each in stack.functions.items()}
     return [(_code(route.key), _code(modules[route.function])) for route in stack.routes]
 

@@ -85,6 +85,10 @@ class Stage:
 
     def function(self, logical_id: str) -> str:
         """Return the qualified name of a function's live alias. Raises `CannotGoOn`."""
+        return f"{self.resource(logical_id)}:{ALIAS}"
+
+    def resource(self, logical_id: str) -> str:
+        """Return the name of one of the stack's resources. Raises `CannotGoOn`."""
         found = aws(
             f"finding {logical_id}",
             self.client("cloudformation").describe_stack_resource,
@@ -95,7 +99,7 @@ class Stage:
         name: str = found["StackResourceDetail"].get("PhysicalResourceId", "")
         if not name:
             raise CannotGoOn(f"the stack {self.stack_name} has no {logical_id} yet")
-        return f"{name}:{ALIAS}"
+        return name
 
 
 def find(name: str) -> Stage:

@@ -14,9 +14,14 @@ REGION = "us-east-1"
 
 FUNCTION = "AWS::Serverless::Function"
 TABLE = "AWS::DynamoDB::Table"
+QUEUE = "AWS::SQS::Queue"
 
 # The service and the resource kind in an ARN, by resource type; other types get a plain ARN.
-_ARN_KINDS = {FUNCTION: "lambda:{}:{}:function:", TABLE: "dynamodb:{}:{}:table/"}
+_ARN_KINDS = {
+    FUNCTION: "lambda:{}:{}:function:",
+    TABLE: "dynamodb:{}:{}:table/",
+    QUEUE: "sqs:{}:{}:",
+}
 
 _NO_VALUE = object()
 
@@ -66,7 +71,8 @@ def text_of(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-class _Loader(yaml.SafeLoader):
+# libyaml's parser is ten times as fast as Python's, but some installations lack it.
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # its methods are SafeLoader's
     """YAML with CloudFormation's short forms: `!Sub x` becomes `{"Fn::Sub": x}`."""
 
 
@@ -181,7 +187,11 @@ class Values:
             value = self._parameters[name]
             is_list = self._document["Parameters"][name]["Type"] == "CommaDelimitedList"
             return [each.strip() for each in value.split(",")] if is_list else value
-        return self._pseudo[name] if name in self._pseudo else self.name(name)
+        if name in self._pseudo:
+            return self._pseudo[name]
+        if self._resource(name)["Type"] == QUEUE:
+            return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{self.name(name)}"
+        return self.name(name)
 
     def _get_att(self, argument: str | list[str]) -> str:
         path = argument.split(".", 1) if isinstance(argument, str) else argument

@@ -1,5 +1,6 @@
 """Reads template.yaml as CloudFormation does, so that no other list of resources is needed."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import yaml
 
 from stack.cloudformation import (
     FUNCTION,
+    QUEUE,
     TABLE,
     Values,
     load_template,
@@ -46,6 +48,7 @@ class Function:
     timeout: int  # seconds
     memory: int  # MB
     schedules: tuple[Schedule, ...]
+    stream_prefix: str | None = None  # of the keys of new items that invoke it; None: none do
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class Stack:
     tables: tuple[Table, ...]
     code_paths: tuple[Path, ...]  # Lambda's /var/task and /opt/python
     cors: Cors | None = None
+    queues: tuple[str, ...] = ()  # their names
 
 
 def read_stack(overrides: Mapping[str, str] | None = None, template: Path = TEMPLATE) -> Stack:
@@ -140,6 +144,7 @@ class _Reader:
             tables=tuple(self._table(each, own) for each, own in self._of_type(TABLE)),
             code_paths=tuple(dict.fromkeys(self._code_paths())),
             cors=self._cors(),
+            queues=tuple(self._values.name(each) for each, _ in self._of_type(QUEUE)),
         )
 
     def _of_type(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -162,6 +167,7 @@ class _Reader:
             timeout=int(self._values.resolve(own.get("Timeout", 3))),
             memory=int(self._values.resolve(own.get("MemorySize", 128))),
             schedules=tuple(self._schedules(own)),
+            stream_prefix=self._stream_prefix(own),
         )
 
     def _environment(self, logical_id: str) -> dict[str, str]:
@@ -181,6 +187,17 @@ class _Reader:
             rate = own.get("ScheduleExpression") or own["Schedule"]
             seconds = _rate_seconds(rate)
             yield Schedule(name, seconds, yaml.safe_load(own["Input"]) if "Input" in own else None)
+
+    def _stream_prefix(self, function: Mapping[str, Any]) -> str | None:
+        for event in function.get("Events", {}).values():
+            if event["Type"] == "DynamoDB":
+                (only,) = event["Properties"]["FilterCriteria"]["Filters"]
+                pattern = json.loads(only["Pattern"])
+                (prefix,) = pattern["dynamodb"]["Keys"]["pk"]["S"]
+                if pattern["eventName"] != ["INSERT"]:
+                    raise BrokenTemplate("the local run supports streams of new items only")
+                return str(prefix["prefix"])
+        return None
 
     def _routes(self, authorizers: Mapping[str, Authorizer]) -> Iterator[Route]:
         default = next((self._auth(own).get("DefaultAuthorizer") for own in self._apis()), None)
@@ -256,6 +273,8 @@ class _Reader:
         )
         name = self._values.name(logical_id)
         definition = {key: own[key] for key in keys if key in own}
+        if stream := own.get("StreamSpecification"):
+            definition["StreamSpecification"] = {"StreamEnabled": True, **stream}
         expiry = own.get("TimeToLiveSpecification", {})
         return Table(
             logical_id=logical_id,

@@ -15,7 +15,8 @@ import hypothesis
 import moto
 import pytest
 import requests
-from botocore.loaders import create_loader
+from botocore.hooks import EventAliaser
+from botocore.loaders import JSONFileLoader, Loader, create_loader
 
 from local.deployment import deployed
 from local.emulator import emulator
@@ -60,8 +61,14 @@ def _nothing_left_behind(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def _aws_models_read_once():
-    # Each deployment has its own boto3 session, which would parse megabytes of JSON again.
+    # Each deployment has its own sessions, which would parse megabytes of JSON again, and look up
+    # the same hundreds of event names.
+    files, alias = JSONFileLoader(), vars(EventAliaser)["_alias_event_name"]
+    aliases = functools.cache(functools.partial(alias, EventAliaser(None)))
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EventAliaser, "_alias_event_name", lambda _, name: aliases(name))
+        patch.setattr(files, "load_file", functools.cache(files.load_file))
+        patch.setattr(Loader, "FILE_LOADER_CLASS", staticmethod(lambda: files))
         patch.setattr("botocore.session.create_loader", functools.cache(create_loader))
         yield
 

@@ -21,7 +21,7 @@ async function start() {
   const { miniPrograms } = await first.get('mini-programs');
   const frame = createFrame(info.wechat, miniPrograms);
   const wechat = simulatedWeChat(info.wechat, frame.appid);
-  const timeline = createTimeline(wechat);
+  const timeline = createTimeline(wechat, info.events);
   const table = createTable(wechat, frame);
   const token = createToken(frame);
   const controls = createControls(wechat, frame, miniPrograms, refresh);

@@ -1,13 +1,14 @@
-// The live sequence diagram of the calls between mini program, login service and WeChat.
+// The live sequence diagram: calls between mini program, login service and WeChat, and events to
+// other services.
 
 import { element } from '../dom.js';
 import { REFERER_OF_WECHAT } from '../simulated_wechat.js';
 import { masked } from './masking.js';
 import { words } from './texts.js';
 
-const LANES = { miniProgram: 0, service: 1, wechat: 2 };
+const LANES = { miniProgram: 0, service: 1, wechat: 2, others: 3 };
 
-export function createTimeline(wechat) {
+export function createTimeline(wechat, hasEvents) {
   const list = document.querySelector('#steps');
   const requests = new Map();
   const seen = new Set();
@@ -15,6 +16,7 @@ export function createTimeline(wechat) {
   const since = Date.now() / 1000;
   let charges;
 
+  document.querySelector('.timeline').classList.toggle('has-events', hasEvents);
   document.querySelector('#wipe').addEventListener('click', () => {
     steps = [];
     show();
@@ -78,7 +80,22 @@ export function createTimeline(wechat) {
     if (steps.includes(step)) followed(() => step.row.replaceWith(drawn(step)));
   }
 
-  async function refresh() {
+  function refresh() {
+    return Promise.all([refreshCalls(), hasEvents && refreshEvents()]);
+  }
+
+  async function refreshEvents() {
+    const answer = await fetch('/local/events');
+    const { events } = answer.ok ? await answer.json() : { events: [] };
+    for (const { 'detail-type': type, detail } of events) {
+      const step = eventStep(type, detail);
+      if (step.at <= since * 1000 || seen.has(detail.id)) continue;
+      seen.add(detail.id);
+      put(step);
+    }
+  }
+
+  async function refreshCalls() {
     const calls = await wechat.get('calls');
     charges = calls.charges;
     showCharges();
@@ -128,6 +145,20 @@ function callStep({ at, path, outcome, ms }) {
   };
 }
 
+function eventStep(type, detail) {
+  return {
+    // The id is a UUIDv7, which begins with the time in milliseconds.
+    at: parseInt(detail.id.replace('-', '').slice(0, 12), 16),
+    from: 'service',
+    to: 'others',
+    what: type,
+    ok: true,
+    outcome: () => words().delivered,
+    note: () => words().othersHear,
+    event: detail,
+  };
+}
+
 function outcomeText(outcome) {
   if (/^-?\d+$/.test(outcome)) return `errcode ${outcome}`;
   return words().outcomes[outcome] ?? outcome;
@@ -145,7 +176,7 @@ function faultStep({ at, message }) {
 }
 
 function rowOf(step) {
-  const { from, to, what, ok, outcome, request, answer, note } = step;
+  const { from, to, what, ok, outcome, request, answer, event, note } = step;
   const state = ok === undefined ? 'waiting' : ok ? 'ok' : 'failed';
   const summary = element(
     'summary',
@@ -158,6 +189,7 @@ function rowOf(step) {
   if (note) parts.push(element('p', {}, note()));
   if (request && Object.keys(request).length) parts.push(...block(words().request, request));
   if (answer !== undefined) parts.push(...block(words().answer, answer));
+  if (event) parts.push(...block(words().event, event));
   const details = element('details', { open: Boolean(step.open) }, ...parts);
   details.addEventListener('toggle', () => {
     step.open = details.open;

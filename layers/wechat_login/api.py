@@ -9,7 +9,6 @@ import base64
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
@@ -20,30 +19,10 @@ from wechat_login.errors import (
     SessionRequired,
     TokenInvalid,
 )
-from wechat_login.invocation import (
-    SERVER_ERROR,
-    Event,
-    Invocation,
-    count,
-    note,
-    note_act,
-    task,
-)
+from wechat_login.frozen import frozen
+from wechat_login.invocation import SERVER_ERROR, Event, count, invocation, note, note_act, task
 
-# The names that functions import, besides `wiring` and `errors`.
-__all__ = [
-    "Document",
-    "Event",
-    "Reply",
-    "Request",
-    "Text",
-    "authorizer",
-    "count",
-    "endpoint",
-    "note",
-    "note_act",
-    "task",
-]
+__all__ = ["Event", "count", "note", "note_act", "task"]  # functions import them from here
 
 Answer = dict[str, Any]
 
@@ -61,11 +40,11 @@ CODE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 MOCK_CODE = "the code is a mock one"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One HTTP request, read from an API Gateway event."""
 
-    event: Event = field(repr=False)
+    event: Event
 
     @property
     def route(self) -> str:
@@ -236,16 +215,12 @@ def endpoint(
     @wraps(handle)
     def handler(event: Event, context: Any) -> Answer:
         request = Request(_object(event))
-        with Invocation(request.route, context, requestId=request.id) as call:
-            try:
+        try:
+            with invocation(request.route, context, requestId=request.id):
                 reply = handle(request)
-            except LoginError as error:
-                call.failed(error)
-                return _failure(error, request.id)
-            except Exception as bug:  # noqa: BLE001 - the edge: the caller gets a constant response
-                call.broke(bug)
-                return _failure(LoginError(), request.id)
-            return {"statusCode": 200, "headers": reply.headers, "body": reply.body}
+        except LoginError as error:
+            return _failure(error, request.id)
+        return {"statusCode": 200, "headers": reply.headers, "body": reply.body}
 
     return handler
 
@@ -262,17 +237,13 @@ def authorizer(
     @wraps(handle)
     def handler(event: Event, context: Any) -> Answer:
         request = Request(_object(event))
-        with Invocation(handle.__module__, context, requestId=request.id) as call:
-            try:
+        try:
+            with invocation(handle.__module__, context, requestId=request.id):
                 return {"isAuthorized": True, "context": dict(handle(request))}
-            except LoginError as error:
-                call.failed(error)
-                if error.status >= SERVER_ERROR:
-                    raise
-                return {"isAuthorized": False}
-            except Exception as bug:  # noqa: BLE001 - Lambda logs the text of any exception
-                call.broke(bug)
-                raise LoginError from None
+        except LoginError as error:
+            if error.status >= SERVER_ERROR:
+                raise
+            return {"isAuthorized": False}
 
     return handler
 

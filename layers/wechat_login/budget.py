@@ -8,7 +8,7 @@ the step and all that must follow fit. `wiring` passes the figures to each part.
 AWS_CONNECT = 1.0
 AWS_READ = 3.0
 # Including the first try. SSM's quota is for the whole account, and containers start together.
-AWS_TRIES = {"dynamodb": 2, "ssm": 4}
+AWS_TRIES = {"dynamodb": 2, "events": 3, "sqs": 3, "ssm": 4}
 # A DynamoDB call without an answer: its tries, and a pause of up to a second between them.
 DYNAMODB_CALL = AWS_TRIES["dynamodb"] * (AWS_CONNECT + AWS_READ) + 1.0
 

@@ -8,10 +8,11 @@ import json
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, wraps
-from typing import Any, Self
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -34,38 +35,36 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 _line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
 
 
-class Invocation:
-    """A context in which `time_left`, `note` and `count` refer to this invocation."""
+@contextmanager
+def invocation(route: str, context: Any, **line: object) -> Iterator[None]:
+    """Let `time_left`, `note` and `count` refer to this invocation, and log it at its end.
 
-    def __init__(self, route: str, context: Any, **line: object) -> None:
-        self._route = route
-        self._remaining = context.get_remaining_time_in_millis() / 1000
-        self._line: dict[str, Any] = {"route": route, "status": 200, **line}
-        self._log = _logger().info
-
-    def __enter__(self) -> Self:
-        self._started = time.monotonic()
-        self._tokens = _deadline.set(self._started + self._remaining), _line.set(self._line)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        deadline, line = self._tokens
-        _deadline.reset(deadline)
-        _line.reset(line)
-        self._line["ms"] = round((time.monotonic() - self._started) * 1000, 1)
-        self._log("request", extra={"request": self._line})
-        _count(self._route, self._line)
-
-    def failed(self, error: LoginError) -> None:
-        self._log = _logger().error if error.status >= SERVER_ERROR else _logger().warning
-        self._line.update(error.facts, status=error.status, code=error.code)
-
-    def broke(self, bug: Exception) -> None:
-        """Note the place of a bug, but not its text, which may quote a secret."""
-        self._log = _logger().error
-        frames = traceback.extract_tb(bug.__traceback__)
+    A bug is raised as a `LoginError`: Lambda logs the text of an exception, which may quote a
+    secret, so the log line has only the bug's type and place.
+    """
+    started = time.monotonic()
+    line = {"route": route, "status": 200, **line}
+    deadline = _deadline.set(started + context.get_remaining_time_in_millis() / 1000)
+    outer = _line.set(line)
+    log = _logger().info
+    try:
+        yield
+    except LoginError as error:
+        log = _logger().error if error.status >= SERVER_ERROR else _logger().warning
+        line.update(error.facts, status=error.status, code=error.code)
+        raise
+    except Exception as bug:  # noqa: BLE001 - the edge: nobody else handles bugs
+        log = _logger().error
+        frames = traceback.extract_tb(bug.__traceback__)[1:]
         where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-        self._line.update(status=500, code=LoginError.code, bug=type(bug).__name__, where=where)
+        line.update(status=500, code=LoginError.code, bug=type(bug).__name__, where=where)
+        raise LoginError from None
+    finally:
+        _deadline.reset(deadline)
+        _line.reset(outer)
+        line["ms"] = round((time.monotonic() - started) * 1000, 1)
+        log("request", extra={"request": line})
+        _count(route, line)
 
 
 def task(handle: Callable[[Event], Mapping[str, object]]) -> Callable[[Event, Any], dict[str, Any]]:
@@ -76,15 +75,8 @@ def task(handle: Callable[[Event], Mapping[str, object]]) -> Callable[[Event, An
 
     @wraps(handle)
     def handler(event: Event, context: Any) -> dict[str, Any]:
-        with Invocation(handle.__module__, context) as call:
-            try:
-                return dict(handle(_checked(event)))
-            except LoginError as error:
-                call.failed(error)
-                raise
-            except Exception as bug:  # noqa: BLE001 - Lambda logs the text of any exception
-                call.broke(bug)
-                raise LoginError from None
+        with invocation(handle.__module__, context):
+            return dict(handle(_checked(event)))
 
     return handler
 

@@ -1,11 +1,11 @@
-"""The environment, read in one place into a frozen dataclass.
+"""The environment, read in one place into a tuple with names.
 
 The template passes names and choices, never a secret: secrets are in the SSM parameters named here.
 A function has the names of only those parameters that it may read.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # The environment variable of each SSM parameter's name, and our name for the parameter.
 PARAMETERS = {
@@ -19,8 +19,7 @@ PARAMETERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The choices of a deployment; docs/operate.md has the same list.
 
     A variable without a default must be set: reading it raises `KeyError` with its name.
@@ -43,6 +42,9 @@ class Settings:
     legacy_phone: bool  # whether encryptedData is accepted; only then are session_keys kept
     risk_limit: int  # WeChat's risk rank from which a registration is refused; 0: not asked
     check_content: bool  # whether WeChat is asked about nicknames
+    events: bool  # whether changes of users are published for other services
+    event_bus: str  # the name of the EventBridge bus for these events
+    failed_events: str  # the URL of the queue for events that cannot be published
     kms_key_arn: str  # the key that encrypts SSM parameters; empty: AWS's own
 
     @classmethod
@@ -66,5 +68,8 @@ class Settings:
             legacy_phone=env.get("LEGACY_PHONE", "false") == "true",
             risk_limit=int(env.get("RISK_LIMIT", "0")),
             check_content=env.get("CHECK_CONTENT", "false") == "true",
+            events=env.get("EVENTS", "false") == "true",
+            event_bus=env.get("EVENT_BUS", "default"),
+            failed_events=env.get("FAILED_EVENTS", ""),
             kms_key_arn=env.get("KMS_KEY_ARN", ""),
         )

@@ -84,15 +84,15 @@ def _aws() -> Any:
     from botocore.loaders import Loader
     from botocore.session import get_session
 
-    class Two(Loader):
+    class Four(Loader):
         def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore's signature
             """Return the services used here: a search for all of AWS's takes time."""
-            return ["dynamodb", "ssm"]
+            return ["dynamodb", "events", "sqs", "ssm"]
 
     # At DEBUG botocore logs the answers of SSM and DynamoDB.
     logging.getLogger("botocore").setLevel(logging.INFO)
     session = get_session()
-    session.register_component("data_loader", Two())
+    session.register_component("data_loader", Four())
     return session
 
 
@@ -156,9 +156,10 @@ mini_programs = once(
         renewed=lambda: parameters().renewed("app-secrets"),
     )
 )
+transport = once(lambda: wechat.transport.Transport(settings().wechat_url))
 wechat_client = per_mini_program(
     lambda appid: wechat.client.WeChatClient(
-        url=settings().wechat_url,
+        transport=transport(),
         appid=appid,
         app_secret=lambda: mini_programs().app_secret(appid),
         renewed_app_secret=lambda: mini_programs().renewed_app_secret(appid),
@@ -195,7 +196,6 @@ authorized_client = per_mini_program(
     lambda appid: wechat.authorized_client.AuthorizedClient(
         wechat_client(appid),
         access_tokens(appid),
-        appid=appid,
         phone_reserve=budget.AFTER_PHONE_NUMBER,
         risk_reserve=budget.AFTER_RISK_RANK,
     )
@@ -215,7 +215,7 @@ message_push = once(
 # Accounts
 
 users = once(lambda: accounts.users.Users(table()))
-transactions = once(lambda: accounts.transaction.Transactions(table()))
+transactions = once(lambda: accounts.transaction.Transactions(table(), events=settings().events))
 sessions = once(lambda: accounts.sessions.Sessions(table(), users(), days=settings().session_days))
 blocks = once(lambda: accounts.blocks.Blocks(keyring=keyring))
 listing = once(lambda: accounts.listing.Listing(table()))
@@ -229,6 +229,15 @@ operators = once(
 claims = once(
     lambda: accounts.claims.PhoneClaims(
         transactions(), keyring=keyring, conflict=settings().phone_conflict
+    )
+)
+publisher = once(
+    lambda: accounts.publisher.Publisher(
+        _client("events"),
+        _client("sqs"),
+        bus=settings().event_bus,
+        failed=settings().failed_events,
+        count=invocation.count,
     )
 )
 platform_events = once(

@@ -1,5 +1,6 @@
 """Fixtures: one headless Chromium for the run, one backend with the demo for each test."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -51,23 +52,36 @@ def screenshots():
 
 
 @pytest.fixture
-def demo(browser, ministack, _wechat_server, wechat, screenshots):
-    """The demo, not yet opened, on a backend where nobody has ever logged in."""
+def demo_with(browser, ministack, _wechat_server, wechat, screenshots):
+    """Make a demo on a backend where nobody has ever logged in: `demo_with(Events="true")`."""
     _, wechat_url = _wechat_server
     requests.post(f"{ministack.url}/_ministack/reset", timeout=60).raise_for_status()
-    parameters = {
+    defaults = {
         "Stage": "demo",
         "WeChatAppId": wechat.appid,
         "WeChatUrl": wechat_url,
         # The issuer that `make run` has, for the pictures.
         "Issuer": "http://127.0.0.1:3000",
     }
-    stack = read_stack(parameters)
     pages = {**PAGES, **api_docs.pages()}
     app_secrets = {app.appid: app.app_secret for app in wechat.mini_programs()}
-    with deployed(stack, ministack.url, app_secrets, pages=pages) as deployment:
-        # A port of its own is an origin of its own: the browser remembers nothing of other tests.
-        # What other tests' pages have written into the console.
-        browser.get_log("browser")
-        yield Demo(browser, deployment.url, screenshots, wechat)
+    with contextlib.ExitStack() as running:
+
+        def deploy(**parameters):
+            stack = read_stack({**defaults, **parameters})
+            deployment = running.enter_context(
+                deployed(stack, ministack.url, app_secrets, pages=pages)
+            )
+            # A port of its own is an origin of its own: the browser remembers nothing of other
+            # tests. What other tests' pages have written into the console goes here.
+            browser.get_log("browser")
+            return Demo(browser, deployment.url, screenshots, wechat)
+
+        yield deploy
         browser.get("about:blank")
+
+
+@pytest.fixture
+def demo(demo_with):
+    """The demo, not yet opened, with the template's defaults."""
+    return demo_with()

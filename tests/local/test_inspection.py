@@ -82,6 +82,7 @@ def test_the_demo_learns_where_wechat_is(inspected):
     assert json.loads(answer.body) == {
         "appid": "wx1234567890abcdef",
         "wechat": "https://api.weixin.qq.com",
+        "events": False,
     }
 
 

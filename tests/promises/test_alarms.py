@@ -9,6 +9,7 @@ import json
 import re
 import time
 
+import boto3
 import pytest
 import requests
 
@@ -206,6 +207,78 @@ def test_signing_keys_overdue(backend, written):
     assert not is_on("SigningKeysOverdue", looked_after)
     assert not is_on("SigningKeysOverdue", [each.ago(86_400 + 10) for each in looked_after])
     assert is_on("SigningKeysOverdue", [each.ago(2 * 86_400 + 10) for each in looked_after])
+
+
+@pytest.fixture
+def publish(deployed_with):
+    """Publish what the outbox has: `publish()` gives the function's answer."""
+    backend = deployed_with(Events="true")
+
+    def publish(**image):
+        backend.person("alice").log_in()
+        items = backend.dynamodb.scan(TableName=backend.table)["Items"]
+        events = [each for each in items if each["pk"]["S"].startswith("EVENT#")]
+        records = [
+            {
+                "dynamodb": {
+                    "SequenceNumber": f"{at}",
+                    "Keys": {name: each[name] for name in ("pk", "sk")},
+                    "NewImage": {**each, **image},
+                }
+            }
+            for at, each in enumerate(events)
+        ]
+        assert records
+        return backend.deployment.invoke("publish_events", {"Records": records})
+
+    return publish
+
+
+def test_events_failed(publish):
+    sqs = boto3.client("sqs")
+    (queue,) = [each for each in sqs.list_queues()["QueueUrls"] if "FailedEvents" in each]
+
+    def is_now_on():
+        asked = "ApproximateNumberOfMessages"
+        answer = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[asked])
+        # SQS's name for this value in CloudWatch.
+        name = "ApproximateNumberOfMessagesVisible"
+        value = float(answer["Attributes"][asked])
+        there = alarms.point("AWS/SQS", name, value, QueueName="the-other-queue")
+        return is_on("EventsFailed", [there])
+
+    assert publish() == {"batchItemFailures": []}
+    assert not is_now_on()
+    assert publish(detail={"S": "no JSON"}) == {"batchItemFailures": []}
+    assert is_now_on()
+
+
+def test_events_delayed(publish, ministack, monkeypatch, written):
+    publish()
+    assert not is_on("EventsDelayed", written())
+    with FaultProxy(ministack.url).running() as bus:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", bus.url)
+        wiring.reset()
+        bus.fail("PutEvents")
+        wiring.reset()
+
+        answers = [publish() for _ in range(3)]
+
+    assert all(answer["batchItemFailures"] for answer in answers)
+    once = [each for each in written() if each.name == "EventsDelayed"]
+    assert not is_on("EventsDelayed", once)
+    assert is_on("EventsDelayed", [each.ago(at) for each in once for at in (0, 300, 600)])
+
+
+def test_without_events_there_is_no_alarm_about_them():
+    given = Values(monitoring(), {**alarms.GIVEN, "FailedEventsName": ""})
+    resources = monitoring()["Resources"]
+    absent = {name for name, each in resources.items() if not given.exists(each)}
+
+    assert absent == {"EventsFailed", "EventsDelayed"}
+    body = given.resolve(resources["Overview"]["Properties"])["DashboardBody"]
+    assert "EventsFailed" not in body
+    assert json.loads(body)
 
 
 @pytest.fixture

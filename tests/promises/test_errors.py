@@ -1,4 +1,4 @@
-"""One status and one code for each error, the same in the code, its drawing and the documents."""
+"""One status and one code for each error, the same in the code and the documents."""
 
 import inspect
 import re
@@ -19,10 +19,6 @@ CLASSES = [
 ]
 # For the caller, a class without its own code is its parent.
 BY_CODE = {each.code: each for each in CLASSES if "code" in vars(each)}
-DRAWN = re.compile(
-    r"^    (?P<branch>[│├└─ ]*)(?P<name>[A-Z]\w+) +(?:(?P<status>\d{3})  (?P<code>\w+) +)?\S.*$",
-    re.MULTILINE,
-)
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 
 each_route = pytest.mark.parametrize("route", operations())
@@ -37,26 +33,6 @@ def test_no_two_errors_share_a_code():
 def test_an_error_sets_status_code_and_message_or_none_of_them():
     for each in CLASSES:
         assert len({"status", "code", "message"} & set(vars(each))) in {0, 3}, each
-
-
-def test_the_tree_is_drawn_as_it_is():
-    drawn: dict[str, tuple[str, int, str]] = {}
-    parents: list[str] = []
-    for found in DRAWN.finditer(errors.__doc__):
-        depth = len(found["branch"]) // 4
-        parents[depth:] = [found["name"]]
-        parent = parents[depth - 1] if depth else "Exception"
-        status = int(found["status"]) if found["status"] else None
-        drawn[found["name"]] = (parent, status, found["code"])
-
-    assert drawn == {
-        each.__name__: (
-            each.__base__.__name__,
-            each.status if "status" in vars(each) else None,
-            each.code if "code" in vars(each) else None,
-        )
-        for each in CLASSES
-    }
 
 
 def test_every_error_is_documented_with_its_status():

@@ -19,6 +19,7 @@ EVERYTHING = {
     "VpcSubnetIds": "subnet-1,subnet-2",
     "VpcSecurityGroupIds": "sg-1",
     "AlarmEmail": "team@example.com",
+    "Events": "true",
 }
 DOMAIN = {name: EVERYTHING[name] for name in ("DomainName", "CertificateArn")}
 # These names are the same in every partition.
@@ -28,9 +29,10 @@ each_region = pytest.mark.parametrize("region", REGIONS)
 
 
 @each_region
-def test_the_translated_template_is_right_in_every_region(region, tmp_path):
+@pytest.mark.parametrize("events", ["false", "true"])
+def test_the_translated_template_is_right_in_every_region(region, events, tmp_path):
     path = tmp_path / "translated.json"
-    path.write_text(json.dumps(translated(region)))
+    path.write_text(json.dumps(translated(region, Events=events)))
 
     assert lint(path, region) == ""
 

@@ -1,6 +1,8 @@
 """Each function's permissions are exactly the calls that it makes, from recorded calls."""
 
 import contextlib
+import copy
+import functools
 import json
 import os
 import re
@@ -29,16 +31,25 @@ OF_NETWORK = {
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 }
+OF_STREAMS = {
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:ListStreams",
+}
 MANAGED = {
+    "AWSLambdaDynamoDBExecutionRole": OF_LOGS | OF_STREAMS,
     "AWSLambdaBasicExecutionRole": OF_LOGS,
     "AWSLambdaVPCAccessExecutionRole": OF_LOGS | OF_NETWORK,
 }
 # Lambda itself makes these calls with the function's role, so no client of ours records them.
 BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
+TABLE = privileges.table("wechat-login-test-Table")
 DAY = 86_400
 SECOND = "wxfedcba0987654321"
 
 each_function = pytest.mark.parametrize("function", FUNCTIONS)
+with_and_without_events = pytest.mark.parametrize("events", ["false", "true"])
 
 
 def bounded(document, **parameters):
@@ -47,16 +58,35 @@ def bounded(document, **parameters):
     return set(statements(boundary, resolve))
 
 
+def permitting(*, events="true"):
+    """Return the policies of a deployment with all options; `events` are a choice."""
+    return privileges.permitting(**privileges.OPTIONS, Events=events)
+
+
 @pytest.mark.usefixtures("exercised")
-def test_a_function_uses_all_that_it_is_granted_and_nothing_else():
+@with_and_without_events
+def test_a_function_uses_all_that_it_is_granted_and_nothing_else(events):
     # tests.support.privileges compares again at the end, with what all other tests have used.
-    assert set(privileges.used) == set(FUNCTIONS)
-    assert differences(privileges.used, privileges.permitting(**privileges.OPTIONS)) == []
+    used = privileges.USED[events]
+
+    assert set(used) == set(FUNCTIONS) - ({"PublishEvents"} if events == "false" else set())
+    assert differences(used, permitting(events=events)) == []
+
+
+@pytest.mark.usefixtures("exercised")
+def test_without_events_no_function_has_a_permission_for_them():
+    document, used = permitting(events="false"), privileges.USED["false"]
+
+    assert granted("PublishEvents", document) == set()
+    for function in FUNCTIONS:
+        assert not [on for _, on in granted(function, document) if "EVENT#" in on]
+        assert not [on for _, on in used.get(function, set()) if "EVENT#" in on]
+    assert not [action for action, _ in bounded(document) if action.startswith(("events:", "sqs:"))]
 
 
 @pytest.mark.usefixtures("exercised")
 def test_a_function_holds_no_secret_of_an_option_that_is_off(deployed_with, monkeypatch):
-    monkeypatch.setattr(privileges, "used", {})
+    monkeypatch.setitem(privileges.USED, "false", {})
     backend = deployed_with()
     bob = backend.person("bob")
     bob.register()
@@ -64,7 +94,7 @@ def test_a_function_holds_no_secret_of_an_option_that_is_off(deployed_with, monk
         assert backend.call("update_account", session=bob.session, nickname="Bob")[0] == 200
     document = privileges.permitting()
 
-    assert privileges.used["UpdateAccount"] == granted("UpdateAccount", document)
+    assert privileges.USED["false"]["UpdateAccount"] == granted("UpdateAccount", document)
     secrets = {
         resource.rpartition("test/")[2] for _, resource in granted("UpdateAccount", document)
     }
@@ -76,7 +106,7 @@ def test_a_run_fails_if_a_function_exceeds_its_policies(tmp_path, options):
     scan = ("dynamodb:Scan", "a table")
     (tmp_path / "test_privileges.py").write_text(
         f"from tests.support import privileges\n"
-        f"def test_it(): privileges.used['Login'] = {{{scan}}}\n"
+        f"def test_it(): privileges.USED['false']['Login'] = {{{scan}}}\n"
     )
     plugins = ["-p", "tests.support.privileges", "-p", "no:cacheprovider"]
 
@@ -95,11 +125,12 @@ def test_a_run_fails_if_a_function_exceeds_its_policies(tmp_path, options):
 @pytest.mark.usefixtures("exercised")
 def test_one_action_more_or_less_would_be_noticed(function):
     for change in (add_an_action, *ways_to_take_one(function)):
-        document = privileges.permitting(**privileges.OPTIONS)
+        document = permitting()
         change(document["Resources"][f"{function}Role"]["Properties"]["Policies"][0])
 
         assert any(
-            each.startswith(f"{function} ") for each in differences(privileges.used, document)
+            each.startswith(f"{function} ")
+            for each in differences(privileges.USED["true"], document)
         )
 
 
@@ -107,12 +138,16 @@ def add_an_action(policy):
     """Add one more permission to the first statement: for the table or SSM, deletion."""
     statement = policy["PolicyDocument"]["Statement"][0]
     service = listed(statement["Action"])[0].partition(":")[0]
-    more = {"dynamodb": "dynamodb:Query", "ssm": "ssm:DeleteParameter"}[service]
+    more = {
+        "dynamodb": "dynamodb:Query",
+        "events": "events:PutRule",
+        "ssm": "ssm:DeleteParameter",
+    }[service]
     statement["Action"] = [*listed(statement["Action"]), more]
 
 
 def ways_to_take_one(function):
-    document = privileges.permitting(**privileges.OPTIONS)
+    document = permitting()
     policy = document["Resources"][f"{function}Role"]["Properties"]["Policies"][0]
     for at, statement in enumerate(policy["PolicyDocument"]["Statement"]):
         for action in listed(statement["Action"]):
@@ -134,9 +169,10 @@ def listed(value):
 
 
 @each_function
-def test_the_boundary_allows_the_functions_own_policy(function):
-    document = privileges.permitting(**privileges.OPTIONS)
-    allowed = bounded(document)
+@with_and_without_events
+def test_the_boundary_allows_the_functions_own_policy(function, events):
+    document = permitting(events=events)
+    allowed = bounded(document, Events=events)
 
     for action, resource in granted(function, document):
         assert any(
@@ -152,6 +188,7 @@ def test_the_boundary_allows_the_functions_own_policy(function):
         pytest.param(
             {"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}, OF_NETWORK, id="in a VPC"
         ),
+        pytest.param({"Events": "true"}, OF_STREAMS, id="with events"),
     ],
 )
 def test_the_boundary_limits_sams_own_grants_to_this_stack(parameters, beyond):
@@ -166,7 +203,8 @@ def test_the_boundary_limits_sams_own_grants_to_this_stack(parameters, beyond):
     effective = {(action, on) for action, on in allowed if action in sams}
 
     # EC2's network interfaces cannot be granted on less than everything.
-    assert {on for action, on in effective if action not in OF_LOGS} <= {"*"}
+    assert {on for action, on in effective if action in OF_NETWORK} <= {"*"}
+    assert {on for action, on in effective if action in OF_STREAMS} <= {f"{TABLE}/stream/*"}
     assert {action for action, _ in effective} == BY_LAMBDA | beyond
     assert all("Logs" in on for action, on in effective if action in BY_LAMBDA)
 
@@ -190,14 +228,17 @@ def test_the_boundary_allows_keys_through_the_two_services_only():
     }
 
 
-def test_every_role_may_use_your_own_key_and_only_through_the_two_services():
+@with_and_without_events
+def test_every_role_may_use_your_own_key_and_only_through_the_two_services(events):
     key = "arn:aws:kms:us-east-1:123456789012:key/0"
-    document = translated(KmsKeyArn=key)
+    chosen = {"KmsKeyArn": key, "Events": events}
+    document = translated(**chosen)
     use = document["Resources"]["KeyUse"]["Properties"]
-    resolved = resolver(document, KmsKeyArn=key)(use["PolicyDocument"])
-    (allowed,) = resolved["Statement"]
+    resolve = resolver(document, **chosen)
+    (allowed,) = resolve(use["PolicyDocument"])["Statement"]
+    there = [name for name in FUNCTIONS if name != "PublishEvents" or events == "true"]
 
-    assert {each["Ref"] for each in use["Roles"]} == {f"{name}Role" for name in FUNCTIONS}
+    assert sorted(resolve(use["Roles"])) == [resolve({"Ref": f"{name}Role"}) for name in there]
     assert allowed["Resource"] == key
     assert {
         each.partition(".")[0] for each in allowed["Condition"]["StringLike"]["kms:ViaService"]
@@ -210,10 +251,10 @@ def test_every_role_may_use_your_own_key_and_only_through_the_two_services():
 
 @each_function
 def test_nothing_is_granted_on_everything(function):
-    for action, resource in granted(function, privileges.permitting(**privileges.OPTIONS)):
+    for action, resource in granted(function, permitting()):
         assert "*" not in action
         # Each mini program has an access token of its own, and more may be added.
-        assert "*" not in resource.removesuffix("/access-token/*")
+        assert "*" not in resource.removesuffix("/access-token/*").removesuffix(" EVENT#*")
 
 
 def test_a_schedule_may_start_its_function_and_report_failure():
@@ -281,14 +322,21 @@ def exercised(_done, request):
     """Run all tasks of each function once, in its own environment."""
     if _done:
         return
-    Exercise(request.getfixturevalue("deployed_with")).all()
+    deploy, wechat, ministack = map(
+        request.getfixturevalue, ("deployed_with", "wechat", "ministack")
+    )
+    for events in ("false", "true"):
+        Exercise(functools.partial(deploy, Events=events), events=events).all()
+        requests.post(f"{ministack.url}/_ministack/reset", timeout=60).raise_for_status()
+        wechat.reset()
     _done.append(True)
 
 
 class Exercise:
     """A short life of one deployment, in which each function does all its tasks."""
 
-    def __init__(self, deployed_with):
+    def __init__(self, deployed_with, *, events):
+        self.has_events = events == "true"
         self.deployed_with = deployed_with
         self.backend = deployed_with(**privileges.OPTIONS)
         self.wechat = self.backend.wechat
@@ -310,6 +358,17 @@ class Exercise:
             self.be_erased,
         ):
             each()
+        if self.has_events:
+            self.publish()
+
+    def publish(self):
+        event = json.loads((ROOT / "events" / "publish_events.json").read_text("utf-8"))
+        poison = copy.deepcopy(event["Records"][0])
+        del poison["dynamodb"]["NewImage"]["detail"]
+        with alone(self.backend, "PublishEvents"):
+            for records in (event["Records"], [poison]):
+                published = self.backend.deployment.invoke("publish_events", {"Records": records})
+                assert published == {"batchItemFailures": []}
 
     def log_in(self):
         with alone(self.backend, "Login"):

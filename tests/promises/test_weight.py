@@ -36,7 +36,7 @@ CLIENTS = {"certifi", "dateutil", "six", "urllib3"}  # of AWS
 HTTP = {"charset_normalizer", "idna", "requests"}
 TOKENS = {"Crypto", "jwt"}
 
-OUR_EDGE = {"api", "budget", "errors", "invocation", "settings", "wiring"}
+OUR_EDGE = {"api", "budget", "errors", "frozen", "invocation", "settings", "wiring"}
 
 # The packages of others, beyond the edge.
 PREPARED = {

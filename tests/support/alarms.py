@@ -19,6 +19,7 @@ GIVEN = {
     "ApiId": "the-api",
     "TableName": "the-table",
     "FailedSchedulesName": "the-queue",
+    "FailedEventsName": "the-other-queue",
     "LogGroupName": "the-log",
     "AccessLogGroupName": "the-access-log",
     "LoginName": "login",

@@ -14,10 +14,13 @@ def statements(policy, resolve):
         assert set(statement) <= {"Effect", "Action", "Resource", "Condition"}, statement
         assert statement["Effect"] == "Allow"
         actions, resources = statement["Action"], statement["Resource"]
-        yield from itertools.product(
+        keys = statement.get("Condition", {}).get("ForAllValues:StringLike", {})
+        of_keys = "".join(f" {each}" for each in keys.get("dynamodb:LeadingKeys", []))
+        for action, resource in itertools.product(
             actions if isinstance(actions, list) else [actions],
             resources if isinstance(resources, list) else [resources],
-        )
+        ):
+            yield action, resource + of_keys
 
 
 def granted(function, document):
@@ -31,11 +34,21 @@ def granted(function, document):
     }
 
 
+def without_narrower(pairs):
+    """Leave out permissions on some keys of a table that is also used, or granted, as a whole."""
+    return {
+        (action, on)
+        for action, on in pairs
+        if (action, on.partition(" ")[0]) not in pairs - {(action, on)}
+    }
+
+
 def differences(used, document):
     """Return the missing and the unused permissions of a function."""
     found = []
     for function in FUNCTIONS:
-        did, may = used.get(function, set()), granted(function, document)
+        did = without_narrower(used.get(function, set()))
+        may = granted(function, document)
         found += [f"{function} used {each} and may not" for each in sorted(did - may)]
         found += [f"{function} may {each} and never did" for each in sorted(may - did)]
     return found

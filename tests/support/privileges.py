@@ -20,8 +20,9 @@ import pytest
 from local.functions import running
 from stack.cloudformation import ACCOUNT, REGION
 from stack.template import read_stack
-from tests.support.policies import granted
+from tests.support.policies import granted, without_narrower
 from tests.support.translated import resolver, translated
+from tests.support.written import ALL_OPTIONS
 
 PROMISE = "test_privileges.py"
 TRANSACTION = {
@@ -34,7 +35,8 @@ STAGE = "test"
 # The options that widen a policy.
 OPTIONS = {"CheckContent": "true", "RiskLimit": "4"}
 
-used: dict[str, set[tuple[str, str]]] = {}  # logical id -> (action, resource)
+# By the option Events, which widens policies too: logical id -> (action, resource).
+USED: dict[str, dict[str, set[tuple[str, str]]]] = {"false": {}, "true": {}}
 
 
 def initialize_client_plugin(client):
@@ -46,6 +48,7 @@ def _note(params, model, **_):
     function = running.get()
     if function is not None:
         asked = needed(model.service_model.endpoint_prefix, model.name, params)
+        used = USED[os.environ.get("EVENTS", "false")]
         used.setdefault(function, set()).update(asked - _of_others(function))
 
 
@@ -67,20 +70,23 @@ class Privileges:
     def pytest_testnodedown(self, node):
         compares, recorded = getattr(node, "workeroutput", {}).get("privileges", (False, {}))
         self.compares |= compares
-        for function, pairs in recorded.items():
-            used.setdefault(function, set()).update(pairs)
+        for events, used in recorded.items():
+            for function, pairs in used.items():
+                USED[events].setdefault(function, set()).update(pairs)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session):
         if hasattr(session.config, "workeroutput"):
-            session.config.workeroutput["privileges"] = (self.compares, used)
+            session.config.workeroutput["privileges"] = (self.compares, USED)
             return
         if self.compares:
-            document = permitting(**OPTIONS)
             self.beyond = sorted(
                 f"{function} used {each} and may not"
+                for events, used in USED.items()
+                for document in [permitting(**OPTIONS, Events=events)]
                 for function, pairs in used.items()
-                for each in pairs - granted(function, document)
+                for each in without_narrower(pairs | granted(function, document))
+                - granted(function, document)
             )
         if self.beyond and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -99,7 +105,10 @@ def permitting(**parameters):
     resolve = resolver(document, **parameters)
     for each in document["Resources"].values():
         if each["Type"] == "AWS::IAM::Role":
-            each["Properties"]["Policies"] = resolve(each["Properties"].get("Policies", []))
+            policies = each["Properties"].get("Policies", [])
+            if "Condition" in each:
+                policies = {"Fn::If": [each["Condition"], policies, []]}
+            each["Properties"]["Policies"] = resolve(policies)
     return document
 
 
@@ -108,19 +117,36 @@ def needed(service, operation, params):
     action = f"{service}:{operation}"
     if operation == "TransactWriteItems":
         pairs = [pair for each in params["TransactItems"] for pair in each.items()]
-        return {(TRANSACTION[kind], table(write["TableName"])) for kind, write in pairs}
+        return {of_dynamodb(TRANSACTION[kind], write) for kind, write in pairs}
     if service == "dynamodb":
-        return {(action, table(params["TableName"]))}
+        return {of_dynamodb(action, params)}
     if service == "ssm":
         return {(action, parameter(name)) for name in params.get("Names", [params.get("Name")])}
+    if service == "events":
+        buses = {each["EventBusName"] for each in params["Entries"]}
+        return {(action, f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{bus}") for bus in buses}
+    if service == "sqs":
+        name = params["QueueUrl"].rpartition("/")[2]
+        return {(action, f"arn:aws:sqs:{REGION}:{ACCOUNT}:{of_this_stage(name)}")}
     # Any new operation has to be added on purpose.
     return {(action, "*")}
 
 
+def of_dynamodb(action, params):
+    """Return the permission for one operation, which may be granted for the outbox alone."""
+    pk = params.get("Item", {}).get("pk", {}).get("S", "")
+    of_keys = " EVENT#*" if pk.startswith("EVENT#") else ""
+    return action, table(params["TableName"]) + of_keys
+
+
 def table(name):
-    """Return a table's ARN, as if every stage were the one that the policies are compared for."""
-    name = re.sub(r"^wechat-login-[a-z0-9-]+-", f"wechat-login-{STAGE}-", name)
-    return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
+    """Return a table's ARN."""
+    return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{of_this_stage(name)}"
+
+
+def of_this_stage(name):
+    """Return a name as if every stage were the one that the policies are compared for."""
+    return re.sub(r"^wechat-login-[a-z0-9-]+-", f"wechat-login-{STAGE}-", name)
 
 
 def parameter(name):
@@ -135,8 +161,7 @@ def parameter(name):
 def _of_others(function):
     # Here all functions share one environment, so a function reads the parameters of all. On Lambda
     # each has its own; tests/promises/test_privileges.py runs each with only that environment.
-    given = {"Stage": STAGE, "WeChatAppId": "wx1234567890abcdef"}
-    functions = read_stack({**given, **OPTIONS}).functions
+    functions = read_stack({**ALL_OPTIONS, "Stage": STAGE}).functions
     union = {each for one in functions.values() for each in one.environment.values()}
     others = union - set(functions[function].environment.values())
     return {("ssm:GetParameters", parameter(name) + end) for name in others for end in ("", "/*")}

@@ -21,7 +21,7 @@ def _plain(value):
 
 def without_counters(items):
     """Leave out locks and counters, which hold no data of users."""
-    counters = ("ATTEMPTS#", "BLOCK#", "LOCK#", "WECHAT#")
+    counters = ("ATTEMPTS#", "BLOCK#", "EVENT#", "LOCK#", "WECHAT#")
     return {key: item for key, item in items.items() if not key[0].startswith(counters)}
 
 

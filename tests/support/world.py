@@ -63,6 +63,7 @@ class World:
         self.screen = how.pop("screen", lambda *_: None)
         self.time_left = how.pop("time_left", lambda: 20.0)
         self.days = how.pop("days", 30)
+        self.has_events = how.pop("events", False)
         self.exchange = Exchange(self.clock)
         self.counted: Counter[str] = Counter()
         self.items = lambda: stored.read_all(dynamodb, table_name)
@@ -72,7 +73,7 @@ class World:
         """Wire the parts, to another table or with another PhoneConflict."""
         now, keyring = self.clock, lambda: Keyring.from_json(self.keyring)
         self.users = Users(table)
-        self.transactions = Transactions(table, now=now)
+        self.transactions = Transactions(table, events=self.has_events, now=now)
         self.sessions = Sessions(table, self.users, days=self.days, now=now)
         self.blocks = Blocks(keyring=keyring)
         self.operators = Operators(self.transactions, self.blocks, appid=APPID, now=now)

@@ -15,16 +15,20 @@ LAYER = ROOT / "layers" / "wechat_login"
 FUNCTIONS = ROOT / "functions"
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 EXAMPLE = ROOT / "examples" / "mini-program" / "README.md"
+CONSUMER = [ROOT / "examples" / "consumer" / name for name in ("README.md", "README.zh-CN.md")]
 DOCUMENTS = sorted(
     [
         *ROOT.glob("*.md"),
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "simulated_wechat").glob("*.md"),
+        *CONSUMER,
         EXAMPLE,
     ]
 )
-# The required parameters of a deployment.
+# The required parameters of a deployment, and those with which it has every function, variable
+# and permission.
 APPID = {"WeChatAppId": "wx1234567890abcdef"}
+ALL_OPTIONS = {**APPID, "CheckContent": "true", "Events": "true"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"`([^`]+)`")
@@ -102,7 +106,7 @@ def template():
 
 @cache
 def stack():
-    return read_stack(APPID)
+    return read_stack(ALL_OPTIONS)
 
 
 def resolved(value):

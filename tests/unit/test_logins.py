@@ -8,7 +8,7 @@ from tests.support.callers import at_once
 from tests.support.world import APPID, World
 from wechat_login.accounts.logins import MOST_SESSIONS, SESSIONS_LEFT
 from wechat_login.errors import SessionInvalid, StorageUnavailable
-from wechat_login.storage.table import Put, Table, Update
+from wechat_login.storage.table import Put, Table
 from wechat_login.wechat.client import Identity
 
 ALICE = Identity(APPID, "oI7xAlice012345678901234567A", "oUAlice")
@@ -28,7 +28,7 @@ class Watched(Table):
         return super().get(key)
 
     def _write(self, writes, **options):
-        expressions = [each.expression for each in writes if isinstance(each, Update)]
+        expressions = [each.request.get("UpdateExpression", "") for each in writes]
         self.calls.append(f"write {len(writes)}")
         if self.failing and any(self.failing in each for each in expressions):
             raise StorageUnavailable(operation="write")

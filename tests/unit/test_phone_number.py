@@ -68,7 +68,7 @@ def test_every_accepted_number_is_e164_and_survives_sealing(country_code, nation
         return
 
     assert re.fullmatch(r"\+[1-9][0-9]{6,14}", number.e164)
-    assert PhoneNumber.from_text(number.to_text()) == number
+    assert PhoneNumber.from_text(number.to_text()).e164 == number.e164
 
 
 @given(some.text(max_size=20), some.text(max_size=20))

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 import tracemalloc
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from wechat_login import budget, errors
 from wechat_login.errors import LoginError, Misconfigured, WeChatUnavailable
 from wechat_login.wechat.authorized_client import AuthorizedClient
 from wechat_login.wechat.client import Identity, NewAccessToken, WeChatClient
-from wechat_login.wechat.transport import LARGEST_ANSWER
+from wechat_login.wechat.transport import LARGEST_ANSWER, Transport
 
 APPID, SECRET, CODE = "wx1234567890abcdef", "5ecre7" * 5, "c0de" * 8
 TOKEN, OPENID = "92_t0ken" * 8, "oI7xAlice012345678901234567A"
@@ -100,7 +101,7 @@ def client_of(url, observed=None, seconds=None, **changes):
     seconds = seconds or Seconds()
     return WeChatClient(
         **{
-            "url": url,
+            "transport": Transport(url, now=changes.pop("now", time.time)),
             "appid": APPID,
             "app_secret": lambda: SECRET,
             "renewed_app_secret": lambda: SECRET,
@@ -127,7 +128,6 @@ def authorized_of(client):
     return AuthorizedClient(
         client,
         granted,
-        appid=APPID,
         phone_reserve=budget.AFTER_PHONE_NUMBER,
         risk_reserve=budget.AFTER_RISK_RANK,
     )
@@ -341,7 +341,7 @@ def test_an_address_that_is_not_whitelisted_is_named_to_the_operator(upstream, c
 def test_a_login_answer_is_read(upstream, client, answer, identity):
     upstream.say(answer)
 
-    assert client.jscode2session(CODE) == identity
+    assert asdict(client.jscode2session(CODE)) == asdict(identity)
 
 
 def test_login_asks_with_get_and_everything_in_the_query(upstream, client):
@@ -381,7 +381,7 @@ def test_the_access_token_is_the_stable_one(upstream, client, force):
         "secret": SECRET,
         "force_refresh": force,
     }
-    assert token == NewAccessToken(TOKEN, 345)
+    assert asdict(token) == asdict(NewAccessToken(TOKEN, 345))
 
 
 @pytest.mark.parametrize(
@@ -445,7 +445,7 @@ def test_an_invalid_unionid_logs_nobody_in(upstream, client, unionid):
 def test_an_invalid_session_key_is_not_kept(upstream, client, session_key):
     upstream.say({"openid": OPENID, "session_key": session_key})
 
-    assert client.jscode2session(CODE) == Identity(APPID, OPENID)
+    assert asdict(client.jscode2session(CODE)) == asdict(Identity(APPID, OPENID))
 
 
 def test_busy_is_asked_once_more_and_then_believed(upstream, client):

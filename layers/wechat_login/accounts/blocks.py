@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from wechat_login.accounts.transaction import Transaction
 from wechat_login.accounts.users import User
 from wechat_login.errors import UserBlocked
+from wechat_login.frozen import frozen
 from wechat_login.storage.table import Item, Key
 
 if TYPE_CHECKING:
@@ -24,15 +25,15 @@ if TYPE_CHECKING:
 LONGEST_AFTER_ERASURE = 3 * 365 * 86_400  # seconds
 
 
+@frozen
 class Blocks:
     """Sets, lifts and checks blocks as part of a transaction."""
 
-    def __init__(self, *, keyring: "Callable[[], Keyring]") -> None:
-        self._keyring = keyring
+    keyring: "Callable[[], Keyring]"
 
     def key(self, appid: str, openid: str) -> Key:
         """Return the key of the item that outlives the user."""
-        index = self._keyring().blind_index(f"block {openid}")
+        index = self.keyring().blind_index(f"block {openid}")
         return f"BLOCK#{appid}#{index}", "OPENID"
 
     def check_new(self, transaction: Transaction, user: User) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from wechat_login.accounts.transaction import Transaction, Transactions
 from wechat_login.accounts.users import User, phone_key
 from wechat_login.errors import CodeRejected, PhoneTaken
+from wechat_login.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,15 +29,13 @@ if TYPE_CHECKING:
 MOST_LINKED = 10
 
 
+@frozen
 class PhoneClaims:
     """Binds phone numbers to users, and unbinds them."""
 
-    def __init__(
-        self, transactions: Transactions, *, keyring: "Callable[[], Keyring]", conflict: str
-    ) -> None:
-        self._transactions = transactions
-        self._keyring = keyring
-        self._conflict = conflict
+    transactions: Transactions
+    keyring: "Callable[[], Keyring]"
+    conflict: str
 
     def bind(self, session: "Session", number: "PhoneNumber", proof: str) -> User:
         """Bind a number, and return the user; `proof` is the hash of the code that paid for it.
@@ -44,7 +43,7 @@ class PhoneClaims:
         Raises `PhoneTaken`, `UserBlocked`, `CodeRejected` if the consent is void, `SessionInvalid`
         if the session has ended meanwhile, and `StorageUnavailable`.
         """
-        keyring, user = self._keyring(), session.user
+        keyring, user = self.keyring(), session.user
         index = keyring.blind_index(number.e164)
         bound: dict[str, Value | None] = {
             "phone": keyring.seal(number.to_text(), context=user.key[0]),
@@ -72,7 +71,7 @@ class PhoneClaims:
             transaction.join(claim, user, userId=user.user_id)
             return transaction.change(user, bound)
 
-        return self._transactions.run(plan, _usual(user, index))
+        return self.transactions.run(plan, _usual(user, index))
 
     def forget(self, appid: str, openid: str, *, at: int) -> None:
         """Unbind a user's number, unless the user consented after that Unix time."""
@@ -85,18 +84,18 @@ class PhoneClaims:
                 user = transaction.leave_phone(user)
             transaction.change(user, {"phoneRemovedAt": max(at, user.phone_removed_at)})
 
-        self._transactions.run(plan)
+        self.transactions.run(plan)
 
     def _resolve(
         self, transaction: Transaction, user: User, owners: list[User], given_at: int
     ) -> User:
         """Apply `PhoneConflict`, and return the user as changed."""
-        if self._conflict == "link" and len(owners) < MOST_LINKED:
+        if self.conflict == "link" and len(owners) < MOST_LINKED:
             if user.user_id == owners[0].user_id:
                 return user
             transaction.require_unblocked(owners[0])
             return transaction.change(transaction.rename(user, owners[0].user_id), {"linked": 1})
-        if self._conflict != "transfer":
+        if self.conflict != "transfer":
             raise PhoneTaken
         # Linked users first: the account that they are linked to is then alone.
         for owner in sorted(owners, key=lambda each: not each.linked):

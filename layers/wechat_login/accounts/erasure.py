@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 from wechat_login.accounts.transaction import Transaction, Transactions
 from wechat_login.accounts.users import User, id_key
+from wechat_login.frozen import frozen
 
 
+@frozen
 class Erasure:
     """Erases users. What names nobody, such as attempts, expires by itself."""
 
-    def __init__(self, transactions: Transactions) -> None:
-        self._transactions = transactions
+    transactions: Transactions
 
     def erase_openid(self, appid: str, openid: str, *, at: float) -> None:
         """Erase the user of one openid, unless created after that Unix time.
@@ -24,7 +25,7 @@ class Erasure:
                 return
             transaction.remove(transaction.leave_phone(user) if user.registered else user)
 
-        self._transactions.run(plan)
+        self.transactions.run(plan)
 
     def erase_account(self, user: User) -> None:
         """Erase the account of a user who asked for that, with all linked openids.
@@ -49,4 +50,4 @@ class Erasure:
                 if other.appid == found.appid and other.openid != found.openid:
                     transaction.remove(other)
 
-        self._transactions.run(plan)
+        self.transactions.run(plan)

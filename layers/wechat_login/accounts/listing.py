@@ -5,10 +5,10 @@ import binascii
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from wechat_login.accounts.users import User
 from wechat_login.errors import BadRequest
+from wechat_login.frozen import frozen
 from wechat_login.storage.table import Key, Table
 
 # DynamoDB looks at so many items a page, those of claims and counters too.
@@ -16,21 +16,21 @@ MOST_LOOKED_AT = 1000
 KNOWN = {"registered", "blocked", "appid", "limit", "next", "by", "reason"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserPage:
     """A page of users, oldest first in the page; the next one may hold older ones."""
 
-    users: list[User] = field(repr=False)
+    users: list[User]
     next: str | None  # for the next page; None: there is none
     read_units: float
 
 
+@frozen
 class Listing:
     """Reads the whole table, a page at a time."""
 
-    def __init__(self, table: Table, *, now: Callable[[], float] = time.time) -> None:
-        self._table = table
-        self._now = now
+    table: Table
+    now: Callable[[], float] = time.time
 
     def page(self, event: Mapping[str, object]) -> UserPage:
         """Return the users among the next `limit` items, at most 1,000, that match the filters.
@@ -48,14 +48,13 @@ class Listing:
             raise BadRequest("appid is not a text.")
         if type(limit) is not int or not 1 <= limit <= MOST_LOOKED_AT:
             raise BadRequest(f"limit is not a number from 1 to {MOST_LOOKED_AT}.")
-        page = self._table.scan(
+        page = self.table.scan(
             limit=limit,
             after=_read(event.get("next")),
             condition="begins_with(pk, :users) AND sk = :profile",
-            users=f"USER#{appid}#" if appid else "USER#",
-            profile="PROFILE",
+            values={":users": f"USER#{appid}#" if appid else "USER#", ":profile": "PROFILE"},
         )
-        now, (registered, blocked) = self._now(), flags
+        now, (registered, blocked) = self.now(), flags
         users = [
             user
             for user in map(User.from_item, page.items)

@@ -3,18 +3,15 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from wechat_login.accounts.blocks import Blocks
 from wechat_login.accounts.sessions import Credential, Sessions
 from wechat_login.accounts.transaction import TRIES, UNBLOCKED, Transaction, Transactions
 from wechat_login.accounts.users import User, id_key, union_key, user_key, uuid7
 from wechat_login.errors import StorageUnavailable, UserBlocked
+from wechat_login.frozen import frozen
 from wechat_login.storage.table import ConditionFailed, Item, Key, Table, Update, Value
-
-if TYPE_CHECKING:
-    from wechat_login.accounts.blocks import Blocks
-    from wechat_login.wechat.client import Identity
+from wechat_login.wechat.client import Identity
 
 log = logging.getLogger(__name__)
 
@@ -25,40 +22,30 @@ SESSIONS_LEFT = 5
 FORMER = ("logins", "attemptsWindow", "attempts", "proofs")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Login:
     """A login: the user, and the session for the client."""
 
     user: User
     sid: str
-    session: str = field(repr=False)
+    session: str
     expires_in: int  # seconds
     is_new: bool  # whether this login made the user
     is_conflict: bool  # whether the unionid appeared, and another userId has it: merge_users
 
 
+@frozen
 class Logins:
-    """Logs users in."""
+    """Logs users in; without `seal_session_key(openid, session_key)` no session_key is kept."""
 
-    def __init__(
-        self,
-        table: Table,
-        transactions: Transactions,
-        sessions: Sessions,
-        blocks: "Blocks",
-        *,
-        seal_session_key: Callable[[str, str], str] | None = None,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        """Wire the parts; without `seal_session_key(openid, session_key)` no key is kept."""
-        self._table = table
-        self._transactions = transactions
-        self._sessions = sessions
-        self._blocks = blocks
-        self._seal_session_key = seal_session_key
-        self._now = now
+    table: Table
+    transactions: Transactions
+    sessions: Sessions
+    blocks: Blocks
+    seal_session_key: Callable[[str, str], str] | None = None
+    now: Callable[[], float] = time.time
 
-    def log_in(self, identity: "Identity") -> Login:
+    def log_in(self, identity: Identity) -> Login:
         """Open a session for a user, and create the user at the first login.
 
         Raises `UserBlocked` and `StorageUnavailable`.
@@ -68,7 +55,7 @@ class Logins:
         for _ in range(TRIES):
             is_new = False
             try:
-                user = self._table.update(self._note(identity, credential.sid))
+                user = self.table.update(self._note(identity, credential.sid))
             except ConditionFailed as refused:
                 created, conflict = self._prepare(identity, credential.sid, refused.items[0])
                 is_conflict |= conflict
@@ -77,13 +64,13 @@ class Logins:
                 user, is_new = created, True
             logged_in = User.from_item(user)
             self._limit_sessions(logged_in, credential.sid)
-            lifetime = self._sessions.lifetime
+            lifetime = self.sessions.lifetime
             return Login(logged_in, credential.sid, credential.text, lifetime, is_new, is_conflict)
         raise StorageUnavailable(operation="log_in", tries=TRIES)
 
-    def _note(self, identity: "Identity", sid: str) -> Update:
+    def _note(self, identity: Identity, sid: str) -> Update:
         """Return the write that logs a user in; its condition fails if there is more to do."""
-        now = int(self._now())
+        now = int(self.now())
         sets = ["lastLoginAt = :now", "sessions.#sid = :session"]
         condition = f"attribute_exists(sessions) AND ({UNBLOCKED})"
         values: dict[str, Value] = {":now": now, ":session": {"createdAt": now, "usedAt": now}}
@@ -95,14 +82,14 @@ class Logins:
             sets.append("sessionKey = :session_key")
             values[":session_key"] = session_key
         expression = f"SET {', '.join(sets)}"
-        if self._seal_session_key is None:
+        if self.seal_session_key is None:
             # Stored while LegacyPhone was on.
             expression += " REMOVE sessionKey"
         key = user_key(identity.appid, identity.openid)
         return Update(key, expression, condition, values, {"#sid": sid})
 
     def _prepare(
-        self, identity: "Identity", sid: str, found: Item | None
+        self, identity: Identity, sid: str, found: Item | None
     ) -> tuple[Item | None, bool]:
         """Create the user and return the item, or make an existing user ready for `_note`.
 
@@ -118,7 +105,7 @@ class Logins:
             user = transaction.find(identity.appid, identity.openid)
             person = transaction.person(unionid) if unionid else None
             if user is None:
-                self._blocks.check_new(transaction, new)
+                self.blocks.check_new(transaction, new)
                 if unionid and person:
                     # A person who is blocked in one mini program is blocked in the others too.
                     for each in transaction.owners(union_key(unionid)):
@@ -141,12 +128,12 @@ class Logins:
         if unionid:
             usual[union_key(unionid)] = None
         if not found:
-            usual[self._blocks.key(new.appid, new.openid)] = None
-        return self._transactions.run(plan, usual)
+            usual[self.blocks.key(new.appid, new.openid)] = None
+        return self.transactions.run(plan, usual)
 
-    def _new_item(self, identity: "Identity", sid: str) -> Item:
+    def _new_item(self, identity: Identity, sid: str) -> Item:
         pk, sk = user_key(identity.appid, identity.openid)
-        now = self._now()
+        now = self.now()
         item = {
             "pk": pk,
             "sk": sk,
@@ -163,19 +150,19 @@ class Logins:
         """Remove expired and least recently used sessions if there are too many of them."""
         if len(user.sessions) <= MOST_SESSIONS:
             return
-        others = [each.sid for each in self._sessions.of_user(user) if each.sid != sid]
+        others = [each.sid for each in self.sessions.of_user(user) if each.sid != sid]
         kept = {sid, *others[: SESSIONS_LEFT - 1]}
         removed = [each for each in user.sessions if each not in kept]
         names = {f"#s{at}": each for at, each in enumerate(removed)}
         expression = f"REMOVE {', '.join(f'sessions.{name}' for name in names)}"
         update = Update(user.key, expression, "attribute_exists(sessions)", names=names)
         try:
-            self._table.write(update)
+            self.table.write(update)
         except (ConditionFailed, StorageUnavailable) as failure:
             # The login has succeeded; the next login removes them.
             log.warning("sessions_not_limited", extra={"why": type(failure).__name__})
 
-    def _sealed_session_key(self, identity: "Identity") -> str | None:
-        if self._seal_session_key is None or identity.session_key is None:
+    def _sealed_session_key(self, identity: Identity) -> str | None:
+        if self.seal_session_key is None or identity.session_key is None:
             return None
-        return self._seal_session_key(identity.openid, identity.session_key)
+        return self.seal_session_key(identity.openid, identity.session_key)

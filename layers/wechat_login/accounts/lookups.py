@@ -5,20 +5,23 @@ from typing import TYPE_CHECKING
 
 from wechat_login.accounts.users import User, Users
 from wechat_login.errors import BadRequest
+from wechat_login.frozen import frozen
 from wechat_login.wechat.phone_number import E164, PhoneNumber
 
 if TYPE_CHECKING:
     from wechat_login.storage.sealing import Keyring
 
 
+@frozen
 class LookUps:
-    """Finds users by userId, openid or phone number, and decrypts their phone numbers."""
+    """Finds users by userId, openid or phone number, and decrypts their phone numbers.
 
-    def __init__(self, users: Users, *, appid: str, keyring: "Callable[[], Keyring]") -> None:
-        """Set up; an openid or a number without an `appid` is one of the mini program `appid`."""
-        self._users = users
-        self._appid = appid
-        self._keyring = keyring
+    An openid or a number without an `appid` is one of the mini program `appid`.
+    """
+
+    everyone: Users
+    appid: str
+    keyring: "Callable[[], Keyring]"
 
     def users(self, by: Mapping[str, object]) -> list[User]:
         """Return the users of a `userId`, `unionid`, `openid` or `phone` such as `+8613800138000`.
@@ -26,24 +29,24 @@ class LookUps:
         A userId and a unionid are looked up in all mini programs, an openid and a phone in `appid`.
         There are several users if accounts are linked. Raises `BadRequest`.
         """
-        appid = str(by.get("appid") or self._appid)
+        appid = str(by.get("appid") or self.appid)
         match by:
             case {"userId": str(user_id)}:
-                return self._users.with_id(user_id)
+                return self.everyone.with_id(user_id)
             case {"unionid": str(unionid)}:
-                return self._users.with_unionid(unionid)
+                return self.everyone.with_unionid(unionid)
             case {"openid": str(openid)}:
-                user = self._users.find(appid, openid)
+                user = self.everyone.find(appid, openid)
                 return [user] if user else []
             case {"phone": str(phone)} if E164.fullmatch(phone):
-                return self._users.with_phone(appid, self._keyring().blind_index(phone))
+                return self.everyone.with_phone(appid, self.keyring().blind_index(phone))
         raise BadRequest("Send userId, unionid, openid, or a phone in E.164 form.")
 
     def number(self, user: User) -> PhoneNumber | None:
         """Return the user's number in clear, or None."""
         if user.sealed_phone is None:
             return None
-        return PhoneNumber.from_text(self._keyring().open(user.sealed_phone, context=user.key[0]))
+        return PhoneNumber.from_text(self.keyring().open(user.sealed_phone, context=user.key[0]))
 
     def account(self, user: User) -> dict[str, object]:
         """Return the account as the user sees it, the number masked."""

@@ -9,14 +9,15 @@ from typing import Any
 from wechat_login.accounts.transaction import Transaction, Transactions
 from wechat_login.accounts.users import User, Users, id_key, phone_key, union_key
 from wechat_login.errors import BadRequest
+from wechat_login.frozen import frozen
 
 
+@frozen
 class Merging:
     """Gives the users of several userIds the oldest of them."""
 
-    def __init__(self, transactions: Transactions, users: Users) -> None:
-        self._transactions = transactions
-        self._users = users
+    transactions: Transactions
+    users: Users
 
     def merge(self, by: Mapping[str, object]) -> dict[str, Any]:
         """Merge the userIds in `userIds`, or all that the users with a `unionid` have.
@@ -41,14 +42,14 @@ class Merging:
             shown = [{"appid": user.appid, "openid": user.openid} for user in changed]
             return {"kept": kept, "merged": merged, "users": shown, "dryRun": dry_run}
 
-        return self._transactions.run(plan)
+        return self.transactions.run(plan)
 
     def _user_ids(self, by: Mapping[str, object]) -> set[str]:
         match by:
             case {"userIds": [str(), str(), *_] as given}:
                 return {str(each) for each in given}
             case {"unionid": str(unionid)}:
-                found = self._users.with_unionid(unionid)
+                found = self.users.with_unionid(unionid)
                 user_ids = {user.user_id for user in found if not user.linked}
                 if user_ids:
                     return user_ids

@@ -6,19 +6,19 @@ An account is every openid that shares a userId. A change is one transaction for
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from wechat_login.accounts.blocks import Blocks
 from wechat_login.accounts.transaction import Transaction, Transactions
 from wechat_login.accounts.users import User, id_key
 from wechat_login.errors import BadRequest
+from wechat_login.frozen import frozen
 
 MOST_ROLES = 16
 ROLE = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 LONGEST_REASON = 200
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """A change of an account; None leaves a thing as it is."""
 
@@ -50,21 +50,14 @@ class Change:
         )
 
 
+@frozen
 class Operators:
     """Carries out what the team decides."""
 
-    def __init__(
-        self,
-        transactions: Transactions,
-        blocks: Blocks,
-        *,
-        appid: str,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._transactions = transactions
-        self._blocks = blocks
-        self._appid = appid
-        self._now = now
+    transactions: Transactions
+    blocks: Blocks
+    appid: str
+    now: Callable[[], float] = time.time
 
     def update(self, users: list[User], event: Mapping[str, object]) -> list[User]:
         """Change the accounts of users who were looked up, and return all users of these.
@@ -72,10 +65,10 @@ class Operators:
         A block ends all sessions in the same write. `blocked: false` also lifts the block that the
         erased user of an `openid` has left. Raises `BadRequest` and `StorageUnavailable`.
         """
-        change, openid = Change.read(event, self._now()), event.get("openid")
+        change, openid = Change.read(event, self.now()), event.get("openid")
         if not users and change.blocked is False and isinstance(openid, str):
-            appid = str(event.get("appid") or self._appid)
-            self._transactions.run(lambda plan: self._blocks.lift(plan, appid, openid))
+            appid = str(event.get("appid") or self.appid)
+            self.transactions.run(lambda plan: self.blocks.lift(plan, appid, openid))
         accounts = sorted({user.user_id for user in users})
         return [user for each in accounts for user in self._update(each, change)]
 
@@ -84,16 +77,16 @@ class Operators:
             owners = transaction.all_owners(id_key(user_id))
             return [self._change(transaction, each, change) for each in owners]
 
-        return self._transactions.run(plan)
+        return self.transactions.run(plan)
 
     def _change(self, transaction: Transaction, user: User, change: Change) -> User:
         if change.roles is not None:
             # DynamoDB knows no empty set.
             user = transaction.change(user, {"roles": change.roles or None})
         if change.blocked is True:
-            self._blocks.set(transaction, user, change.reason, change.ends_at)
+            self.blocks.set(transaction, user, change.reason, change.ends_at)
         elif change.blocked is False:
-            self._blocks.lift(transaction, user.appid, user.openid)
+            self.blocks.lift(transaction, user.appid, user.openid)
         return transaction.find(user.appid, user.openid) or user
 
 

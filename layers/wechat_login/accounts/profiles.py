@@ -4,15 +4,13 @@ import re
 import time
 import unicodedata
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
+from wechat_login.accounts.sessions import Session
 from wechat_login.accounts.transaction import Transaction, Transactions
 from wechat_login.accounts.users import User
 from wechat_login.errors import BadRequest
-
-if TYPE_CHECKING:
-    from wechat_login.accounts.sessions import Session
-    from wechat_login.storage.table import Value
+from wechat_login.frozen import frozen
 
 # Unicode's categories of visible characters: letters, numbers, punctuation, symbols.
 VISIBLE = set("LNPS")
@@ -24,16 +22,16 @@ JOINERS = set("\u200c\u200d")
 AVATAR_URL = re.compile(r"https://[A-Za-z0-9._-]+(:[1-9][0-9]{0,4})?([/?#][!#-&(-;=?-\[\]-~]*)?")
 
 
+@frozen
 class Profiles:
     """The nicknames and avatars of users."""
 
-    def __init__(self, transactions: Transactions, *, now: Callable[[], float] = time.time) -> None:
-        self._transactions = transactions
-        self._now = now
+    transactions: Transactions
+    now: Callable[[], float] = time.time
 
     def update(
         self,
-        session: "Session",
+        session: Session,
         changes: Mapping[str, str | None],
         screen: Callable[[User, str], None],
     ) -> User:
@@ -46,20 +44,20 @@ class Profiles:
         nickname = changes.get("nickname")
         if nickname is not None:
             screen(session.user, nickname)
-        now = int(self._now())
-        attributes: dict[str, Value | None] = {"updatedAt": now, **changes}
+        now = int(self.now())
+        attributes: dict[str, Any] = {"updatedAt": now, **changes}
         for name, value in changes.items():
             attributes[f"{name}SetAt"] = None if value is None else now
 
         def plan(transaction: Transaction) -> User:
             return transaction.change(transaction.acting(session.user, session.sid), attributes)
 
-        return self._transactions.run(plan, {session.user.key: session.user.item})
+        return self.transactions.run(plan, {session.user.key: session.user.item})
 
     def forget(self, appid: str, openid: str, name: str, *, at: int) -> None:
         """Remove `nickname` or `avatarUrl`, unless it was set after that Unix time."""
-        removed: dict[str, Value | None] = {
-            "updatedAt": int(self._now()),
+        removed = {
+            "updatedAt": int(self.now()),
             name: None,
             f"{name}SetAt": None,
         }
@@ -69,7 +67,7 @@ class Profiles:
             if user is not None and user.item.get(f"{name}SetAt", at + 1) <= at:
                 transaction.change(user, removed)
 
-        self._transactions.run(plan)
+        self.transactions.run(plan)
 
 
 def check(changes: Mapping[str, str | None]) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wechat_login.errors import (
@@ -20,6 +20,7 @@ from wechat_login.errors import (
     SealBroken,
     StorageUnavailable,
 )
+from wechat_login.frozen import frozen
 from wechat_login.wechat.phone_number import PhoneNumber
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ PAUSES = (0.2, 0.5, 1.0, 2.0)
 RECEIPT_SECONDS = 600
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Registration:
     """Registers the phone numbers of users.
 

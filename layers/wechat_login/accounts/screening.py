@@ -5,10 +5,10 @@ WeChat's, rejects a text, because a user can reach a limit on purpose.
 """
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wechat_login.errors import ContentRejected, LoginError, TooManyAttempts, UserBlocked
+from wechat_login.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Screening:
     """Runs the checks that the deployment has switched on."""
 

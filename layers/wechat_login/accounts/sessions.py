@@ -11,10 +11,10 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from wechat_login.accounts.users import User, Users
 from wechat_login.errors import SessionInvalid, SessionMismatch, UserBlocked
+from wechat_login.frozen import frozen
 from wechat_login.storage.table import ConditionFailed, Key, Table, Update
 
 SECRET_BYTES = 32
@@ -25,7 +25,7 @@ LONGEST_LIFE = 180 * DAY
 SHAPE = re.compile(r"(wx[0-9a-f]{16})\.([A-Za-z0-9_-]{1,128})\.([A-Za-z0-9_-]{43})")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """A valid session and its user."""
 
@@ -51,11 +51,11 @@ class Session:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credential:
     """A new session: its text, which only the client gets, and its sid."""
 
-    text: str = field(repr=False)
+    text: str
     sid: str
 
     @classmethod
@@ -65,21 +65,19 @@ class Credential:
         return cls(f"{appid}.{openid}.{secret}", _sid(secret))
 
 
+@frozen
 class Sessions:
     """The sessions; each ends `days` after its last use."""
 
-    def __init__(
-        self,
-        table: Table,
-        users: Users,
-        *,
-        days: int,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._table = table
-        self._users = users
-        self.lifetime = min(days * DAY, LONGEST_LIFE)  # seconds
-        self._now = now
+    table: Table
+    users: Users
+    days: int
+    now: Callable[[], float] = time.time
+
+    @property
+    def lifetime(self) -> int:
+        """Return the seconds that a session is valid after its last use."""
+        return min(self.days * DAY, LONGEST_LIFE)
 
     def authenticate(self, presented: str, openid: str | None = None) -> Session:
         """Return the session that a client sent, and extend it at most once a day.
@@ -95,7 +93,7 @@ class Sessions:
         if openid is not None and owner != openid:
             raise SessionMismatch
         session = self._find(appid, owner, _sid(secret))
-        if int(self._now()) - session.used_at >= min(DAY, self.lifetime // 2):
+        if int(self.now()) - session.used_at >= min(DAY, self.lifetime // 2):
             self._extend(session)
         return session
 
@@ -118,7 +116,7 @@ class Sessions:
     def of_user(self, user: User) -> list[Session]:
         """Return the valid sessions of one openid, most recently used first."""
         found = [self._read(user, sid, times) for sid, times in user.sessions.items()]
-        valid = [each for each in found if each.expires_at > self._now()]
+        valid = [each for each in found if each.expires_at > self.now()]
         return sorted(valid, key=lambda each: (-each.used_at, -each.created_at, each.sid))
 
     def end(self, session: Session) -> None:
@@ -131,7 +129,7 @@ class Sessions:
         )
         # The user was erased together with the session.
         with suppress(ConditionFailed):
-            self._table.write(change)
+            self.table.write(change)
 
     def end_named(self, session: Session, id_: str) -> None:
         """End the session of the same account that has this id, if there is one."""
@@ -143,21 +141,21 @@ class Sessions:
         """End every session of the account, those of linked openids too."""
         for each in self._linked(user):
             with suppress(ConditionFailed):
-                self._table.write(_end_all(each.key))
+                self.table.write(_end_all(each.key))
 
     def _linked(self, user: User) -> list[User]:
         """Return the users of this mini program that share the userId, read now."""
-        return [each for each in self._users.with_id(user.user_id) if each.appid == user.appid]
+        return [each for each in self.users.with_id(user.user_id) if each.appid == user.appid]
 
     def _find(self, appid: str, openid: str, sid: str) -> Session:
-        user = self._users.find(appid, openid)
+        user = self.users.find(appid, openid)
         times = user.sessions.get(sid) if user else None
-        if user and user.is_blocked(self._now()) and sid in user.blocked.get("sids", ()):
+        if user and user.is_blocked(self.now()) and sid in user.blocked.get("sids", ()):
             raise UserBlocked(why="by the team")
         if user is None or times is None:
             raise SessionInvalid(why="unknown or revoked")
         session = self._read(user, sid, times)
-        if session.expires_at <= self._now():
+        if session.expires_at <= self.now():
             raise SessionInvalid(why="expired")
         return session
 
@@ -171,11 +169,11 @@ class Sessions:
             session.user.key,
             "SET sessions.#sid.usedAt = :now",
             "attribute_exists(sessions.#sid)",
-            {":now": int(self._now())},
+            {":now": int(self.now())},
             {"#sid": session.sid},
         )
         try:
-            self._table.write(change)
+            self.table.write(change)
         except ConditionFailed:
             # The session was revoked after it was read: this write must not restore it.
             raise SessionInvalid(why="revoked meanwhile") from None

@@ -6,9 +6,10 @@ its whole content. So a value that changes and changes back between read and wri
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
+from wechat_login.accounts.outbox import events
 from wechat_login.accounts.users import (
     PROFILE,
     User,
@@ -18,7 +19,7 @@ from wechat_login.accounts.users import (
     user_key,
     uuid7,
 )
-from wechat_login.errors import SessionInvalid, StorageUnavailable, UserBlocked
+from wechat_login.errors import BadRequest, SessionInvalid, StorageUnavailable, UserBlocked
 from wechat_login.storage.table import (
     ConditionCheck,
     ConditionFailed,
@@ -36,6 +37,8 @@ T = TypeVar("T")
 
 # Each failed try means that another request wrote in between.
 TRIES = 20
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+MOST_WRITES = 100
 # `:now` is the time in Unix seconds.
 UNBLOCKED = "attribute_not_exists(blocked) OR blocked.endsAt <= :now"
 REMOVED_PHONE = dict.fromkeys(("phone", "phoneIndex", "registeredAt", "phoneCodeHash"))
@@ -44,8 +47,12 @@ REMOVED_PHONE = dict.fromkeys(("phone", "phoneIndex", "registeredAt", "phoneCode
 class Transaction:
     """The items that a change reads, and the planned writes."""
 
-    def __init__(self, read: Callable[[Key], Item | None], now: float) -> None:
+    def __init__(
+        self, read: Callable[[Key], Item | None], now: float, *, events: bool = False
+    ) -> None:
+        """Set up; with `events` each change of a user is also written into the outbox."""
         self.now = now
+        self._events = events
         self._read = read
         self._before: dict[Key, Item] = {}
         self._after: dict[Key, Item] = {}
@@ -196,7 +203,10 @@ class Transaction:
         return self.change(user, {"userId": user_id})
 
     def writes(self) -> list[Write]:
-        """Return the writes, on the condition that nothing has changed since it was read."""
+        """Return the writes, on the condition that nothing has changed since it was read.
+
+        Raises `BadRequest` if these are more than a transaction takes.
+        """
         changed = [
             key
             for key, item in self._after.items()
@@ -204,7 +214,24 @@ class Transaction:
         ]
         writes = [self._write(key, self._before[key], self._after[key]) for key in changed]
         checks = [check for key, check in self._checks.items() if key not in changed]
-        return [*writes, *checks] if writes else []
+        writes += [*checks, *self._outbox(changed)] if writes else []
+        if len(writes) > MOST_WRITES:
+            raise BadRequest("These are too many users for one change.", writes=len(writes))
+        return writes
+
+    def _outbox(self, changed: list[Key]) -> Iterator[Write]:
+        """Yield the events about the users who change, if other services want them."""
+        for key in changed if self._events else []:
+            before, after = self._before[key], self._after[key]
+            if key[1] == PROFILE:
+                revision = after["revision"] if not before else self._next_revision(before)
+                named = self._before.get(id_key((after or before)["userId"]), {})
+                is_taken = bool(named.get("owners", frozenset()) - {key[0]})
+                yield from events(before, after, revision, self.now, is_taken=is_taken)
+
+    def _next_revision(self, before: Item) -> int:
+        # A user of an earlier version has no revision yet.
+        return int(before.get("revision") or self.now * 1000) + 1
 
     def _user(self, key: Key) -> User | None:
         item = self._item(key)
@@ -225,7 +252,6 @@ class Transaction:
 
     def _write_user(self, key: Key, before: Item, after: Item) -> Write:
         revision = before.get("revision")
-        # A user of an earlier version has no revision yet.
         condition = "revision = :revision" if revision else "attribute_not_exists(revision)"
         values: dict[str, Value] = {":revision": revision} if revision else {}
         condition += " AND userId = :user_id"
@@ -236,7 +262,7 @@ class Transaction:
         if key in self._sids:
             condition += " AND attribute_exists(sessions.#sid)"
             names["#sid"] = self._sids[key]
-        after = {**after, "revision": (revision or int(self.now * 1000)) + 1}
+        after = {**after, "revision": self._next_revision(before)}
         sets, removes = [], []
         differing = {name for name in {*before, *after} if before.get(name) != after.get(name)}
         # A login does not change the revision, so there may be sessions that were not read.
@@ -256,8 +282,11 @@ class Transaction:
 class Transactions:
     """Plans and writes a change until the write succeeds."""
 
-    def __init__(self, table: Table, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, table: Table, *, events: bool = False, now: Callable[[], float] = time.time
+    ) -> None:
         self._table = table
+        self._events = events
         self._now = now
 
     def run(
@@ -270,7 +299,7 @@ class Transactions:
         """
         known: Mapping[Key, Item | None] = assumed or {}
         for _ in range(TRIES):
-            transaction = Transaction(self._reader(known), self._now())
+            transaction = Transaction(self._reader(known), self._now(), events=self._events)
             planned = plan(transaction)
             writes = transaction.writes()
             try:

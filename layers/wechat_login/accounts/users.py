@@ -13,15 +13,15 @@
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from wechat_login.frozen import frozen
 from wechat_login.storage.table import Item, Key, Table
 
 PROFILE = "PROFILE"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class User:
     """A person in one mini program. Times are Unix seconds."""
 
@@ -30,21 +30,21 @@ class User:
     user_id: str
     created_at: int
     last_login_at: int
-    sessions: Mapping[str, Mapping[str, int]] = field(repr=False)  # sid -> createdAt, usedAt
+    sessions: Mapping[str, Mapping[str, int]]  # sid -> createdAt, usedAt
     unionid: str | None
-    sealed_phone: str | None = field(repr=False)
-    phone_index: str | None = field(repr=False)
+    sealed_phone: str | None
+    phone_index: str | None
     registered_at: int | None  # when the user consented to the number that is bound
-    phone_code_hash: str | None = field(repr=False)
+    phone_code_hash: str | None
     phone_removed_at: int  # consents up to this time are void; 0: all are valid
     linked: bool  # shares the userId of the account that had the number first
-    sealed_session_key: str | None = field(repr=False)
-    nickname: str | None = field(repr=False)
-    avatar_url: str | None = field(repr=False)
+    sealed_session_key: str | None
+    nickname: str | None
+    avatar_url: str | None
     updated_at: int | None
     roles: frozenset[str]
-    blocked: Mapping[str, Any] = field(repr=False)  # blockedAt, endsAt, reason, sids; or nothing
-    item: Item = field(repr=False, compare=False)  # the item as read
+    blocked: Mapping[str, Any]  # blockedAt, endsAt, reason, sids; or nothing
+    item: Item  # the item as read
 
     @property
     def key(self) -> Key:
@@ -112,15 +112,15 @@ class User:
         )
 
 
+@frozen
 class Users:
     """Finds users."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    table: Table
 
     def find(self, appid: str, openid: str) -> User | None:
         """Return the user of this openid, or None."""
-        item = self._table.get(user_key(appid, openid))
+        item = self.table.get(user_key(appid, openid))
         return User.from_item(item) if item else None
 
     def with_id(self, user_id: str) -> list[User]:
@@ -137,8 +137,8 @@ class Users:
         return [user for user in owners if user.phone_index == phone_index]
 
     def _owners(self, claim: Key) -> list[User]:
-        owners = (self._table.get(claim) or {}).get("owners", frozenset())
-        items = [self._table.get((owner, PROFILE)) for owner in sorted(owners)]
+        owners = (self.table.get(claim) or {}).get("owners", frozenset())
+        items = [self.table.get((owner, PROFILE)) for owner in sorted(owners)]
         return [User.from_item(item) for item in items if item]
 
 

@@ -10,32 +10,30 @@ import hashlib
 import hmac
 import json
 import secrets
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Self
 
 from Crypto.Cipher import AES
 
 from wechat_login.errors import SealBroken
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from wechat_login.frozen import frozen
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keyring:
     """Seals with AES-256-GCM (NIST SP 800-38D), indexes with HMAC-SHA256."""
 
     current: str
-    keys: dict[str, bytes] = field(repr=False)
-    index_key: bytes = field(repr=False)
-    renewed: "Callable[[], Keyring] | None" = field(default=None, repr=False)
+    keys: dict[str, bytes]
+    index_key: bytes
+    renewed: Callable[[], Self] | None = None
 
     @classmethod
-    def from_json(cls, text: str, renewed: "Callable[[], Keyring] | None" = None) -> "Keyring":
+    def from_json(cls, text: str, renewed: Callable[[], Self] | None = None) -> Self:
         """Read a keyring as `new_keyring` makes it.
 
         `renewed()` returns the keyring as SSM has it now, for a value whose key is not known yet.

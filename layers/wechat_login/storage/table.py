@@ -7,21 +7,23 @@ a `frozenset` of strings, or a mapping of such values.
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from wechat_login.errors import Misconfigured, StorageUnavailable
+from wechat_login.frozen import frozen
 from wechat_login.storage import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Value = str | int | frozenset[str] | Mapping[str, "Value"]
+Values = Mapping[str, Value]
 Item = dict[str, Any]
 Key = tuple[str, str]
 
+NONE: Mapping[str, Any] = {}
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
 # Cancellation codes worth retrying. "None" stands for each write that was not the reason.
@@ -39,120 +41,98 @@ class ConditionFailed(Exception):
         self.items = items
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
-    """Writes a whole item, if `condition` holds for the stored item."""
+class Write:
+    """A write of one item, made only if `condition` holds for the stored item.
 
-    item: Item = field(repr=False)
-    condition: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict, repr=False)
-
-    def request(self, table: str) -> dict[str, Any]:
-        """Return the parameters of PutItem, and of Put in TransactWriteItems."""
-        return _request(table, self, Item=_marshal(self.item))
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """Changes an item by an update expression, if `condition` holds.
-
-    `names` has the expression's placeholders such as `#sid`.
+    `values` and `names` are those of placeholders in its expressions, such as `:now` and `#sid`.
     """
 
-    key: Key
-    expression: str
-    condition: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict, repr=False)
-    names: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    def request(self, table: str) -> dict[str, Any]:
-        """Return the parameters of UpdateItem, and of Update in TransactWriteItems."""
-        request = _request(table, self, Key=_key(self.key), UpdateExpression=self.expression)
-        if self.names:
-            request["ExpressionAttributeNames"] = dict(self.names)
-        return request
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """Removes an item, if `condition` holds."""
-
-    key: Key
-    condition: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict, repr=False)
-
-    def request(self, table: str) -> dict[str, Any]:
-        """Return the parameters of DeleteItem, and of Delete in TransactWriteItems."""
-        return _request(table, self, Key=_key(self.key))
+    def __init__(
+        self, condition: str, values: Values, names: Mapping[str, str], **request: Any
+    ) -> None:
+        if condition:
+            request["ConditionExpression"] = condition
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        if values:
+            request["ExpressionAttributeValues"] = _marshal(values)
+        if names:
+            request["ExpressionAttributeNames"] = dict(names)
+        self.request = request
 
 
-@dataclass(frozen=True, slots=True)
-class ConditionCheck:
-    """Changes nothing; a transaction fails if `condition` does not hold."""
+class Put(Write):
+    """Writes a whole item."""
 
-    key: Key
-    condition: str
-    values: Mapping[str, Value] = field(default_factory=dict, repr=False)
-
-    def request(self, table: str) -> dict[str, Any]:
-        """Return the parameters of ConditionCheck in TransactWriteItems."""
-        return _request(table, self, Key=_key(self.key))
+    def __init__(self, item: Item, condition: str = "", values: Values = NONE) -> None:
+        super().__init__(condition, values, NONE, Item=_marshal(item))
 
 
-Write = Put | Update | Delete | ConditionCheck
+class Update(Write):
+    """Changes an item by an update expression."""
+
+    def __init__(
+        self,
+        key: Key,
+        expression: str,
+        condition: str = "",
+        values: Values = NONE,
+        names: Mapping[str, str] = NONE,
+    ) -> None:
+        super().__init__(condition, values, names, Key=_key(key), UpdateExpression=expression)
 
 
-@dataclass(frozen=True, slots=True)
+class Delete(Write):
+    """Removes an item."""
+
+    def __init__(self, key: Key, condition: str = "", values: Values = NONE) -> None:
+        super().__init__(condition, values, NONE, Key=_key(key))
+
+
+class ConditionCheck(Delete):
+    """Changes nothing; a transaction fails if the condition does not hold."""
+
+
+@frozen
 class Page:
     """A page of a scan, the key after which the next one begins, and its read units."""
 
-    items: list[Item] = field(repr=False)
+    items: list[Item]
     last: Key | None
     read_units: float
 
 
+@frozen
 class Table:
     """Reads and writes items; retries a conflict while `time_left()` exceeds `reserve` seconds."""
 
-    def __init__(
-        self,
-        client: "DynamoDBClient",
-        name: str,
-        time_left: Callable[[], float],
-        *,
-        reserve: float = 0.0,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._client = client
-        self._name = name
-        self._time_left = time_left
-        self._reserve = reserve
-        self._sleep = sleep
+    client: "DynamoDBClient"
+    name: str
+    time_left: Callable[[], float]
+    reserve: float = 0.0
+    sleep: Callable[[float], None] = time.sleep
 
     def get(self, key: Key) -> Item | None:
         """Return one item as it is now, or None."""
         answer = aws.call(
-            self._client.get_item, TableName=self._name, Key=_key(key), ConsistentRead=True
+            self.client.get_item, TableName=self.name, Key=_key(key), ConsistentRead=True
         )
         return _unmarshal(answer["Item"]) if "Item" in answer else None
 
-    def scan(self, *, limit: int, after: Key | None, condition: str, **values: Value) -> Page:
+    def scan(self, *, limit: int, after: Key | None, condition: str, values: Values) -> Page:
         """Look at the next `limit` items of the whole table, and return those that match.
 
         It costs a read unit for each 8 KB that it looks at: for operators, never for a request.
         """
         request: dict[str, Any] = {
-            "TableName": self._name,
+            "TableName": self.name,
             "Limit": limit,
             "FilterExpression": condition,
-            "ExpressionAttributeValues": {
-                f":{name}": _typed(each) for name, each in values.items()
-            },
+            "ExpressionAttributeValues": _marshal(values),
             "ReturnConsumedCapacity": "TOTAL",
         }
         if after:
             request["ExclusiveStartKey"] = _key(after)
-        answer = aws.call(self._client.scan, **request)
+        answer = aws.call(self.client.scan, **request)
         last = answer.get("LastEvaluatedKey")
         return Page(
             [_unmarshal(item) for item in answer["Items"]],
@@ -185,29 +165,29 @@ class Table:
                 raise ConditionFailed(found)
             if not RETRYABLE.issuperset(codes):
                 raise Misconfigured(operation="write", aws=codes)
-            self._sleep(pause)
+            self.sleep(pause)
         raise StorageUnavailable(operation="write", aws=codes)
 
     def _write_once(self, writes: Sequence[Write], options: Mapping[str, str]) -> dict[str, Any]:
-        requests = [write.request(self._name) for write in writes]
         if len(writes) > 1:
             actions: list[Any] = [
-                {type(write).__name__: request}
-                for write, request in zip(writes, requests, strict=True)
+                {type(write).__name__: {"TableName": self.name, **write.request}}
+                for write in writes
             ]
-            return dict(aws.call(self._client.transact_write_items, TransactItems=actions))
+            return dict(aws.call(self.client.transact_write_items, TransactItems=actions))
         operations: dict[type[Write], Callable[..., Any]] = {
-            Put: self._client.put_item,
-            Update: self._client.update_item,
-            Delete: self._client.delete_item,
+            Put: self.client.put_item,
+            Update: self.client.update_item,
+            Delete: self.client.delete_item,
         }
-        return dict(aws.call(operations[type(writes[0])], **requests[0], **options))
+        operation, request = operations[type(writes[0])], writes[0].request
+        return dict(aws.call(operation, TableName=self.name, **request, **options))
 
     def _pauses(self) -> Iterator[float]:
         """Yield growing pauses, jittered, while another try fits into the time left."""
         pause = FIRST_PAUSE
         yield 0
-        while self._time_left() > self._reserve + pause:
+        while self.time_left() > self.reserve + pause:
             # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
             yield random.uniform(0, pause)  # noqa: S311 - spreads load, guards nothing
             pause = min(LONGEST_PAUSE, pause * 2)
@@ -230,16 +210,6 @@ def _codes(answer: Mapping[str, Any]) -> list[str]:
     """Return the cancellation code of each write, or the one code of a plain request."""
     reasons = answer.get("CancellationReasons", [])
     return [reason["Code"] for reason in reasons] or ["TransactionConflict"]
-
-
-def _request(table: str, write: Write, **request: Any) -> dict[str, Any]:
-    request["TableName"] = table
-    if write.condition:
-        request["ConditionExpression"] = write.condition
-        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-    if write.values:
-        request["ExpressionAttributeValues"] = _marshal(write.values)
-    return request
 
 
 def _key(key: Key) -> dict[str, Any]:

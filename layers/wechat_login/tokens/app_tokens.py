@@ -9,7 +9,6 @@ import json
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +19,7 @@ from Crypto.Signature import pkcs1_15
 from jwt.algorithms import Algorithm
 
 from wechat_login.errors import Misconfigured, TokenInvalid
+from wechat_login.frozen import frozen
 
 if TYPE_CHECKING:
     from wechat_login.accounts.users import User
@@ -72,7 +72,7 @@ class RS256JWT(jwt.PyJWT):
         self._jws.register_algorithm(ALGORITHM, PycryptodomeRS256())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tokens:
     """Signs tokens, each valid for `lifetime` seconds, and verifies them.
 

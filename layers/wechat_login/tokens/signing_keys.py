@@ -11,14 +11,13 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from Crypto.PublicKey import RSA
 
-if TYPE_CHECKING:
-    from wechat_login.storage.lock import Lock
-    from wechat_login.storage.parameters import Parameters
+from wechat_login.frozen import frozen
+from wechat_login.storage.lock import Lock
+from wechat_login.storage.parameters import Parameters
 
 Jwk = dict[str, Any]
 
@@ -63,12 +62,12 @@ def public_part(key: Jwk) -> Jwk:
     return {name: key[name] for name in (*STANDARD, "activeFrom")}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rotation:
     """Makes a new signing key every `days`, for tokens that live `token_seconds`."""
 
-    parameters: "Parameters"
-    lock: "Lock"
+    parameters: Parameters
+    lock: Lock
     days: int
     token_seconds: int
     now: Callable[[], float] = time.time

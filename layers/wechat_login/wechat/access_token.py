@@ -8,11 +8,9 @@ https://developers.weixin.qq.com/miniprogram/dev/server/API/mp-access-token/api_
 import json
 import logging
 import random
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from wechat_login.errors import (
     AccessTokenRejected,
@@ -21,13 +19,12 @@ from wechat_login.errors import (
     StorageUnavailable,
     WeChatUnavailable,
 )
-from wechat_login.storage.table import ConditionFailed, Key, Table, Update, Value
-
-if TYPE_CHECKING:
-    from wechat_login.storage.lock import Lock
-    from wechat_login.storage.parameters import Parameters
-    from wechat_login.wechat.client import NewAccessToken
-    from wechat_login.wechat.mini_programs import MiniPrograms
+from wechat_login.frozen import frozen
+from wechat_login.storage.lock import Lock
+from wechat_login.storage.parameters import Parameters
+from wechat_login.storage.table import ConditionFailed, Table, Update, Value
+from wechat_login.wechat.client import NewAccessToken
+from wechat_login.wechat.mini_programs import MiniPrograms
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -45,11 +42,11 @@ BEIJING = 8 * 3600
 DAY = 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SharedToken:
     """The access token as stored in SSM, with the Unix time at which it expires."""
 
-    value: str = field(repr=False)
+    value: str
     expires_at: int
 
     def to_json(self) -> str:
@@ -66,6 +63,7 @@ class SharedToken:
             return None
 
 
+@frozen
 class ForcedRefreshes:
     """Counts forced refreshes, which revoke the former token, over all containers.
 
@@ -73,76 +71,51 @@ class ForcedRefreshes:
     WECHAT#<appid>     ACCESS_TOKEN      forcedAt, forcedDay, forcedCount
     """
 
-    def __init__(self, table: Table, *, appid: str, now: Callable[[], float] = time.time) -> None:
-        self._table = table
-        self._key: Key = (f"WECHAT#{appid}", "ACCESS_TOKEN")
-        self._now = now
+    table: Table
+    appid: str
+    now: Callable[[], float] = time.time
 
     def take(self) -> bool:
         """Count a forced refresh, or return False if WeChat would reject it."""
-        now = int(self._now())
-        today: dict[str, Value] = {
-            ":now": now,
-            ":day": (now + BEIJING) // DAY,
-            ":apart": now - FORCED_APART,
-            ":one": 1,
-        }
-        again = Update(
-            self._key,
-            "SET forcedAt = :now ADD forcedCount :one",
-            "forcedDay = :day AND forcedAt <= :apart AND forcedCount < :most",
-            {**today, ":most": FORCED_A_DAY},
-        )
-        first = Update(
-            self._key,
-            "SET forcedAt = :now, forcedDay = :day, forcedCount = :one",
-            "attribute_not_exists(forcedDay) OR (forcedDay < :day AND forcedAt <= :apart)",
-            today,
-        )
-        return self._went_through(again) or self._went_through(first)
-
-    def _went_through(self, update: Update) -> bool:
+        key, now = (f"WECHAT#{self.appid}", "ACCESS_TOKEN"), int(self.now())
+        day, found = (now + BEIJING) // DAY, self.table.get(key) or {}
+        count, former = found.get("forcedCount", 0), found.get("forcedAt", 0)
+        count = count if found.get("forcedDay") == day else 0
+        if count >= FORCED_A_DAY or former > now - FORCED_APART:
+            return False
+        change = "SET forcedAt = :now, forcedDay = :day, forcedCount = :count"
+        values: dict[str, Value] = {":now": now, ":day": day, ":count": count + 1}
+        same = "attribute_not_exists(forcedAt) OR forcedAt = :former"
+        # If the condition fails, another container has just forced a refresh.
         try:
-            self._table.write(update)
+            self.table.write(Update(key, change, same, {**values, ":former": former}))
         except ConditionFailed:
             return False
         return True
 
 
+@frozen
 class AccessTokens:
-    """The access token of one mini program; safe for threads."""
+    """The access token of one mini program; safe for threads.
 
-    def __init__(
-        self,
-        *,
-        parameters: "Parameters",
-        lock: "Lock",
-        forced: ForcedRefreshes,
-        fetch: "Callable[..., NewAccessToken]",
-        time_left: Callable[[], float],
-        reserve: float,
-        appid: str,
-        count: Callable[..., None],
-        now: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """Wire it: `fetch(force_refresh=…)` asks WeChat for the token of the mini program `appid`.
+    `fetch(force_refresh=…)` asks WeChat for it. A renewal begins only while `reserve` of
+    `time_left()`, both in seconds, is left.
+    """
 
-        A renewal begins only while `reserve` of `time_left()`, both in seconds, is left.
-        `count(ForcedRefreshes=1)` counts these.
-        """
-        self._parameters = parameters
-        self._lock = lock
-        self._forced = forced
-        self._fetch = fetch
-        self._time_left = time_left
-        self._reserve = reserve
-        self._appid = appid
-        self._parameter = f"access-token/{appid}"
-        self._count = count
-        self._now = now
-        self._sleep = sleep
-        self._mutex = threading.Lock()
+    parameters: Parameters
+    lock: Lock
+    forced: ForcedRefreshes
+    fetch: Callable[..., NewAccessToken]
+    time_left: Callable[[], float]
+    reserve: float
+    appid: str
+    count: Callable[..., None]
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def _parameter(self) -> str:
+        return f"access-token/{self.appid}"
 
     def call(self, call: Callable[[str], T]) -> T:
         """Make a call that takes the access token, and retry once if WeChat rejects the token.
@@ -153,7 +126,7 @@ class AccessTokens:
         try:
             return call(token.value)
         except AccessTokenRejected:
-            log.warning("access_token_rejected", extra={"appid": self._appid})
+            log.warning("access_token_rejected", extra={"appid": self.appid})
         # Another container may have noticed first; so look before asking.
         return call((self._usable(token.value, 0) or self._renewed(token.value)).value)
 
@@ -165,69 +138,68 @@ class AccessTokens:
         shared = self._shared(0)
         token = self._ask_wechat(force_refresh=False)
         if shared is None or shared.value != token.value:
-            self._parameters.put(self._parameter, token.to_json())
-        return token.expires_at - int(self._now())
+            self.parameters.put(self._parameter, token.to_json())
+        return token.expires_at - int(self.now())
 
     def _usable(self, rejected: str | None, max_age: float) -> SharedToken | None:
         """Return the shared token, if it is valid and not the token that WeChat rejected."""
         token = self._shared(max_age)
-        if token is None or token.value == rejected or token.expires_at - MARGIN <= self._now():
+        if token is None or token.value == rejected or token.expires_at - MARGIN <= self.now():
             return None
         return token
 
     def _shared(self, max_age: float) -> SharedToken | None:
-        return SharedToken.from_json(self._parameters.find(self._parameter, max_age=max_age) or "")
+        return SharedToken.from_json(self.parameters.find(self._parameter, max_age=max_age) or "")
 
     def _renewed(self, rejected: str | None) -> SharedToken:
         """Renew the token, or wait until another thread or container has renewed it."""
-        with self._mutex:
-            holder = self._acquire()
-            try:
-                # The last holder of the lock has probably renewed the token.
-                return self._usable(rejected, 0) or self._share(self._new(rejected))
-            finally:
-                self._lock.release(holder)
+        holder = self._acquire()
+        try:
+            # The last holder of the lock has probably renewed the token.
+            return self._usable(rejected, 0) or self._share(self._new(rejected))
+        finally:
+            self.lock.release(holder)
 
     def _acquire(self) -> str:
         pause = 0.05
-        while self._time_left() >= self._reserve:
-            holder = self._lock.acquire()
+        while self.time_left() >= self.reserve:
+            holder = self.lock.acquire()
             if holder is not None:
                 return holder
-            self._sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads load
+            self.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads load
             pause = min(0.5, pause * 1.5)
-        raise WeChatUnavailable(why="no time left for a renewal", appid=self._appid)
+        raise WeChatUnavailable(why="no time left for a renewal", appid=self.appid)
 
     def _new(self, rejected: str | None) -> SharedToken:
         token = self._ask_wechat(force_refresh=False)
         if token.value != rejected:
             return token
         # WeChat returned the same token that it rejects. Forcing revokes that token for everybody.
-        if not self._forced.take():
-            raise WeChatUnavailable(why="forced refreshes used up", appid=self._appid)
-        log.warning("access_token_forced", extra={"appid": self._appid})
-        self._count(ForcedRefreshes=1)
+        if not self.forced.take():
+            raise WeChatUnavailable(why="forced refreshes used up", appid=self.appid)
+        log.warning("access_token_forced", extra={"appid": self.appid})
+        self.count(ForcedRefreshes=1)
         return self._ask_wechat(force_refresh=True)
 
     def _share(self, token: SharedToken) -> SharedToken:
         try:
-            self._parameters.put(self._parameter, token.to_json())
+            self.parameters.put(self._parameter, token.to_json())
         except StorageUnavailable as failure:
             # The token is valid, but not shared; the next container asks WeChat again.
             log.warning("access_token_not_shared", extra=failure.facts)
         return token
 
     def _ask_wechat(self, *, force_refresh: bool) -> SharedToken:
-        new = self._fetch(force_refresh=force_refresh)
-        return SharedToken(new.value, int(self._now()) + new.expires_in)
+        new = self.fetch(force_refresh=force_refresh)
+        return SharedToken(new.value, int(self.now()) + new.expires_in)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Renewal:
     """Renews the access tokens of all mini programs; the failure of one stops no other."""
 
-    mini_programs: "MiniPrograms"
-    tokens: "Callable[[str], AccessTokens]"
+    mini_programs: MiniPrograms
+    tokens: Callable[[str], AccessTokens]
     count: Callable[..., None]
 
     def renew(self, only: str | None = None) -> dict[str, int]:

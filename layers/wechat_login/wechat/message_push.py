@@ -15,6 +15,7 @@ from typing import Any
 from Crypto.Cipher import AES
 
 from wechat_login.errors import PushRejected
+from wechat_login.frozen import frozen
 from wechat_login.storage.table import Key, Put, Table
 
 # PKCS#7 here pads to 32 bytes, twice AES's block.
@@ -33,27 +34,18 @@ XML_FIELD = re.compile(
 )
 
 
+@frozen
 class MessagePush:
-    """Message pushes of our mini programs; what was opened once does not open again."""
+    """Message pushes of our mini programs; what was opened once does not open again.
 
-    def __init__(
-        self,
-        table: Table,
-        *,
-        is_ours: Callable[[str], bool],
-        token: Callable[[], str | None],
-        aes_key: Callable[[], str | None],
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        """Wire it: `token` and `aes_key` (43 characters) are those of WeChat's console, if any.
+    All share `token` and `aes_key` (43 characters), those of WeChat's console, if any.
+    """
 
-        All mini programs share them. `is_ours(appid)` decides which AppIDs are accepted.
-        """
-        self._table = table
-        self._is_ours = is_ours
-        self._token = token
-        self._aes_key = aes_key
-        self._now = now
+    table: Table
+    is_ours: Callable[[str], bool]
+    token: Callable[[], str | None]
+    aes_key: Callable[[], str | None]
+    now: Callable[[], float] = time.time
 
     def echo(self, query: Mapping[str, str]) -> str:
         """Return `echostr`, with which the console checks this address, or raise `PushRejected`."""
@@ -76,7 +68,7 @@ class MessagePush:
         self._check_form(query, "msg_signature")
         encrypted = fields(body.decode(errors="replace")).get("Encrypt", "")
         self._check_signature(query, "msg_signature", encrypted)
-        if self._table.get(self._replay_key(query)) is not None:
+        if self.table.get(self._replay_key(query)) is not None:
             raise PushRejected(why="replay")
         appid, text = self._decrypt(encrypted)
         message = {"AppID": appid, **fields(text)}
@@ -87,18 +79,18 @@ class MessagePush:
     def done(self, query: Mapping[str, str]) -> None:
         """Remember a push that was carried out; a push that failed half-way may come again."""
         pk, sk = self._replay_key(query)
-        expires_at = int(self._now()) + 2 * WINDOW_SECONDS
-        self._table.write(Put({"pk": pk, "sk": sk, "expiresAt": expires_at}))
+        expires_at = int(self.now()) + 2 * WINDOW_SECONDS
+        self.table.write(Put({"pk": pk, "sk": sk, "expiresAt": expires_at}))
 
     def _check_form(self, query: Mapping[str, str], signature: str) -> None:
         if not SIGNATURE.fullmatch(query.get(signature, "")):
             raise PushRejected(why="signature")
         timestamp = query.get("timestamp", "")
-        if not TIMESTAMP.fullmatch(timestamp) or abs(self._now() - int(timestamp)) > WINDOW_SECONDS:
+        if not TIMESTAMP.fullmatch(timestamp) or abs(self.now() - int(timestamp)) > WINDOW_SECONDS:
             raise PushRejected(why="timestamp")
 
     def _check_signature(self, query: Mapping[str, str], signature: str, *content: str) -> None:
-        token = self._token()
+        token = self.token()
         if token is None:
             raise PushRejected(why="no event-token")
         signed = "".join(sorted([token, query["timestamp"], query.get("nonce", ""), *content]))
@@ -112,7 +104,7 @@ class MessagePush:
 
     def _decrypt(self, encrypted: str) -> tuple[str, str]:
         """Return the AppID that stands behind the message, and the message."""
-        aes_key = self._aes_key()
+        aes_key = self.aes_key()
         if aes_key is None:
             raise PushRejected(why="no event-aes-key")
         try:
@@ -128,7 +120,7 @@ class MessagePush:
             appid = plain[LENGTH_BYTES + length :].decode()
         except (ValueError, IndexError):
             raise PushRejected(why="encryption") from None
-        if not self._is_ours(appid):
+        if not self.is_ours(appid):
             raise PushRejected(why="appid")
         return appid, message
 

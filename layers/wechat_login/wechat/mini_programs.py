@@ -8,24 +8,27 @@ import re
 from collections.abc import Callable, Mapping
 
 from wechat_login.errors import BadRequest, Misconfigured
+from wechat_login.frozen import frozen
 
 # WeChat's app sets this header, and a page cannot:
 # https://developers.weixin.qq.com/miniprogram/dev/framework/ability/network
 REFERER = re.compile(r"https://servicewechat\.com/(wx[0-9a-f]{16})/")
 
 
+@frozen
 class MiniPrograms:
-    """Knows which AppIDs are ours, and the AppSecret of each."""
+    """Knows which AppIDs are ours, and the AppSecret of each.
 
-    def __init__(self, first: str, secrets: Callable[[], str], renewed: Callable[[], str]) -> None:
-        """Set up: `secrets()` returns the text of `app-secrets`, `renewed()` as it is by now."""
-        self._first = first
-        self._secrets = secrets
-        self._renewed = renewed
+    `secrets()` returns the text of `app-secrets`, `renewed()` as it is by now.
+    """
+
+    first: str
+    secrets: Callable[[], str]
+    renewed: Callable[[], str]
 
     def appids(self) -> list[str]:
         """Return every AppID, the first one first."""
-        return sorted(_read(self._secrets()), key=lambda appid: (appid != self._first, appid))
+        return sorted(_read(self.secrets()), key=lambda appid: (appid != self.first, appid))
 
     def choose(self, asked: str | None, referer: str) -> str:
         """Return the AppID that a request names, else that of its Referer, else the first.
@@ -33,7 +36,7 @@ class MiniPrograms:
         Raises `BadRequest` if the AppID is not ours.
         """
         found = REFERER.match(referer)
-        appid = asked or (found[1] if found else self._first)
+        appid = asked or (found[1] if found else self.first)
         if not self.has(appid):
             raise BadRequest("appid is not one of ours.")
         return appid
@@ -41,17 +44,17 @@ class MiniPrograms:
     def has(self, appid: str) -> bool:
         """Return whether an AppID is ours; one that was added just now is found too."""
         # The first one needs no look-up, and an error of its own if it has no AppSecret.
-        return appid == self._first or any(
-            appid in _read(read()) for read in (self._secrets, self._renewed)
+        return appid == self.first or any(
+            appid in _read(read()) for read in (self.secrets, self.renewed)
         )
 
     def app_secret(self, appid: str) -> str:
         """Return an AppSecret. Raises `Misconfigured` if there is none."""
-        return _of(_read(self._secrets()), appid)
+        return _of(_read(self.secrets()), appid)
 
     def renewed_app_secret(self, appid: str) -> str:
         """Return an AppSecret as SSM has it now. Raises `Misconfigured` if there is none."""
-        return _of(_read(self._renewed()), appid)
+        return _of(_read(self.renewed()), appid)
 
 
 def _of(secrets: Mapping[str, str], appid: str) -> str:

@@ -2,21 +2,21 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from wechat_login.errors import BadRequest
+from wechat_login.frozen import frozen
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 LONG = 10
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhoneNumber:
     """A country code such as `86` and a national number such as `13800138000`."""
 
-    country_code: str = field(repr=False)
-    national: str = field(repr=False)
-    given_at: int = field(default=0, compare=False)  # when the user gave it, in Unix seconds
+    country_code: str
+    national: str
+    given_at: int = 0  # when the user gave it, in Unix seconds
 
     @classmethod
     def from_wechat(cls, info: Mapping[str, object]) -> "PhoneNumber":

@@ -14,7 +14,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -24,6 +23,7 @@ import urllib3.connectionpool
 import urllib3.exceptions
 
 from wechat_login.errors import Misconfigured
+from wechat_login.frozen import frozen
 
 Answer = dict[str, Any]
 
@@ -38,11 +38,11 @@ LARGEST_ANSWER = 1024 * 1024
 IDLE_SECONDS = 15.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """The result of one try: an answer, or the failure and whether WeChat may have acted."""
 
-    answer: Answer | None = field(default=None, repr=False)
+    answer: Answer | None = None
     why: str = ""
     may_have_arrived: bool = True
 

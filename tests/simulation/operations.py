@@ -1,0 +1,339 @@
+"""What people, the team, WeChat and the weather do in a history.
+
+Each takes its chances from its step. It may fail: `Failed` and `FunctionFailed`
+are answers, and the invariants judge those.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from simulated_wechat.events import about_a_user
+from simulated_wechat.message_push import encrypt, signature
+from tests.simulation.phone import Failed, Phone
+from tests.simulation.world import EVENT_AES_KEY, EVENT_TOKEN, FOLDER, FunctionFailed, World
+
+NUMBERS = ("13800138000", "13900139000", "13700137000", "13600136000")
+NICKNAMES = ("Xiao Ming", "小红", "Li")
+ROLES: tuple[list[str], ...] = ([], ["admin"], ["admin", "support"])
+PUSHES = ("user_authorization_revoke", "user_info_modified", "user_authorization_cancellation")
+
+PhoneOperation = Callable[[Phone], object]
+Operation = Callable[[World, list[Phone]], object]
+
+
+# Of a person with a phone.
+
+
+def open_page(phone: Phone) -> None:
+    phone.look_up()
+
+
+def log_in(phone: Phone) -> None:
+    phone.log_in(wait=phone.world.chance.choice((0.0, 0.0, 0.0, 1.0, 400.0)))
+
+
+def log_in_often(phone: Phone) -> None:
+    for _ in range(phone.world.chance.choice((4, 8, 11))):
+        phone.log_in()
+
+
+def send_a_login_code_twice(phone: Phone) -> None:
+    code = phone.world.wechat.login_code(phone.user, phone.appid)
+    for _ in range(2):
+        try:
+            phone.exchange(code)
+        except Failed:
+            continue
+
+
+def register(phone: Phone) -> None:
+    if phone.session is None:
+        phone.log_in()
+    code = phone.tap()
+    # Now and then a person hesitates, or the phone has no network.
+    phone.world.scheduler.wait(phone.world.chance.choice((0.0, 0.0, 0.0, 0.1, 3.0, 60.0, 320.0)))
+    phone.register(code)
+
+
+def send_a_phone_code_twice(phone: Phone) -> None:
+    """Tap twice on a button that sends the same code in two requests at once."""
+    world = phone.world
+    if phone.session is None:
+        phone.log_in()
+    code = phone.tap()
+    twin = Phone(world, phone.user, phone.appid, phone.session, phone.openid)
+    context = world.context(f"{world.here.step} twin")
+
+    def send() -> None:
+        try:
+            twin.register(code)
+        except Failed:
+            return
+
+    world.scheduler.spawn(context.step, send, context=context, after=world.latency())
+    phone.register(code)
+
+
+def send_the_last_phone_code_again(phone: Phone) -> None:
+    if phone.code:
+        phone.register(phone.code)
+
+
+def register_often(phone: Phone) -> None:
+    if phone.session is None:
+        phone.log_in()
+    for _ in range(7):
+        try:
+            phone.register(phone.tap())
+        except Failed:
+            continue
+
+
+def change_the_number(phone: Phone) -> None:
+    phone.world.wechat.set_phone(phone.user, phone.world.chance.choice(NUMBERS))
+    register(phone)
+
+
+def show_account(phone: Phone) -> None:
+    phone.with_session(lambda: phone.ask("GET", "/account"))
+
+
+def update_account(phone: Phone) -> None:
+    chance = phone.world.chance
+    changes: dict[str, Any] = {"nickname": chance.choice((*NICKNAMES, None))}
+    if chance.random() < 0.5:
+        changes["avatarUrl"] = "https://example.com/a.png"
+    phone.with_session(lambda: phone.ask("PUT", "/account", changes))
+
+
+def use_the_token(phone: Phone) -> None:
+    if phone.token is None:
+        phone.look_up()
+    if phone.token is not None:
+        phone.world.http("GET", "/userinfo", bearer=phone.token)
+
+
+def log_out(phone: Phone) -> None:
+    if phone.session is not None:
+        phone.ask("POST", "/logout", {})
+        # An attacker may have copied the session.
+        phone.ask("POST", "/token", {"openid": phone.openid})
+
+
+def log_out_everywhere(phone: Phone) -> None:
+    phone.with_session(lambda: phone.ask("POST", "/logout", {"everywhere": True}))
+
+
+def end_another_session(phone: Phone) -> None:
+    listed = phone.with_session(lambda: phone.ask("GET", "/account/sessions")).data
+    others = [each["id"] for each in listed if not each["current"]]
+    if others:
+        chosen = phone.world.chance.choice(others)
+        path = f"/account/sessions/{chosen}"
+        phone.ask("DELETE", path, route="DELETE /account/sessions/{id}")
+        left = phone.ask("GET", "/account/sessions").data
+        if chosen in {each["id"] for each in left} and not phone.world.faults.happened:
+            phone.world.invariants.violated(phone.world.invariants.sessions_end_when_asked, chosen)
+
+
+def erase_account(phone: Phone) -> None:
+    phone.with_session(lambda: phone.ask("DELETE", "/account"))
+
+
+def steal(phone: Phone) -> None:
+    """Use one's own session for somebody else's openid, and somebody else's phone code."""
+    world = phone.world
+    if phone.session is None:
+        phone.log_in()
+    victim = "bob" if phone.user != "bob" else "alice"
+    openid = world.wechat.openid(victim, phone.appid)
+    answer = world.http("POST", "/token", {"openid": openid}, bearer=phone.session)
+    if answer.error != "session_mismatch" and answer.status not in (0, 500):
+        world.invariants.violated(world.invariants.sessions_answer_truly, answer.error)
+    code = world.wechat.phone_code(victim, phone.appid)["code"]
+    phone.register(code)
+
+
+PHONE: Mapping[PhoneOperation, int] = {
+    open_page: 6,
+    log_in: 6,
+    log_in_often: 1,
+    send_a_login_code_twice: 1,
+    register: 10,
+    send_a_phone_code_twice: 3,
+    send_the_last_phone_code_again: 2,
+    register_often: 1,
+    change_the_number: 6,
+    show_account: 1,
+    update_account: 3,
+    use_the_token: 4,
+    log_out: 2,
+    log_out_everywhere: 3,
+    end_another_session: 2,
+    erase_account: 3,
+    steal: 1,
+}
+
+
+# Of the team, by IAM.
+
+
+def _named(world: World, phones: list[Phone]) -> dict[str, Any]:
+    """Return how an operator names a person: mostly by openid."""
+    phone = world.chance.choice(phones)
+    match world.chance.choice(("openid", "openid", "phone", "unionid", "userId")):
+        case "phone":
+            return {"phone": world.wechat.phone(phone.user), "appid": phone.appid}
+        case "unionid":
+            return {"unionid": world.wechat.unionid(phone.user)}
+        case "userId" if phone.session is not None:
+            found = world.invoke("FindUser", {"openid": phone.openid, "appid": phone.appid})
+            if found["users"]:
+                return {"userId": found["users"][0]["userId"]}
+    return {"openid": world.wechat.openid(phone.user, phone.appid), "appid": phone.appid}
+
+
+def find(world: World, phones: list[Phone]) -> None:
+    world.invoke("FindUser", _named(world, phones))
+
+
+def list_users(world: World, phones: list[Phone]) -> None:
+    page: dict[str, Any] = world.invoke("ListUsers", {"limit": len(phones) + 1})
+    while page["next"]:
+        page = world.invoke("ListUsers", {"limit": 5, "next": page["next"]})
+
+
+def block(world: World, phones: list[Phone]) -> None:
+    how: dict[str, Any] = {"blocked": True, "reason": "spam"}
+    if world.chance.random() < 0.5:
+        how["endsAt"] = int(world.scheduler.now) + world.chance.choice((5, 60, 86_400))
+    world.invoke("UpdateUser", {**_named(world, phones), **how})
+
+
+def unblock(world: World, phones: list[Phone]) -> None:
+    world.invoke("UpdateUser", {**_named(world, phones), "blocked": False})
+
+
+def set_roles(world: World, phones: list[Phone]) -> None:
+    roles = world.chance.choice(ROLES)
+    world.invoke("UpdateUser", {**_named(world, phones), "roles": roles})
+
+
+def end_sessions(world: World, phones: list[Phone]) -> None:
+    world.invoke("EndSessions", _named(world, phones))
+
+
+def erase_user(world: World, phones: list[Phone]) -> None:
+    world.invoke("EraseUser", _named(world, phones))
+
+
+def merge(world: World, phones: list[Phone]) -> None:
+    unionid = world.wechat.unionid(world.chance.choice(phones).user)
+    dry_run = world.chance.random() < 0.3
+    world.invoke("MergeUsers", {"unionid": unionid, "dryRun": dry_run})
+
+
+def renew_access_token(world: World, _phones: list[Phone]) -> None:
+    world.invoke("RenewAccessToken", {})
+
+
+def rotate_signing_keys(world: World, _phones: list[Phone]) -> None:
+    world.invoke("RotateSigningKeys", {"now": True} if world.chance.random() < 0.7 else {})
+
+
+def rotate_the_sealing_key(world: World, _phones: list[Phone]) -> None:
+    """Do what `make secrets ROTATE=sealing-key` does."""
+    sealing = world.layer.module("wechat_login.storage.sealing")
+    name = f"{FOLDER}/sealing-key"
+    world.put_parameter(name, sealing.with_new_key(world.ssm.values[name]))
+
+
+TEAM: Mapping[Operation, int] = {
+    find: 1,
+    list_users: 1,
+    block: 3,
+    unblock: 3,
+    set_roles: 2,
+    end_sessions: 2,
+    erase_user: 2,
+    merge: 2,
+    renew_access_token: 2,
+    rotate_signing_keys: 1,
+    rotate_the_sealing_key: 1,
+}
+
+
+# Of WeChat, and of the weather.
+
+
+def push(world: World, phones: list[Phone]) -> None:
+    """Send a message push; repeat it as WeChat does if it is not answered."""
+    chance, phone = world.chance, world.chance.choice(phones)
+    app = world.wechat.mini_program(phone.appid)
+    person = world.wechat.person(phone.user, phone.appid)
+    event = chance.choice(PUSHES)
+    message: dict[str, Any] = dict(about_a_user(event, app, person))
+    # A push may be on its way for some time.
+    message["CreateTime"] -= chance.choice((0, 0, 0, 5, 100))
+    if event == "user_authorization_revoke":
+        message["RevokeInfo"] = chance.choice(("8", "8", "8,6", "6"))
+    for _ in range(3):
+        if _push(world, message, phone.appid):
+            return
+        world.scheduler.wait(1.0)
+
+
+def _push(world: World, message: Mapping[str, Any], appid: str) -> bool:
+    prefix = world.chance.randbytes(16)
+    sealed = encrypt(json.dumps(message).encode(), EVENT_AES_KEY, appid, prefix)
+    timestamp, nonce = str(int(world.scheduler.now)), str(world.chance.randrange(10**9))
+    query = {
+        "timestamp": timestamp,
+        "nonce": nonce,
+        "msg_signature": signature(EVENT_TOKEN, timestamp, nonce, sealed),
+    }
+    return world.push({"Encrypt": sealed}, query, message)
+
+
+def replay_a_push(world: World, phones: list[Phone]) -> None:
+    """Send the same push twice, as somebody on the way could."""
+    phone = world.chance.choice(phones)
+    app = world.wechat.mini_program(phone.appid)
+    person = world.wechat.person(phone.user, phone.appid)
+    message = dict(about_a_user("user_info_modified", app, person))
+    _push(world, message, phone.appid)
+    _push(world, message, phone.appid)
+
+
+def end_the_access_token(world: World, phones: list[Phone]) -> None:
+    """Let WeChat end a token that is in use, as another server's forced refresh does."""
+    app = world.wechat.mini_program(world.chance.choice(phones).appid)
+    app.tokens.stable(force=True)
+
+
+def join_or_leave_the_open_platform(world: World, phones: list[Phone]) -> None:
+    app = world.wechat.mini_program(world.chance.choice(phones).appid)
+    app.unionids = not app.unionids
+
+
+def block_at_wechat(world: World, phones: list[Phone]) -> None:
+    world.wechat.block(world.chance.choice(phones).user, blocked=world.chance.random() < 0.5)
+
+
+def outage(world: World, _phones: list[Phone]) -> None:
+    service = world.chance.choice(("dynamodb", "ssm", "wechat"))
+    world.outages[service] = world.scheduler.now + world.chance.choice((0.05, 1.0, 8.0))
+    world.note(f"outage of {service}")
+
+
+WECHAT: Mapping[Operation, int] = {
+    push: 8,
+    replay_a_push: 1,
+    end_the_access_token: 1,
+    join_or_leave_the_open_platform: 1,
+    block_at_wechat: 1,
+}
+WEATHER: Mapping[Operation, int] = {outage: 1}
+
+ANSWERS = (Failed, FunctionFailed)
