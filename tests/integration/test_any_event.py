@@ -106,7 +106,8 @@ def events_of(samples):
 
 
 @pytest.mark.parametrize("module", sorted(module_of(each) for each in stack().functions))
-def test_any_event_is_answered_as_documented(module, backend):
+def test_any_event_is_answered_as_documented(module, deployed_with):
+    backend = deployed_with(Events="true")
     backend.person(PERSON).register()
     running: Any = SimpleNamespace(wechat=backend.wechat, api=backend)
     samples = [
