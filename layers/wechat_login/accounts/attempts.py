@@ -68,8 +68,8 @@ class Attempts:
                 self.table.write(Put(item, same, values))
             except ConditionFailed as refused:
                 found = refused.items[0] or {}
-                continue
-            return
+            else:
+                return
         raise StorageUnavailable(operation="begin_attempt", tries=TRIES)
 
     def end(self, user: "User", proof: str, *, rejected: bool = False) -> None:

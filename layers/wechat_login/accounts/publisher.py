@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wechat_login.errors import BadRequest, Misconfigured, StorageUnavailable
+from wechat_login.frozen import frozen
 from wechat_login.storage import aws
 
 log = logging.getLogger(__name__)
@@ -24,18 +25,15 @@ POISON = {UNREADABLE, "InvalidArgument", "MalformedDetail", "ValidationException
 Record = Mapping[str, Any]
 
 
+@frozen
 class Publisher:
     """Publishes on one bus; a record that can never be published is sent to a queue."""
 
-    def __init__(
-        self, events: Any, sqs: Any, *, bus: str, failed: str, count: Callable[..., None]
-    ) -> None:
-        """Set up with botocore's clients, a bus's name and the URL of the dead-letter queue."""
-        self._events = events
-        self._sqs = sqs
-        self._bus = bus
-        self._failed = failed
-        self._count = count
+    events: Any  # botocore's clients
+    sqs: Any
+    bus: str
+    failed: str  # the URL of the dead-letter queue
+    count: Callable[..., None]
 
     def publish(self, records: object) -> str | None:
         """Publish the events of stream records; return None, or from where to repeat.
@@ -51,10 +49,10 @@ class Publisher:
                     self._set_aside(record, code)
                 elif code:
                     log.warning("events_delayed", extra={"why": code})
-                    self._count(EventsDelayed=1)
+                    self.count(EventsDelayed=1)
                     return str(record["dynamodb"]["SequenceNumber"])
                 else:
-                    self._count(EventsPublished=1)
+                    self.count(EventsPublished=1)
         return None
 
     def _put(self, batch: Sequence[Record]) -> list[str]:
@@ -62,7 +60,7 @@ class Publisher:
         entries = [self._entry(record) for record in batch]
         sent: Any = [entry for entry in entries if entry]
         try:
-            answer = aws.call(self._events.put_events, Entries=sent) if sent else {"Entries": []}
+            answer = aws.call(self.events.put_events, Entries=sent) if sent else {"Entries": []}
         except StorageUnavailable as failure:
             return [str(failure.facts["aws"])] * len(batch)
         except Misconfigured as refused:
@@ -83,17 +81,18 @@ class Publisher:
                 "Source": SOURCE,
                 "DetailType": image["sk"]["S"].partition("#")[2],
                 "Detail": detail,
-                "Time": datetime.fromtimestamp(json.loads(detail)["time"], UTC),
-                "EventBusName": self._bus,
+                # Also checks that the time is one.
+                "Time": int(datetime.fromtimestamp(json.loads(detail)["time"], UTC).timestamp()),
+                "EventBusName": self.bus,
             }
         except (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError):
             return None
 
     def _set_aside(self, record: Record, code: str) -> None:
         body = json.dumps({"why": code, "key": record["dynamodb"]["Keys"]})
-        aws.call(self._sqs.send_message, QueueUrl=self._failed, MessageBody=body)
+        aws.call(self.sqs.send_message, QueueUrl=self.failed, MessageBody=body)
         log.error("event_not_publishable", extra={"why": code})
-        self._count(EventsFailed=1)
+        self.count(EventsFailed=1)
 
 
 def _is_record(record: Any) -> bool:
