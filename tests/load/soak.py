@@ -225,7 +225,7 @@ def run(minutes: float, rate: float) -> int:
     with local_processes() as backend:
         soak = Soak(backend.api, backend.wechat, rate)
         samples = _drive(soak, backend.pid, minutes * 60)
-    return report(soak, samples, minutes)
+        return report(soak, samples, minutes)
 
 
 def _drive(soak: Soak, pid: int, seconds: float) -> dict[str, list[Sample]]:
@@ -277,7 +277,7 @@ def report(soak: Soak, samples: dict[str, list[Sample]], minutes: float) -> int:
             (each.began + each.seconds - ended for each in logins if each.began > ended),
             default=None,
         )
-        shown = ", ".join(f"{number} of {what}" for what, number in said.most_common())
+        shown = ", ".join(f"{number} times {what}" for what, number in said.most_common())
         after = "never" if first is None else f"{first:.1f} s"
         print(f"| for {ended - began:.0f} s | {longest:.1f} s | {shown} | {after} |")
         if longest > LONGEST_ANSWER:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -42,7 +41,7 @@ def local_processes(**settings: str):
             _wait_for(api)
             yield Processes(api, f"http://127.0.0.1:{wechat_port}", process.pid)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait(STOP_SECONDS)
 
 
