@@ -53,7 +53,6 @@ class Request:
 
     @property
     def method(self) -> str:
-        """Return the HTTP method."""
         return self.route.partition(" ")[0]
 
     @property
@@ -73,7 +72,6 @@ class Request:
 
     @property
     def query(self) -> Mapping[str, str]:
-        """Return the query's parameters."""
         query = _object(self.event.get("queryStringParameters"))
         return {name: str(value) for name, value in query.items()}
 
