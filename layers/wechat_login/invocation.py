@@ -32,7 +32,7 @@ SHORTEST_MASKED = 12
 LONGEST_LINE = 200
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
-_line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
+_line: ContextVar[dict[str, Any]] = ContextVar("line")
 
 
 @contextmanager
@@ -101,20 +101,14 @@ def time_left() -> float:
 
 def note(**facts: object) -> None:
     """Add facts to the log line of the current invocation; an openid is masked."""
-    line = _line.get()
-    if line is None:
-        return
     if "openid" in facts:
         facts["openid"] = masked(str(facts["openid"]))
-    line.update(facts)
+    _line.get({}).update(facts)
 
 
 def count(**times: int) -> None:
     """Count events of the current invocation, in the metrics and in its log line."""
-    line = _line.get()
-    if line is None:
-        return
-    counts = line.setdefault("counts", {})
+    counts = _line.get({}).setdefault("counts", {})
     for name, number in times.items():
         counts[name] = counts.get(name, 0) + number
 
@@ -131,9 +125,8 @@ def note_act(act: str, event: Event, openids: Iterable[str]) -> None:
 
 def note_wechat_call(path: str, said: int | str, ms: float) -> None:
     """Add a call of WeChat's API to the current log line: its errcode, or its kind of failure."""
-    line = _line.get()
-    if line is not None:
-        line.setdefault("wechat", []).append({"api": path, "said": said, "ms": round(ms, 1)})
+    call = {"api": path, "said": said, "ms": round(ms, 1)}
+    _line.get({}).setdefault("wechat", []).append(call)
 
 
 def masked(openid: str) -> str:
