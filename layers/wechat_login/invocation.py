@@ -4,6 +4,7 @@ Any part of the layer reports facts by `note` and `count`; they go into one log 
 written when the invocation ends.
 """
 
+import json
 import re
 import time
 import traceback
@@ -16,7 +17,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from wechat_login.errors import LoginError
+from wechat_login.errors import BadRequest, LoginError
 
 Event = Mapping[str, Any]
 
@@ -75,9 +76,21 @@ def task(handle: Callable[[Event], Mapping[str, object]]) -> Callable[[Event, An
     @wraps(handle)
     def handler(event: Event, context: Any) -> dict[str, Any]:
         with invocation(handle.__module__, context):
-            return dict(handle(event))
+            return dict(handle(_checked(event)))
 
     return handler
+
+
+def _checked(event: Event) -> Event:
+    """Return an event that is a JSON object whose texts can be stored. Raises `BadRequest`."""
+    try:
+        # A lone surrogate is valid JSON, but cannot be encoded as UTF-8 later.
+        json.dumps(event, ensure_ascii=False).encode()
+    except ValueError:
+        raise BadRequest("The event has text that is not Unicode.") from None
+    if not isinstance(event, Mapping):
+        raise BadRequest("The event is not a JSON object.")
+    return event
 
 
 def time_left() -> float:

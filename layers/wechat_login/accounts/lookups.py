@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from wechat_login.accounts.users import User, Users
+from wechat_login.accounts.users import User, Users, check_ids
 from wechat_login.errors import BadRequest
 from wechat_login.frozen import frozen
 from wechat_login.storage.sealing import Keyring
@@ -26,6 +26,7 @@ class LookUps:
         A userId and a unionid are looked up in all mini programs, an openid and a phone in `appid`.
         There are several users if accounts are linked. Raises `BadRequest`.
         """
+        check_ids(*(by.get(name) for name in ("appid", "userId", "unionid", "openid")))
         appid = str(by.get("appid") or self.appid)
         match by:
             case {"userId": str(user_id)}:
