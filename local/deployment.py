@@ -21,6 +21,8 @@ from local.gateway import Gateway
 from local.http_server import HttpServer, Report
 from local.inspection import Inspected
 from local.schedules import Schedules
+from local.streams import Streams
+from local.subscriber import Subscriber
 from stack.cloudformation import REGION
 from stack.errors import BrokenTemplate
 from stack.template import Stack, Table
@@ -28,6 +30,9 @@ from stack.template import Stack, Table
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ssm import SSMClient
+
+
+DEFAULT_BUS = "default"  # every account has this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Deployment:
     ssm: "SSMClient"
     _functions: Functions
     _schedules: Schedules
+    _streams: Streams
 
     def invoke(self, function: str, event: object) -> Any:
         """Invoke a function by its logical id or its module, without the gateway.
@@ -50,8 +56,12 @@ class Deployment:
         return self._functions.invoke(function, event)
 
     def start_schedules(self) -> None:
-        """Invoke the scheduled functions now, in the background, and then at their rate."""
+        """Invoke the scheduled functions now, in the background, and then at their rate.
+
+        Functions that read the table's stream are invoked from now on, too.
+        """
         self._schedules.start()
+        self._streams.start()
 
 
 @contextlib.contextmanager
@@ -83,20 +93,25 @@ def deployed(
         dynamodb, ssm = session.client("dynamodb"), session.client("ssm")
         for table in stack.tables:
             _make_table(dynamodb, table)
-        for queue in stack.queues:
-            boto3.client("sqs").create_queue(QueueName=queue)
+        _make_queues_and_bus(session, stack)
         parameters = _make_parameters(ssm, app_secrets)
         functions = Functions(stack.functions.values())
         schedules = Schedules(stack.functions, functions)
+        streams = Streams(stack, functions, session, dynamodb)
         gateway = Gateway(stack, functions)
         application = (
-            gateway if pages is None else Inspected(gateway, stack, dynamodb, pages, functions)
+            gateway
+            if pages is None
+            else Inspected(gateway, stack, dynamodb, pages, functions, _subscriber(session, stack))
         )
         server = HttpServer(application, port, report)
         server.start()
         try:
-            yield Deployment(server.url, stack, parameters, dynamodb, ssm, functions, schedules)
+            yield Deployment(
+                server.url, stack, parameters, dynamodb, ssm, functions, schedules, streams
+            )
         finally:
+            streams.stop()
             schedules.stop()
             server.stop()
 
@@ -180,6 +195,24 @@ def _make_table(dynamodb: "DynamoDBClient", table: Table) -> None:
             TableName=table.name,
             TimeToLiveSpecification={"Enabled": True, "AttributeName": table.expiry_attribute},
         )
+
+
+def _make_queues_and_bus(session: boto3.Session, stack: Stack) -> None:
+    make: Any = session.client  # its stubs know only the services that the layer uses
+    for queue in stack.queues:
+        make("sqs").create_queue(QueueName=queue)
+    bus = stack.parameters.get("EventBusName", DEFAULT_BUS)
+    if bus != DEFAULT_BUS:
+        events = make("events")
+        with contextlib.suppress(events.exceptions.ResourceAlreadyExistsException):
+            events.create_event_bus(Name=bus)
+
+
+def _subscriber(session: boto3.Session, stack: Stack) -> Subscriber | None:
+    """Return who receives the events for the demo, if there are any."""
+    if stack.parameters.get("Events") != "true":
+        return None
+    return Subscriber(session, f"{stack.name}-demo", stack.parameters["EventBusName"])
 
 
 def _set_stream(dynamodb: "DynamoDBClient", table: Table) -> None:

@@ -15,6 +15,7 @@ from local.errors import NoSuchFunction
 from local.functions import FunctionError, Functions
 from local.gateway import Gateway
 from local.http_server import Request, Response
+from local.subscriber import Subscriber
 from stack.template import Stack
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Inspected:
     dynamodb: "DynamoDBClient"
     pages: Mapping[str, Path]
     functions: Functions
+    subscriber: Subscriber | None = None  # None: no events are published
 
     def answer(self, request: Request) -> Response:
         """Answer the demo's own requests, and pass all others to the gateway."""
@@ -88,6 +90,10 @@ class Inspected:
         (table,) = self.stack.tables
         return {"name": table.name, "items": masked_items(self.dynamodb, table.name)}
 
+    def events(self) -> Mapping[str, object]:
+        """Return the last events about users as EventBridge delivered them, oldest first."""
+        return {"events": self.subscriber.events() if self.subscriber else []}
+
     def expire_sessions(self) -> Mapping[str, object]:
         """Expire all sessions, as if their days had passed."""
         (table,) = self.stack.tables
@@ -96,6 +102,7 @@ class Inspected:
 
 _LOOKS: Mapping[tuple[str, str], Callable[[Inspected], object]] = {
     ("GET", "/local/info"): Inspected.info,
+    ("GET", "/local/events"): Inspected.events,
     ("GET", "/local/table"): Inspected.table,
     ("POST", "/local/expire-sessions"): Inspected.expire_sessions,
 }

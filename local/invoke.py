@@ -47,7 +47,8 @@ def main() -> int:
     try:
         text = arguments.event.read_text("utf-8")
         json.loads(text)
-        parameters = parse_parameters(arguments.parameters)
+        # With events, so that every function is there.
+        parameters = {"Events": "true", **parse_parameters(arguments.parameters)}
         # Only the answer goes to standard output, not the function's log lines.
         with contextlib.redirect_stdout(sys.stderr), backend(parameters) as running:
             answer = running.api.invoke(arguments.function, fresh(text, running))

@@ -25,12 +25,16 @@ wechat-login is running. Ctrl-C stops it; the data stays for the next start.
   a phone to try    {api}/
   the API           {api}, described at {api}/docs
   simulated WeChat  {wechat}
-  functions' log    {log}
+  functions' log    {log}{events}
 
 Paste this into another terminal: alice logs in, has no token, registers her phone, has one.
 
 API={api}; WECHAT={wechat}
 {session}"""
+
+
+EVENTS = """
+  events            {api}/local/events; in the emulator's EventBridge, bus {bus}"""
 
 
 def run() -> NoReturn:
@@ -91,7 +95,12 @@ def _port(setting: str, default: int) -> int:
 
 def _banner(running: Backend, log: Path) -> str:
     session = Path(__file__).with_name("session.sh").read_text("utf-8")
-    return BANNER.format(api=running.api.url, wechat=running.wechat_url, log=log, session=session)
+    api, parameters = running.api.url, running.api.stack.parameters
+    has_events = parameters["Events"] == "true"
+    events = EVENTS.format(api=api, bus=parameters["EventBusName"]) if has_events else ""
+    return BANNER.format(
+        api=api, wechat=running.wechat_url, log=log, session=session, events=events
+    )
 
 
 def _wait(running: Backend) -> NoReturn:

@@ -32,6 +32,7 @@ from wechat_login.storage.sealing import Keyring
 from wechat_login.tokens.signing_keys import KEY_DAYS
 from wechat_login.wechat.access_token import SharedToken
 from wechat_login.wechat.client import WeChatClient
+from wechat_login.wechat.transport import Transport
 
 PATIENCE = 15.0
 DAY = 86_400
@@ -448,7 +449,7 @@ class Doctor:
         setting, app_secret = self.deployment.setting, self._app_secrets[appid]
         until = time.monotonic() + PATIENCE
         return WeChatClient(
-            url=setting("WeChatUrl"),
+            transport=Transport(setting("WeChatUrl")),
             appid=appid,
             app_secret=lambda: app_secret,
             renewed_app_secret=lambda: app_secret,

@@ -156,9 +156,10 @@ mini_programs = once(
         renewed=lambda: parameters().renewed("app-secrets"),
     )
 )
+transport = once(lambda: wechat.transport.Transport(settings().wechat_url))
 wechat_client = per_mini_program(
     lambda appid: wechat.client.WeChatClient(
-        url=settings().wechat_url,
+        transport=transport(),
         appid=appid,
         app_secret=lambda: mini_programs().app_secret(appid),
         renewed_app_secret=lambda: mini_programs().renewed_app_secret(appid),
@@ -195,7 +196,6 @@ authorized_client = per_mini_program(
     lambda appid: wechat.authorized_client.AuthorizedClient(
         wechat_client(appid),
         access_tokens(appid),
-        appid=appid,
         phone_reserve=budget.AFTER_PHONE_NUMBER,
         risk_reserve=budget.AFTER_RISK_RANK,
     )

@@ -19,6 +19,7 @@ from wechat_login.storage.parameters import Parameters
 from wechat_login.storage.table import Table
 from wechat_login.wechat.access_token import LOCK_SECONDS, AccessTokens, ForcedRefreshes
 from wechat_login.wechat.client import WeChatClient
+from wechat_login.wechat.transport import Transport
 
 STABLE = "/cgi-bin/stable_token"
 PHONE = "/wxa/business/getuserphonenumber"
@@ -175,7 +176,7 @@ class Container:
         names = {name: backend.parameter_name(name) for name in ("app-secrets", ACCESS_TOKEN)}
         self.parameters = Parameters(clients["ssm"], names)
         self.client = WeChatClient(
-            url=wechat_url,
+            transport=Transport(wechat_url),
             appid=wechat.appid,
             app_secret=lambda: json.loads(self.parameters.get("app-secrets"))[wechat.appid],
             renewed_app_secret=lambda: json.loads(self.parameters.renewed("app-secrets"))[

@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from wechat_login.errors import WeChatUnavailable
 from wechat_login.wechat.client import WeChatClient
+from wechat_login.wechat.transport import Transport
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def own_certificate(path):
 def test_an_impostor_hears_neither_code_nor_secret(impostor):
     url, heard = impostor
     client = WeChatClient(
-        url=url,
+        transport=Transport(url),
         appid="wx1234567890abcdef",
         app_secret=lambda: "a-secret",
         renewed_app_secret=lambda: "a-secret",

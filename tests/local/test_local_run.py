@@ -326,7 +326,7 @@ def test_each_event_of_the_folder_is_answered(event, fresh_backend):
 
 @pytest.fixture(scope="module")
 def fresh_backend():
-    with backend() as running:
+    with backend({"Events": "true"}) as running:
         yield running
 
 

@@ -49,6 +49,8 @@ def _run_all(first: int, seeds: int, workers: int) -> int:
         for batch in as_completed(batches):
             found, counted = batch.result()
             violated |= found
+            for seed, law in found.items():
+                print(f"seed {seed} violates {law}", flush=True)
             totals += counted
     seconds = time.monotonic() - started
     rate = seeds / seconds

@@ -171,7 +171,7 @@ class Invariants:
         if old is not None and new is not None:
             self.revision_grows(key, old, new)
             self.sessions_begin_only_by_login(sender, key, old, new)
-            self.registration_is_kept(sender, key, old, after)
+            self.registration_is_kept(sender, key, before, after)
             self.blocks_outlive_an_erasure(key, old, after)
         if old is not None and sender.function == "ReceiveEvent":
             self.newer_data_stay(sender, key, old, new or {})
@@ -370,9 +370,9 @@ class Invariants:
         if removed and function == "Login" and len(present) > MOST_SESSIONS:
             self.violated(law, f"Login left {len(present)}.")
 
-    def registration_is_kept(self, sender: "Sender", key: Key, old: Item, after: Items) -> None:
+    def registration_is_kept(self, sender: "Sender", key: Key, before: Items, after: Items) -> None:
         """A registration ends only by a newer number, a newer owner, withdrawal or erasure."""
-        law, new = self.registration_is_kept, after[key] or {}
+        law, old, new = self.registration_is_kept, before[key] or {}, after[key] or {}
         if "phoneIndex" not in old or new.get("phoneIndex") == old["phoneIndex"]:
             return
         if sender.function == "ReceiveEvent":
@@ -381,7 +381,11 @@ class Invariants:
             (
                 each
                 for at, each in after.items()
-                if each and at[1] == "PROFILE" and each.get("phoneIndex") == old["phoneIndex"]
+                if each
+                and at[1] == "PROFILE"
+                and each.get("phoneIndex") == old["phoneIndex"]
+                # Not one who has shared the number before.
+                and (before[at] or {}).get("phoneIndex") != old["phoneIndex"]
             ),
             new,
         )
@@ -687,7 +691,7 @@ class Invariants:
         # The state before, the login, and the limit of sessions.
         if len(states) <= len(("before", "login", "limit")) and not said.sender.faults:
             left = (states[-1] or {}).get("sessions", {})
-            if sid not in left or len(left) > MOST_SESSIONS:
+            if states[-1] and (sid not in left or len(left) > MOST_SESSIONS):
                 self.violated(self.sessions_are_few, f"{len(left)}.")
 
     def sessions_are_few(self) -> None:

@@ -44,8 +44,8 @@ MUTANTS = (
     Mutant(
         "a change does not look at the revision",
         TRANSACTION,
-        'condition = "revision = :revision" if revision else "attribute_not_exists(revision)"',
-        'condition = ":revision = :revision"',
+        'return f"{condition} AND revision = :revision"',
+        'return f"{condition} AND :revision = :revision"',
     ),
     Mutant(
         "a change does not increment the revision",
@@ -76,6 +76,12 @@ MUTANTS = (
         TRANSACTION,
         "if found is None or sid not in found.sessions:",
         "if found is None:",
+    ),
+    Mutant(
+        "a claim is written for a user who is gone",
+        TRANSACTION,
+        "if before := self._before[user.key]:",
+        "if before := {}:",
     ),
     Mutant(
         "an erased user keeps the claim on the number",
@@ -141,14 +147,14 @@ MUTANTS = (
     Mutant(
         "a refused transaction is taken for written",
         TRANSACTION,
-        "            except ConditionFailed:\n                known = {}\n                continue",
-        "            except ConditionFailed:\n                return planned",
+        "                known = {}\n            else:",
+        "                return planned\n            else:",
     ),
     Mutant(
         "a second try still uses what was assumed",
         TRANSACTION,
-        "                known = {}\n                continue",
-        "                continue",
+        "                known = {}\n",
+        "                pass\n",
     ),
     # Phone numbers.
     Mutant(
@@ -289,8 +295,8 @@ MUTANTS = (
     Mutant(
         "a log-out everywhere leaves linked openids alone",
         SESSIONS,
-        "        for each in self._linked(user):\n            with suppress",
-        "        for each in [user]:\n            with suppress",
+        "for each in self._linked(user):\n            change",
+        "for each in [user]:\n            change",
     ),
     Mutant(
         "the authorizer accepts a token whose number has moved on",
@@ -302,14 +308,14 @@ MUTANTS = (
     Mutant(
         "a code may be tried by two requests at once",
         ATTEMPTS,
-        "proofs.#proof BETWEEN :zero AND :now",
-        "(attribute_exists(proofs.#proof) OR :zero = :now)",
+        "if until is not None and until > now:",
+        "if until is not None and until < -1:",
     ),
     Mutant(
         "any number of codes may be tried",
         ATTEMPTS,
-        "size(proofs) < :limit",
-        ":limit = :limit",
+        'if until is None and len(found["proofs"]) >= self.limit:',
+        'if until is None and len(found["proofs"]) >= 100 * self.limit:',
     ),
     Mutant(
         "a code stays busy after a failure",

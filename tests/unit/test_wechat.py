@@ -22,7 +22,7 @@ from wechat_login import budget, errors
 from wechat_login.errors import LoginError, Misconfigured, WeChatUnavailable
 from wechat_login.wechat.authorized_client import AuthorizedClient
 from wechat_login.wechat.client import Identity, NewAccessToken, WeChatClient
-from wechat_login.wechat.transport import LARGEST_ANSWER
+from wechat_login.wechat.transport import LARGEST_ANSWER, Transport
 
 APPID, SECRET, CODE = "wx1234567890abcdef", "5ecre7" * 5, "c0de" * 8
 TOKEN, OPENID = "92_t0ken" * 8, "oI7xAlice012345678901234567A"
@@ -101,7 +101,7 @@ def client_of(url, observed=None, seconds=None, **changes):
     seconds = seconds or Seconds()
     return WeChatClient(
         **{
-            "url": url,
+            "transport": Transport(url, now=changes.pop("now", time.time)),
             "appid": APPID,
             "app_secret": lambda: SECRET,
             "renewed_app_secret": lambda: SECRET,
@@ -128,7 +128,6 @@ def authorized_of(client):
     return AuthorizedClient(
         client,
         granted,
-        appid=APPID,
         phone_reserve=budget.AFTER_PHONE_NUMBER,
         risk_reserve=budget.AFTER_RISK_RANK,
     )

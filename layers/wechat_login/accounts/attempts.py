@@ -7,20 +7,16 @@ The key is a keyed hash of the openid, so the count survives an erasure without 
 `proofs` maps the hash of a code to the Unix time until which a request may be using the code.
 """
 
-import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from wechat_login.accounts.transaction import TRIES
+from wechat_login.accounts.users import User
 from wechat_login.errors import CodeRejected, StorageUnavailable, TooManyAttempts
 from wechat_login.frozen import frozen
+from wechat_login.storage.sealing import Keyring
 from wechat_login.storage.table import ConditionFailed, Item, Key, Put, Table, Update
-
-if TYPE_CHECKING:
-    from wechat_login.accounts.users import User
-    from wechat_login.storage.sealing import Keyring
 
 # Longer than RegisterPhone's timeout: after that, a crashed request no longer blocks its code.
 BUSY_SECONDS = 30
@@ -35,12 +31,12 @@ class Attempts:
     """Allows `limit` different codes per user within `seconds`, exact under concurrency."""
 
     table: Table
-    keyring: "Callable[[], Keyring]"
+    keyring: Callable[[], Keyring]
     limit: int = 5
     seconds: int = 600
     now: Callable[[], float] = time.time
 
-    def begin(self, user: "User", proof: str) -> None:
+    def begin(self, user: User, proof: str) -> None:
         """Count a code once, and reserve it for this request.
 
         Raises `TooManyAttempts` if too many codes were tried, or another request is using this
@@ -50,17 +46,30 @@ class Attempts:
         found: Item = {}
         for _ in range(TRIES):
             now = int(self.now())
-            first = not found or found["since"] <= now - self.seconds
+            over = now - self.seconds
+            if not found or found["since"] <= over:
+                found = {"since": now, "proofs": {}}
+                same, values = "attribute_not_exists(pk) OR since <= :over", {":over": over}
+            else:
+                self._check(found, proof, now)
+                same = "since = :since AND proofs = :proofs"
+                values = {":since": found["since"], ":proofs": found["proofs"]}
+            item = {
+                "pk": key[0],
+                "sk": key[1],
+                "since": found["since"],
+                "proofs": {**found["proofs"], proof: now + BUSY_SECONDS},
+                "expiresAt": found["since"] + self.seconds,
+            }
             try:
-                self.table.write(self._first(key, proof, now) if first else self._next(key, proof))
+                self.table.write(Put(item, same, values))
             except ConditionFailed as refused:
                 found = refused.items[0] or {}
-                self._check(found, proof)
-                continue
-            return
+            else:
+                return
         raise StorageUnavailable(operation="begin_attempt", tries=TRIES)
 
-    def end(self, user: "User", proof: str, *, rejected: bool = False) -> None:
+    def end(self, user: User, proof: str, *, rejected: bool = False) -> None:
         """Allow other requests to try a code again, unless WeChat has rejected the code."""
         until = REJECTED if rejected else 0
         update = Update(
@@ -74,48 +83,16 @@ class Attempts:
         with suppress(ConditionFailed, StorageUnavailable):
             self.table.write(update)
 
-    def _first(self, key: Key, proof: str, now: int) -> Put:
-        item: Item = {
-            "pk": key[0],
-            "sk": key[1],
-            "since": now,
-            "proofs": {proof: now + BUSY_SECONDS},
-            "expiresAt": now + self.seconds,
-        }
-        free = "attribute_not_exists(pk) OR since <= :over"
-        return Put(item, free, {":over": now - self.seconds})
-
-    def _next(self, key: Key, proof: str) -> Update:
-        now = int(self.now())
-        return Update(
-            key,
-            "SET proofs.#proof = :until",
-            "since > :over AND (proofs.#proof BETWEEN :zero AND :now"
-            " OR (attribute_not_exists(proofs.#proof) AND size(proofs) < :limit))",
-            {
-                ":until": now + BUSY_SECONDS,
-                ":over": now - self.seconds,
-                ":zero": 0,
-                ":now": now,
-                ":limit": self.limit,
-            },
-            {"#proof": proof},
-        )
-
-    def _check(self, found: Item, proof: str) -> None:
+    def _check(self, found: Item, proof: str, now: int) -> None:
         """Raise the reason why a code may not be tried, if any."""
-        now = self.now()
-        if not found or found["since"] <= now - self.seconds:
-            return
         until = found["proofs"].get(proof)
         if until == REJECTED:
             raise CodeRejected(why="rejected before")
         if until is not None and until > now:
             raise TooManyAttempts(retry_after=BUSY_RETRY_SECONDS, why="another request is busy")
         if until is None and len(found["proofs"]) >= self.limit:
-            left = math.ceil(found["since"] + self.seconds - now)
-            raise TooManyAttempts(retry_after=max(1, left))
+            raise TooManyAttempts(retry_after=found["since"] + self.seconds - now)
 
-    def _key(self, user: "User") -> Key:
+    def _key(self, user: User) -> Key:
         index = self.keyring().blind_index(f"attempts {user.openid}")
         return f"ATTEMPTS#{user.appid}#{index}", "PHONE"

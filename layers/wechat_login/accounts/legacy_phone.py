@@ -11,17 +11,15 @@ import base64
 import json
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from Crypto.Cipher import AES
 
+from wechat_login.accounts.users import User
 from wechat_login.errors import BadRequest, SealBroken, SessionKeyStale
 from wechat_login.frozen import frozen
+from wechat_login.storage.sealing import Keyring
 from wechat_login.wechat.phone_number import PhoneNumber
-
-if TYPE_CHECKING:
-    from wechat_login.accounts.users import User
-    from wechat_login.storage.sealing import Keyring
 
 BLOCK = 16
 # The user's tap may be this old, and WeChat's clock may be this far ahead of ours.
@@ -33,7 +31,7 @@ AHEAD_SECONDS = 60
 class LegacyPhone:
     """Keeps the session_keys of users, sealed, and opens their phone data."""
 
-    keyring: "Callable[[], Keyring]"
+    keyring: Callable[[], Keyring]
     made_by_wechat: Callable[[str, str], bool]  # AppID, encryptedData
     now: Callable[[], float] = time.time
 
@@ -41,7 +39,7 @@ class LegacyPhone:
         """Seal a session_key so that it opens for no other user or purpose."""
         return self.keyring().seal(session_key, context=_context(openid))
 
-    def number(self, user: "User", encrypted_data: str, iv: str) -> PhoneNumber:
+    def number(self, user: User, encrypted_data: str, iv: str) -> PhoneNumber:
         """Return the number, or raise `SessionKeyStale` for any fault in the data."""
         # Form and query encoding turn a plus into a space; base64 has no spaces, so this is safe.
         encrypted_data, iv = encrypted_data.replace(" ", "+"), iv.replace(" ", "+")
@@ -58,7 +56,7 @@ class LegacyPhone:
             raise SessionKeyStale
         return number
 
-    def _checked(self, user: "User", data: dict[str, Any]) -> PhoneNumber:
+    def _checked(self, user: User, data: dict[str, Any]) -> PhoneNumber:
         watermark = data["watermark"]
         age = self.now() - int(watermark["timestamp"])
         if watermark["appid"] != user.appid or not -AHEAD_SECONDS <= age <= OLDEST_SECONDS:

@@ -3,18 +3,15 @@
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from wechat_login.accounts.blocks import Blocks
 from wechat_login.accounts.sessions import Credential, Sessions
 from wechat_login.accounts.transaction import TRIES, UNBLOCKED, Transaction, Transactions
 from wechat_login.accounts.users import User, id_key, union_key, user_key, uuid7
 from wechat_login.errors import StorageUnavailable, UserBlocked
 from wechat_login.frozen import frozen
 from wechat_login.storage.table import ConditionFailed, Item, Key, Table, Update, Value
-
-if TYPE_CHECKING:
-    from wechat_login.accounts.blocks import Blocks
-    from wechat_login.wechat.client import Identity
+from wechat_login.wechat.client import Identity
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +33,16 @@ class Login:
     is_new: bool  # whether this login made the user
     is_conflict: bool  # whether the unionid appeared, and another userId has it: merge_users
 
+    def shown(self) -> dict[str, object]:
+        """Return the login as the API shows it."""
+        return {
+            "openid": self.user.openid,
+            "unionid": self.user.unionid,
+            "session": self.session,
+            "sessionExpiresIn": self.expires_in,
+            "registered": self.user.registered,
+        }
+
 
 @frozen
 class Logins:
@@ -44,11 +51,11 @@ class Logins:
     table: Table
     transactions: Transactions
     sessions: Sessions
-    blocks: "Blocks"
+    blocks: Blocks
     seal_session_key: Callable[[str, str], str] | None = None
     now: Callable[[], float] = time.time
 
-    def log_in(self, identity: "Identity") -> Login:
+    def log_in(self, identity: Identity) -> Login:
         """Open a session for a user, and create the user at the first login.
 
         Raises `UserBlocked` and `StorageUnavailable`.
@@ -71,7 +78,7 @@ class Logins:
             return Login(logged_in, credential.sid, credential.text, lifetime, is_new, is_conflict)
         raise StorageUnavailable(operation="log_in", tries=TRIES)
 
-    def _note(self, identity: "Identity", sid: str) -> Update:
+    def _note(self, identity: Identity, sid: str) -> Update:
         """Return the write that logs a user in; its condition fails if there is more to do."""
         now = int(self.now())
         sets = ["lastLoginAt = :now", "sessions.#sid = :session"]
@@ -92,7 +99,7 @@ class Logins:
         return Update(key, expression, condition, values, {"#sid": sid})
 
     def _prepare(
-        self, identity: "Identity", sid: str, found: Item | None
+        self, identity: Identity, sid: str, found: Item | None
     ) -> tuple[Item | None, bool]:
         """Create the user and return the item, or make an existing user ready for `_note`.
 
@@ -134,7 +141,7 @@ class Logins:
             usual[self.blocks.key(new.appid, new.openid)] = None
         return self.transactions.run(plan, usual)
 
-    def _new_item(self, identity: "Identity", sid: str) -> Item:
+    def _new_item(self, identity: Identity, sid: str) -> Item:
         pk, sk = user_key(identity.appid, identity.openid)
         now = self.now()
         item = {
@@ -165,7 +172,7 @@ class Logins:
             # The login has succeeded; the next login removes them.
             log.warning("sessions_not_limited", extra={"why": type(failure).__name__})
 
-    def _sealed_session_key(self, identity: "Identity") -> str | None:
+    def _sealed_session_key(self, identity: Identity) -> str | None:
         if self.seal_session_key is None or identity.session_key is None:
             return None
         return self.seal_session_key(identity.openid, identity.session_key)

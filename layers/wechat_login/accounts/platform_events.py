@@ -7,14 +7,11 @@ event that comes twice changes nothing the second time.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
+from wechat_login.accounts.claims import PhoneClaims
+from wechat_login.accounts.erasure import Erasure
+from wechat_login.accounts.profiles import Profiles
 from wechat_login.frozen import frozen
-
-if TYPE_CHECKING:
-    from wechat_login.accounts.claims import PhoneClaims
-    from wechat_login.accounts.erasure import Erasure
-    from wechat_login.accounts.profiles import Profiles
 
 PHONE = "8"
 # Nickname and avatar, from the old button, the nickname keyboard and the avatar component.
@@ -34,9 +31,9 @@ NOTICED = (
 class PlatformEvents:
     """Carries out what a user asked of WeChat, or WeChat decided; counts WeChat's notices."""
 
-    erasure: "Erasure"
-    claims: "PhoneClaims"
-    profiles: "Profiles"
+    erasure: Erasure
+    claims: PhoneClaims
+    profiles: Profiles
     count: Callable[..., None]
 
     def carry_out(self, event: Mapping[str, str]) -> str:

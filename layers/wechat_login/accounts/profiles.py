@@ -4,16 +4,13 @@ import re
 import time
 import unicodedata
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import Any
 
+from wechat_login.accounts.sessions import Session
 from wechat_login.accounts.transaction import Transaction, Transactions
 from wechat_login.accounts.users import User
 from wechat_login.errors import BadRequest
-
-if TYPE_CHECKING:
-    from wechat_login.accounts.sessions import Session
-    from wechat_login.storage.table import Value
+from wechat_login.frozen import frozen
 
 # Unicode's categories of visible characters: letters, numbers, punctuation, symbols.
 VISIBLE = set("LNPS")
@@ -21,19 +18,20 @@ VISIBLE = set("LNPS")
 BLANK = set("\u115f\u1160\u3164\uffa0\u2800")
 # Joiners, which emoji and some scripts need; the other format characters hide or reorder text.
 JOINERS = set("\u200c\u200d")
-AVATAR_URL = re.compile(r"https://[!-~]+")
+# Without a user's name, and without the characters that end an attribute in HTML.
+AVATAR_URL = re.compile(r"https://[A-Za-z0-9._-]+(:[1-9][0-9]{0,4})?([/?#][!#-&(-;=?-\[\]-~]*)?")
 
 
+@frozen
 class Profiles:
     """The nicknames and avatars of users."""
 
-    def __init__(self, transactions: Transactions, *, now: Callable[[], float] = time.time) -> None:
-        self._transactions = transactions
-        self._now = now
+    transactions: Transactions
+    now: Callable[[], float] = time.time
 
     def update(
         self,
-        session: "Session",
+        session: Session,
         changes: Mapping[str, str | None],
         screen: Callable[[User, str], None],
     ) -> User:
@@ -46,20 +44,20 @@ class Profiles:
         nickname = changes.get("nickname")
         if nickname is not None:
             screen(session.user, nickname)
-        now = int(self._now())
-        attributes: dict[str, Value | None] = {"updatedAt": now, **changes}
+        now = int(self.now())
+        attributes: dict[str, Any] = {"updatedAt": now, **changes}
         for name, value in changes.items():
             attributes[f"{name}SetAt"] = None if value is None else now
 
         def plan(transaction: Transaction) -> User:
             return transaction.change(transaction.acting(session.user, session.sid), attributes)
 
-        return self._transactions.run(plan, {session.user.key: session.user.item})
+        return self.transactions.run(plan, {session.user.key: session.user.item})
 
     def forget(self, appid: str, openid: str, name: str, *, at: int) -> None:
         """Remove `nickname` or `avatarUrl`, unless it was set after that Unix time."""
-        removed: dict[str, Value | None] = {
-            "updatedAt": int(self._now()),
+        removed = {
+            "updatedAt": int(self.now()),
             name: None,
             f"{name}SetAt": None,
         }
@@ -69,7 +67,7 @@ class Profiles:
             if user is not None and user.item.get(f"{name}SetAt", at + 1) <= at:
                 transaction.change(user, removed)
 
-        self._transactions.run(plan)
+        self.transactions.run(plan)
 
 
 def check(changes: Mapping[str, str | None]) -> None:
@@ -82,7 +80,7 @@ def check(changes: Mapping[str, str | None]) -> None:
     if nickname is not None and not VISIBLE & {unicodedata.category(each)[0] for each in nickname}:
         raise BadRequest("nickname is blank.")
     # chooseAvatar returns a path that is valid only on the user's phone.
-    if avatar_url is not None and not _is_public_url(avatar_url):
+    if avatar_url is not None and not AVATAR_URL.fullmatch(avatar_url):
         raise BadRequest("avatarUrl is not an https URL: upload chooseAvatar's file first.")
 
 
@@ -90,13 +88,3 @@ def _is_hidden(character: str) -> bool:
     category = unicodedata.category(character)
     is_control = category in ("Cc", "Cf", "Zl", "Zp") and character not in JOINERS
     return is_control or character in BLANK
-
-
-def _is_public_url(url: str) -> bool:
-    if not AVATAR_URL.fullmatch(url) or set(url) & set("\"'<>\\"):
-        return False
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
-    except ValueError:
-        return False

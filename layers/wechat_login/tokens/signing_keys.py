@@ -11,15 +11,13 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from Crypto.PublicKey import RSA
 
 from wechat_login.frozen import frozen
-
-if TYPE_CHECKING:
-    from wechat_login.storage.lock import Lock
-    from wechat_login.storage.parameters import Parameters
+from wechat_login.storage.lock import Lock
+from wechat_login.storage.parameters import Parameters
 
 Jwk = dict[str, Any]
 
@@ -68,11 +66,12 @@ def public_part(key: Jwk) -> Jwk:
 class Rotation:
     """Makes a new signing key every `days`, for tokens that live `token_seconds`."""
 
-    parameters: "Parameters"
-    lock: "Lock"
+    parameters: Parameters
+    lock: Lock
     days: int
     token_seconds: int
     now: Callable[[], float] = time.time
+    make_key: Callable[[int], Jwk] = new_key
 
     def rotate(self, *, by_hand: bool = False) -> dict[str, object]:
         """Make the next key if it is due, or `by_hand`, and drop the keys that nobody needs.
@@ -98,7 +97,7 @@ class Rotation:
         newest = signing[-1]["activeFrom"]
         due = by_hand or now + NOTICE_SECONDS >= newest + self.days * DAY
         if due and newest <= now:
-            signing.append(new_key(now + NOTICE_SECONDS))
+            signing.append(self.make_key(now + NOTICE_SECONDS))
         # Publish first, also after an incomplete run: an unpublished key must not sign.
         verifying = self._still_verifying(public, [public_part(key) for key in signing], now)
         if verifying != public:

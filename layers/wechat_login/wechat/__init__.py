@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         limits,
         message_push,
         mini_programs,
+        transport,
     )
 else:
     __getattr__ = on_first_use(__name__)

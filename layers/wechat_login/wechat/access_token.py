@@ -10,23 +10,22 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from wechat_login.errors import (
     AccessTokenRejected,
+    BadRequest,
     LoginError,
     Misconfigured,
     StorageUnavailable,
     WeChatUnavailable,
 )
 from wechat_login.frozen import frozen
+from wechat_login.storage.lock import Lock
+from wechat_login.storage.parameters import Parameters
 from wechat_login.storage.table import ConditionFailed, Table, Update, Value
-
-if TYPE_CHECKING:
-    from wechat_login.storage.lock import Lock
-    from wechat_login.storage.parameters import Parameters
-    from wechat_login.wechat.client import NewAccessToken
-    from wechat_login.wechat.mini_programs import MiniPrograms
+from wechat_login.wechat.client import NewAccessToken
+from wechat_login.wechat.mini_programs import MiniPrograms
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -52,7 +51,6 @@ class SharedToken:
     expires_at: int
 
     def to_json(self) -> str:
-        """Return the text to store in SSM."""
         return json.dumps({"token": self.value, "expires_at": self.expires_at})
 
     @classmethod
@@ -79,30 +77,18 @@ class ForcedRefreshes:
 
     def take(self) -> bool:
         """Count a forced refresh, or return False if WeChat would reject it."""
-        now, key = int(self.now()), (f"WECHAT#{self.appid}", "ACCESS_TOKEN")
-        today: dict[str, Value] = {
-            ":now": now,
-            ":day": (now + BEIJING) // DAY,
-            ":apart": now - FORCED_APART,
-            ":one": 1,
-        }
-        again = Update(
-            key,
-            "SET forcedAt = :now ADD forcedCount :one",
-            "forcedDay = :day AND forcedAt <= :apart AND forcedCount < :most",
-            {**today, ":most": FORCED_A_DAY},
-        )
-        first = Update(
-            key,
-            "SET forcedAt = :now, forcedDay = :day, forcedCount = :one",
-            "attribute_not_exists(forcedDay) OR (forcedDay < :day AND forcedAt <= :apart)",
-            today,
-        )
-        return self._went_through(again) or self._went_through(first)
-
-    def _went_through(self, update: Update) -> bool:
+        key, now = (f"WECHAT#{self.appid}", "ACCESS_TOKEN"), int(self.now())
+        day, found = (now + BEIJING) // DAY, self.table.get(key) or {}
+        count, former = found.get("forcedCount", 0), found.get("forcedAt", 0)
+        count = count if found.get("forcedDay") == day else 0
+        if count >= FORCED_A_DAY or former > now - FORCED_APART:
+            return False
+        change = "SET forcedAt = :now, forcedDay = :day, forcedCount = :count"
+        values: dict[str, Value] = {":now": now, ":day": day, ":count": count + 1}
+        same = "attribute_not_exists(forcedAt) OR forcedAt = :former"
+        # If the condition fails, another container has just forced a refresh.
         try:
-            self.table.write(update)
+            self.table.write(Update(key, change, same, {**values, ":former": former}))
         except ConditionFailed:
             return False
         return True
@@ -116,10 +102,10 @@ class AccessTokens:
     `time_left()`, both in seconds, is left.
     """
 
-    parameters: "Parameters"
-    lock: "Lock"
+    parameters: Parameters
+    lock: Lock
     forced: ForcedRefreshes
-    fetch: "Callable[..., NewAccessToken]"
+    fetch: Callable[..., NewAccessToken]
     time_left: Callable[[], float]
     reserve: float
     appid: str
@@ -212,19 +198,21 @@ class AccessTokens:
 class Renewal:
     """Renews the access tokens of all mini programs; the failure of one stops no other."""
 
-    mini_programs: "MiniPrograms"
-    tokens: "Callable[[str], AccessTokens]"
+    mini_programs: MiniPrograms
+    tokens: Callable[[str], AccessTokens]
     count: Callable[..., None]
 
-    def renew(self, only: str | None = None) -> dict[str, int]:
+    def renew(self, only: object = None) -> dict[str, int]:
         """Renew each token, or `only` one mini program's; return the seconds that each is valid.
 
         A failure is raised at the end, a `Misconfigured` first. `count(AccessTokenRenewals=1)`
-        counts a run without a failure.
+        counts a run without a failure. Raises `BadRequest` if `only` is not an AppID of ours.
         """
+        if only is not None and not (isinstance(only, str) and self.mini_programs.has(only)):
+            raise BadRequest("appid is not one of ours.")
         valid: dict[str, int] = {}
         failures: list[LoginError] = []
-        for appid in [only] if only else self.mini_programs.appids():
+        for appid in self.mini_programs.appids() if only is None else [only]:
             try:
                 valid[appid] = self.tokens(appid).renew()
             except LoginError as failure:

@@ -16,6 +16,7 @@ from wechat_login.errors import (
     TooManyAttempts,
     WeChatUnavailable,
 )
+from wechat_login.frozen import frozen
 from wechat_login.wechat.access_token import AccessTokens
 from wechat_login.wechat.client import Api, WeChatClient
 from wechat_login.wechat.phone_number import PhoneNumber
@@ -32,24 +33,14 @@ TEXT: dict[int, type[LoginError]] = {**TOKEN, 61010: TooManyAttempts, 45009: Too
 MSG_SEC_CHECK = Api("POST", "/wxa/msg_sec_check", True, TEXT)
 
 
+@frozen
 class AuthorizedClient:
     """WeChat's API with the access token of one mini program; safe for threads."""
 
-    def __init__(
-        self,
-        client: WeChatClient,
-        access_tokens: AccessTokens,
-        *,
-        appid: str,
-        phone_reserve: float,
-        risk_reserve: float,
-    ) -> None:
-        """Wire the parts; the reserves are seconds kept after a phone number and a risk rank."""
-        self._client = client
-        self._access_tokens = access_tokens
-        self._appid = appid
-        self._phone_reserve = phone_reserve
-        self._risk_reserve = risk_reserve
+    client: WeChatClient
+    access_tokens: AccessTokens
+    phone_reserve: float  # seconds kept after a phone number
+    risk_reserve: float  # seconds kept after a risk rank
 
     def getuserphonenumber(self, code: str, openid: str) -> PhoneNumber:
         """Exchange a phone code for the number.
@@ -58,11 +49,11 @@ class AuthorizedClient:
         and a new code needs another tap of the user. Raises like `jscode2session`.
         """
         body = {"code": code, "openid": openid}
-        info = self._ask(GETUSERPHONENUMBER, body, self._phone_reserve).get("phone_info")
+        info = self._ask(GETUSERPHONENUMBER, body, self.phone_reserve).get("phone_info")
         if not isinstance(info, dict):
             raise WeChatUnavailable(api=GETUSERPHONENUMBER.path, why="no phone_info")
         watermark = info.get("watermark")
-        if not isinstance(watermark, dict) or watermark.get("appid") != self._appid:
+        if not isinstance(watermark, dict) or watermark.get("appid") != self.client.appid:
             raise CodeRejected(api=GETUSERPHONENUMBER.path, why="watermark")
         return PhoneNumber.from_wechat(info)
 
@@ -84,8 +75,8 @@ class AuthorizedClient:
 
         Raises `CheckUnavailable` and the like; the user must have been active within two hours.
         """
-        body = {"appid": self._appid, "openid": openid, "scene": 0, "client_ip": client_ip}
-        rank = self._ask(GETUSERRISKRANK, body, self._risk_reserve).get("risk_rank")
+        body = {"appid": self.client.appid, "openid": openid, "scene": 0, "client_ip": client_ip}
+        rank = self._ask(GETUSERRISKRANK, body, self.risk_reserve).get("risk_rank")
         if not isinstance(rank, int):
             raise CheckUnavailable(api=GETUSERRISKRANK.path, why="no risk_rank")
         return rank
@@ -104,6 +95,6 @@ class AuthorizedClient:
 
     def _ask(self, api: Api, body: Answer, reserve: float | None = None) -> Answer:
         def ask(access_token: str) -> Answer:
-            return self._client.ask(api, {"access_token": access_token}, body, reserve=reserve)
+            return self.client.ask(api, {"access_token": access_token}, body, reserve=reserve)
 
-        return self._access_tokens.call(ask)
+        return self.access_tokens.call(ask)

@@ -95,43 +95,26 @@ class NewAccessToken:
     expires_in: int
 
 
+@frozen
 class WeChatClient:
-    """WeChat's API as one mini program sees it; safe for threads."""
+    """WeChat's API as one mini program sees it; safe for threads.
 
-    def __init__(
-        self,
-        *,
-        url: str,
-        appid: str,
-        app_secret: Callable[[], str],
-        renewed_app_secret: Callable[[], str],
-        connect_timeout: float,
-        read_timeout: float,
-        reserve: float,
-        time_left: Callable[[], float],
-        observe: Callable[[str, int | str, float], None],
-        now: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """Wire the client; all times are in seconds.
+    `app_secret()` returns the AppSecret, `renewed_app_secret()` reads it again; `reserve` of
+    `time_left()` is kept after each answer, unless a call names more;
+    `observe(path, errcode or failure, ms)` is called for each try.
+    """
 
-        `app_secret()` returns the AppSecret, `renewed_app_secret()` reads it again; `reserve` of
-        `time_left()` is kept after each answer, unless a call names more;
-        `observe(path, errcode or failure, ms)` is called for each try.
-        Raises `Misconfigured` if `url` is no access point.
-        """
-        self._transport = Transport(url, now=now)
-        self._appid = appid
-        self._app_secret = app_secret
-        self._renewed_app_secret = renewed_app_secret
-        self._connect_timeout = connect_timeout
-        self._read_timeout = read_timeout
-        self._reserve = reserve
-        self._time_left = time_left
-        self._observe = observe
-        self._monotonic = monotonic
-        self._sleep = sleep
+    transport: Transport
+    appid: str
+    app_secret: Callable[[], str]
+    renewed_app_secret: Callable[[], str]
+    connect_timeout: float  # seconds, like all times here
+    read_timeout: float
+    reserve: float
+    time_left: Callable[[], float]
+    observe: Callable[[str, int | str, float], None]
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
     def jscode2session(self, js_code: str) -> Identity:
         """Exchange a `wx.login` code, which works once and for five minutes.
@@ -141,7 +124,7 @@ class WeChatClient:
         """
 
         def exchange(secret: str) -> Answer:
-            query = {"appid": self._appid, "secret": secret, "js_code": js_code}
+            query = {"appid": self.appid, "secret": secret, "js_code": js_code}
             return self.ask(JSCODE2SESSION, {**query, "grant_type": "authorization_code"})
 
         answer = self._with_secret(exchange)
@@ -153,7 +136,7 @@ class WeChatClient:
             raise WeChatUnavailable(api=JSCODE2SESSION.path, why="no unionid")
         session_key = answer.get("session_key")
         session_key = session_key if _like(session_key, SESSION_KEY) else None
-        return Identity(self._appid, openid, unionid, session_key)
+        return Identity(self.appid, openid, unionid, session_key)
 
     def stable_token(self, *, force_refresh: bool = False) -> NewAccessToken:
         """Get the access token: the same again, unless five minutes are left or it is forced.
@@ -165,7 +148,7 @@ class WeChatClient:
         api = FORCED_STABLE_TOKEN if force_refresh else STABLE_TOKEN
 
         def ask(secret: str) -> Answer:
-            body = {"grant_type": "client_credential", "appid": self._appid, "secret": secret}
+            body = {"grant_type": "client_credential", "appid": self.appid, "secret": secret}
             return self.ask(api, {}, {**body, "force_refresh": force_refresh})
 
         answer = self._with_secret(ask)
@@ -186,13 +169,13 @@ class WeChatClient:
 
         Raises the error of an errcode, and `WeChatUnavailable` if there is no answer.
         """
-        reserve = self._reserve if reserve is None else reserve
+        reserve = self.reserve if reserve is None else reserve
         busy = False
         outcome = Outcome(why="no time left", may_have_arrived=False)
         for pause in (0.0, *PAUSES):
-            if self._time_left() < pause + self._connect_timeout + reserve:
+            if self.time_left() < pause + self.connect_timeout + reserve:
                 break
-            self._sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
+            self.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
             outcome = self._send(api, query, body, reserve)
             if outcome.answer is not None:
                 # An explicit "busy" may be retried once even with a code; see the pages above.
@@ -202,17 +185,17 @@ class WeChatClient:
             elif outcome.may_have_arrived and not api.repeatable:
                 break
         if outcome.answer is None:
-            raise WeChatUnavailable(api=api.path, why=outcome.why, appid=self._appid)
-        return _without_error(api, outcome.answer, self._appid)
+            raise WeChatUnavailable(api=api.path, why=outcome.why, appid=self.appid)
+        return _without_error(api, outcome.answer, self.appid)
 
     def _with_secret(self, call: Callable[[str], Answer]) -> Answer:
         """Make a call with the AppSecret; if WeChat rejects it, read it again, and retry once."""
-        secret = self._app_secret()
+        secret = self.app_secret()
         try:
             return call(secret)
         except AppSecretRejected as refusal:
             rejected = refusal
-        renewed = self._renewed_app_secret()
+        renewed = self.renewed_app_secret()
         if renewed == secret:
             raise rejected
         return call(renewed)
@@ -220,13 +203,13 @@ class WeChatClient:
     def _send(
         self, api: Api, query: dict[str, str], body: Answer | None, reserve: float
     ) -> Outcome:
-        started = self._monotonic()
-        time_left = self._time_left() - self._connect_timeout - reserve
-        read_timeout = max(0.1, min(self._read_timeout, time_left))
-        timeout = (self._connect_timeout, read_timeout)
-        outcome = self._transport.send(api.method, api.path, query, body, timeout)
+        started = self.monotonic()
+        time_left = self.time_left() - self.connect_timeout - reserve
+        read_timeout = max(0.1, min(self.read_timeout, time_left))
+        timeout = (self.connect_timeout, read_timeout)
+        outcome = self.transport.send(api.method, api.path, query, body, timeout)
         said = outcome.why if outcome.answer is None else _errcode(outcome.answer)
-        self._observe(api.path, said, (self._monotonic() - started) * 1000)
+        self.observe(api.path, said, (self.monotonic() - started) * 1000)
         return outcome
 
 
