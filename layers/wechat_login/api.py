@@ -47,7 +47,6 @@ class Request:
 
     @property
     def method(self) -> str:
-        """Return the HTTP method."""
         return self.route.partition(" ")[0]
 
     @property
@@ -67,7 +66,6 @@ class Request:
 
     @property
     def query(self) -> Mapping[str, str]:
-        """Return the query's parameters."""
         return self.event.get("queryStringParameters") or {}
 
     def path_parameter(self, name: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.test_demo_page import CONTRASTS, ENOUGH_CONTRAST, HIDDEN_PIXELS
+from tests.support.demo_page import CONTRASTS, ENOUGH_CONTRAST, HIDDEN_PIXELS
 
 LANES = """
 const lanes = [...document.querySelectorAll('.lanes span')]

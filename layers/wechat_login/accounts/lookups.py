@@ -66,7 +66,6 @@ class LookUps:
         }
 
     def summary(self, user: User) -> dict[str, object]:
-        """Return the record with the number masked."""
         return {**self.record(user), "phone": self.account(user)["phone"]}
 
 

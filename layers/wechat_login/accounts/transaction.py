@@ -10,15 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from wechat_login.accounts.outbox import events
-from wechat_login.accounts.users import (
-    PROFILE,
-    User,
-    id_key,
-    phone_key,
-    union_key,
-    user_key,
-    uuid7,
-)
+from wechat_login.accounts.users import PROFILE, User, id_key, phone_key, union_key, user_key, uuid7
 from wechat_login.errors import BadRequest, SessionInvalid, StorageUnavailable, UserBlocked
 from wechat_login.frozen import frozen
 from wechat_login.storage.table import (
@@ -159,7 +151,6 @@ class Transaction:
         return known if known and known != user.user_id else uuid7(self.now)
 
     def owners(self, claim: Key) -> list[User]:
-        """Return the owners of a claim."""
         pks = self._item(claim).get("owners", frozenset())
         found = [self._user((pk, PROFILE)) for pk in sorted(pks)]
         return [user for user in found if user]
@@ -199,7 +190,6 @@ class Transaction:
         return user
 
     def rename(self, user: User, user_id: str) -> User:
-        """Give a user another userId."""
         self.leave(id_key(user.user_id), user)
         self.join(id_key(user_id), user)
         return self.change(user, {"userId": user_id})

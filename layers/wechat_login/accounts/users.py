@@ -48,7 +48,6 @@ class User:
 
     @property
     def key(self) -> Key:
-        """Return the key of the user's item."""
         return user_key(self.appid, self.openid)
 
     @property
@@ -86,7 +85,6 @@ class User:
 
     @classmethod
     def from_item(cls, item: Item) -> "User":
-        """Read a PROFILE item."""
         _, appid, openid = item["pk"].split("#", 2)
         return cls(
             appid=appid,
@@ -119,7 +117,6 @@ class Users:
     table: Table
 
     def find(self, appid: str, openid: str) -> User | None:
-        """Return the user of this openid, or None."""
         item = self.table.get(user_key(appid, openid))
         return User.from_item(item) if item else None
 
@@ -143,22 +140,18 @@ class Users:
 
 
 def user_key(appid: str, openid: str) -> Key:
-    """Return the key of a user."""
     return f"USER#{appid}#{openid}", PROFILE
 
 
 def phone_key(appid: str, index: str) -> Key:
-    """Return the key of the claim on a phone number."""
     return f"PHONE#{appid}#{index}", "OWNER"
 
 
 def id_key(user_id: str) -> Key:
-    """Return the key of the claim on a userId."""
     return f"ID#{user_id}", "OWNER"
 
 
 def union_key(unionid: str) -> Key:
-    """Return the key of the claim on a unionid."""
     return f"UNION#{unionid}", "OWNER"
 
 

@@ -50,7 +50,6 @@ class SharedToken:
     expires_at: int
 
     def to_json(self) -> str:
-        """Return the text to store in SSM."""
         return json.dumps({"token": self.value, "expires_at": self.expires_at})
 
     @classmethod
