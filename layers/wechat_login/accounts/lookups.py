@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from wechat_login.accounts.users import User, Users
+from wechat_login.accounts.users import User, Users, check_ids
 from wechat_login.errors import BadRequest
 from wechat_login.frozen import frozen
 from wechat_login.wechat.phone_number import E164, PhoneNumber
@@ -29,6 +29,7 @@ class LookUps:
         A userId and a unionid are looked up in all mini programs, an openid and a phone in `appid`.
         There are several users if accounts are linked. Raises `BadRequest`.
         """
+        check_ids(*(by.get(name) for name in ("appid", "userId", "unionid", "openid")))
         appid = str(by.get("appid") or self.appid)
         match by:
             case {"userId": str(user_id)}:

@@ -8,9 +8,10 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from wechat_login.errors import Misconfigured, StorageUnavailable
+from wechat_login.errors import BadRequest, Misconfigured, StorageUnavailable
 from wechat_login.frozen import frozen
 from wechat_login.storage import aws
 
@@ -34,12 +35,14 @@ class Publisher:
     failed: str  # the URL of the dead-letter queue
     count: Callable[..., None]
 
-    def publish(self, records: Sequence[Record]) -> str | None:
+    def publish(self, records: object) -> str | None:
         """Publish the events of stream records; return None, or from where to repeat.
 
         That is the sequence number of the first record that EventBridge has not accepted. Raises
-        `Misconfigured`, and `StorageUnavailable` if the queue does not answer.
+        `BadRequest`, `Misconfigured`, and `StorageUnavailable` if the queue does not answer.
         """
+        if not isinstance(records, list) or not all(map(_is_record, records)):
+            raise BadRequest("These are no records of a DynamoDB stream.")
         for batch in _batches(records):
             for record, code in zip(batch, self._put(batch), strict=True):
                 if code in POISON:
@@ -78,10 +81,11 @@ class Publisher:
                 "Source": SOURCE,
                 "DetailType": image["sk"]["S"].partition("#")[2],
                 "Detail": detail,
-                "Time": int(json.loads(detail)["time"]),
+                # Also checks that the time is one.
+                "Time": int(datetime.fromtimestamp(json.loads(detail)["time"], UTC).timestamp()),
                 "EventBusName": self.bus,
             }
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError):
             return None
 
     def _set_aside(self, record: Record, code: str) -> None:
@@ -89,6 +93,14 @@ class Publisher:
         aws.call(self.sqs.send_message, QueueUrl=self.failed, MessageBody=body)
         log.error("event_not_publishable", extra={"why": code})
         self.count(EventsFailed=1)
+
+
+def _is_record(record: Any) -> bool:
+    try:
+        position = record["dynamodb"]
+        return isinstance(position["Keys"]["pk"]["S"], str) and bool(position["SequenceNumber"])
+    except (KeyError, TypeError):
+        return False
 
 
 def _batches(records: Sequence[Record]) -> Iterator[list[Record]]:

@@ -15,10 +15,12 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from wechat_login.errors import BadRequest
 from wechat_login.frozen import frozen
 from wechat_login.storage.table import Item, Key, Table
 
 PROFILE = "PROFILE"
+LONGEST_ID = 128  # characters
 
 
 @frozen
@@ -137,6 +139,12 @@ class Users:
         owners = (self.table.get(claim) or {}).get("owners", frozenset())
         items = [self.table.get((owner, PROFILE)) for owner in sorted(owners)]
         return [User.from_item(item) for item in items if item]
+
+
+def check_ids(*ids: object) -> None:
+    """Raise `BadRequest` if a value cannot be an id; None is none."""
+    if not all(each is None or (isinstance(each, str) and len(each) <= LONGEST_ID) for each in ids):
+        raise BadRequest(f"An id is a text of at most {LONGEST_ID} characters.")
 
 
 def user_key(appid: str, openid: str) -> Key:
