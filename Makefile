@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run check unit test simulate browser docs invoke lint build bench secrets deploy rollback doctor user replay format lock clean
+.PHONY: help run check unit test simulate attack soak browser docs invoke lint build bench secrets deploy rollback doctor user replay format lock clean
 
 # Any Python from 3.11 on: make run PYTHON=python3.13
 PYTHON ?= python3
@@ -26,6 +26,7 @@ MINISTACK := .local/ministack-venv/installed
 VERIFIERS := .local/verifiers/.installed tests/verifiers/node_modules/.package-lock.json
 WHEELS := .local/wheels/.downloaded
 BEYOND := .local/deployed/.installed
+ATTACK := .local/attack/.installed
 CLIENT := tests/client/node_modules/.made
 CHROMIUM := chromium chromium-driver fonts-noto-cjk
 # One more than there are processors, as tests wait more than they compute.
@@ -53,6 +54,13 @@ test: lint $(WHEELS) build browser $(MINISTACK) $(VERIFIERS) $(BEYOND) $(CLIENT)
 
 simulate: $(VENV)/.dev ## Run histories with faults, crashes and wrong clocks: SEEDS=20000, or one: SEED=7
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
+
+attack: $(VENV)/.dev $(MINISTACK) $(ATTACK) ## Send the local API thousands of requests, and each function any event: EXAMPLES=600
+	$(BIN)/python -m tests.load.attack --examples $(or $(EXAMPLES),600)
+	EXAMPLES=$(or $(EXAMPLES),600) $(PYTEST) -q tests/integration/test_any_event.py
+
+soak: $(VENV)/.dev $(MINISTACK) ## Use the local run for a long time, and measure its answers, memory and descriptors: MINUTES=30
+	$(BIN)/python -m tests.load.soak --minutes $(or $(MINUTES),30)
 
 browser: ## Install Chromium for the browser's tests, if this is Debian and you are root
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
@@ -111,7 +119,7 @@ lock: $(SAM_VENV)/.sam ## Pin the requirements of the .in files again
 	cd requirements && $(LOCK) $(NO_DJANGO) dev.in -o dev.txt && $(LOCK) $(NO_DJANGO) -c dev.txt local.in -o local.txt \
 	  && $(LOCK) -c dev.txt ../layers/requirements.in \
 	       -o ../layers/requirements.txt \
-	  && $(LOCK) -c dev.txt bench.in -o bench.txt && $(LOCK) sam.in -o sam.txt && $(LOCK) $(LEFT_OUT) ministack.in -o ministack.txt
+	  && $(LOCK) -c dev.txt bench.in -o bench.txt && $(LOCK) attack.in -o attack.txt && $(LOCK) sam.in -o sam.txt && $(LOCK) $(LEFT_OUT) ministack.in -o ministack.txt
 
 clean: ## Remove builds and installations, but not .local, the local data
 	rm -rf $(VENV) $(SAM_VENV) $(BENCH_VENV) tests/client/node_modules .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -173,6 +181,13 @@ tests/verifiers/node_modules/.package-lock.json: tests/verifiers/package.json te
 .local/deployed/.installed: tests/deployed/requirements.txt | $(VENV)/.made
 	@rm -rf .local/deployed
 	@$(BIN)/python $(PIP_INSTALL) tests/deployed/requirements.txt --target .local/deployed
+	@touch $@
+
+# Schemathesis has dozens of libraries, which the tests do not need.
+$(ATTACK): requirements/attack.txt | $(VENV)/.made
+	@echo "Installing Schemathesis into .local/attack …"
+	@$(BIN)/python -m venv --clear .local/attack
+	@.local/attack/bin/python $(PIP_INSTALL) requirements/attack.txt
 	@touch $@
 
 # Uses Lambda's version of Python, if it is installed.

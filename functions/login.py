@@ -26,14 +26,5 @@ def handler(request: Request) -> Reply:
 
     note(appid=appid, openid=user.openid, user_id=user.user_id, new_user=login.is_new)
     count(Logins=1, NewUsers=int(login.is_new), UnionConflicts=int(login.is_conflict))
-    return Reply(
-        {
-            "openid": user.openid,
-            "unionid": user.unionid,
-            "session": login.session,
-            "sessionExpiresIn": login.expires_in,
-            "registered": user.registered,
-            "token": token,
-            "tokenExpiresIn": wiring.app_tokens().lifetime if token else None,
-        }
-    )
+    lifetime = wiring.app_tokens().lifetime if token else None
+    return Reply({**login.shown(), "token": token, "tokenExpiresIn": lifetime})

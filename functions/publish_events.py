@@ -8,7 +8,7 @@ from wechat_login.api import Event, note, task
 
 @task
 def handler(event: Event) -> Mapping[str, object]:
-    records = event["Records"]
+    records = event.get("Records", [])
     repeat_from = wiring.publisher().publish(records)
 
     note(found=len(records))

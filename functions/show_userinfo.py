@@ -8,9 +8,8 @@ wiring.prepare(wiring.sessions)
 
 @endpoint
 def handler(request: Request) -> Document:
-    claims = request.claims
     session = wiring.sessions().resume(
-        claims["appid"], claims["openid"], claims["sid"], claims["userId"]
+        *map(request.claim, ("appid", "openid", "sid", "userId")),
     )
 
     note(openid=session.user.openid, user_id=session.user.user_id)

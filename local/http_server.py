@@ -192,7 +192,11 @@ class _Connection(BaseHTTPRequestHandler):
         if self.server.report:
             self.server.report(request, response, time.perf_counter() - began)
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET  # noqa: N815 - http.server's names
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """Answer any other method too: the application decides which ones there are."""
+        if not name.startswith("do_"):
+            raise AttributeError(name)
+        return self.do_GET
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Reject in one line a request that is not HTTP, or not for this machine."""

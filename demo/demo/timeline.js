@@ -85,8 +85,7 @@ export function createTimeline(wechat, hasEvents) {
   }
 
   async function refreshEvents() {
-    const answer = await fetch('/local/events');
-    const { events } = answer.ok ? await answer.json() : { events: [] };
+    const { events } = await (await fetch('/local/events')).json();
     for (const { 'detail-type': type, detail } of events) {
       const step = eventStep(type, detail);
       if (step.at <= since * 1000 || seen.has(detail.id)) continue;

@@ -12,7 +12,13 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
-from wechat_login.errors import BadRequest, LoginError, PayloadTooLarge, SessionRequired
+from wechat_login.errors import (
+    BadRequest,
+    LoginError,
+    PayloadTooLarge,
+    SessionRequired,
+    TokenInvalid,
+)
 from wechat_login.frozen import frozen
 from wechat_login.invocation import SERVER_ERROR, Event, count, invocation, note, note_act, task
 
@@ -47,7 +53,6 @@ class Request:
 
     @property
     def method(self) -> str:
-        """Return the HTTP method."""
         return self.route.partition(" ")[0]
 
     @property
@@ -63,22 +68,23 @@ class Request:
     @property
     def source_ip(self) -> str:
         """Return the caller's address, as API Gateway saw it."""
-        return str((self._context.get("http") or {}).get("sourceIp", ""))
+        return str(_object(self._context.get("http")).get("sourceIp", ""))
 
     @property
     def query(self) -> Mapping[str, str]:
-        """Return the query's parameters."""
-        return self.event.get("queryStringParameters") or {}
+        query = _object(self.event.get("queryStringParameters"))
+        return {name: str(value) for name, value in query.items()}
 
     def path_parameter(self, name: str) -> str:
         """Return a variable of the route's path, such as `id` of `/account/sessions/{id}`."""
-        return str((self.event.get("pathParameters") or {}).get(name, ""))
+        return str(_object(self.event.get("pathParameters")).get(name, ""))
 
-    @property
-    def claims(self) -> Mapping[str, str]:
-        """Return the context that our authorizer gave."""
-        authorized: Mapping[str, str] = (self._context.get("authorizer") or {}).get("lambda") or {}
-        return authorized
+    def claim(self, name: str) -> str:
+        """Return a value that our authorizer gave, or raise `TokenInvalid`."""
+        value = _object(_object(self._context.get("authorizer")).get("lambda")).get(name)
+        if not isinstance(value, str):
+            raise TokenInvalid(why="no authorizer")
+        return value
 
     def bearer(self) -> str:
         """Return the credential of `Authorization: Bearer`, or raise `SessionRequired`."""
@@ -89,7 +95,7 @@ class Request:
 
     def header(self, name: str) -> str:
         """Return a header by its name in any case, or an empty string."""
-        headers = self.event.get("headers") or {}
+        headers = _object(self.event.get("headers"))
         return next((str(value) for key, value in headers.items() if key.lower() == name), "")
 
     def text(self, name: str, *, longest: int = 128) -> str:
@@ -162,7 +168,12 @@ class Request:
 
     @property
     def _context(self) -> Mapping[str, Any]:
-        return self.event.get("requestContext") or {}
+        return _object(self.event.get("requestContext"))
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    # Anybody with permission to invoke a function may send any JSON.
+    return value if isinstance(value, Mapping) else {}
 
 
 class Reply:
@@ -201,7 +212,7 @@ def endpoint(
 
     @wraps(handle)
     def handler(event: Event, context: Any) -> Answer:
-        request = Request(event)
+        request = Request(_object(event))
         try:
             with invocation(request.route, context, requestId=request.id):
                 reply = handle(request)
@@ -223,7 +234,7 @@ def authorizer(
 
     @wraps(handle)
     def handler(event: Event, context: Any) -> Answer:
-        request = Request(event)
+        request = Request(_object(event))
         try:
             with invocation(handle.__module__, context, requestId=request.id):
                 return {"isAuthorized": True, "context": dict(handle(request))}

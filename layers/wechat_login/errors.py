@@ -24,7 +24,6 @@ class LoginError(Exception):
             cls.status, cls.code = status, code
 
     def __init__(self, **facts: object) -> None:
-        """Keep `facts` for the log."""
         super().__init__(self.code, facts)
         self.facts = facts
         self.response_fields: dict[str, object] = {}  # for the caller, beside code and message
@@ -155,7 +154,6 @@ class StorageUnavailable(LoginError, status=503, code="storage_unavailable"):
     retry_after = 2
 
     def __init__(self, *, receipt: str | None = None, **facts: object) -> None:
-        """Keep `facts` for the log, and `receipt`, if any, for the caller."""
         super().__init__(**facts)
         if receipt:
             self.response_fields["receipt"] = receipt

@@ -4,6 +4,7 @@ Any part of the layer reports facts by `note` and `count`; they go into one log 
 written when the invocation ends.
 """
 
+import json
 import re
 import time
 import traceback
@@ -16,7 +17,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from wechat_login.errors import LoginError
+from wechat_login.errors import BadRequest, LoginError
 
 Event = Mapping[str, Any]
 
@@ -31,7 +32,7 @@ SHORTEST_MASKED = 12
 LONGEST_LINE = 200
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
-_line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
+_line: ContextVar[dict[str, Any]] = ContextVar("line")
 
 
 @contextmanager
@@ -75,9 +76,21 @@ def task(handle: Callable[[Event], Mapping[str, object]]) -> Callable[[Event, An
     @wraps(handle)
     def handler(event: Event, context: Any) -> dict[str, Any]:
         with invocation(handle.__module__, context):
-            return dict(handle(event))
+            return dict(handle(_checked(event)))
 
     return handler
+
+
+def _checked(event: Event) -> Event:
+    """Return an event that is a JSON object whose texts can be stored. Raises `BadRequest`."""
+    try:
+        # A lone surrogate is valid JSON, but cannot be encoded as UTF-8 later.
+        json.dumps(event, ensure_ascii=False).encode()
+    except ValueError:
+        raise BadRequest("The event has text that is not Unicode.") from None
+    if not isinstance(event, Mapping):
+        raise BadRequest("The event is not a JSON object.")
+    return event
 
 
 def time_left() -> float:
@@ -88,20 +101,14 @@ def time_left() -> float:
 
 def note(**facts: object) -> None:
     """Add facts to the log line of the current invocation; an openid is masked."""
-    line = _line.get()
-    if line is None:
-        return
     if "openid" in facts:
         facts["openid"] = masked(str(facts["openid"]))
-    line.update(facts)
+    _line.get({}).update(facts)
 
 
 def count(**times: int) -> None:
     """Count events of the current invocation, in the metrics and in its log line."""
-    line = _line.get()
-    if line is None:
-        return
-    counts = line.setdefault("counts", {})
+    counts = _line.get({}).setdefault("counts", {})
     for name, number in times.items():
         counts[name] = counts.get(name, 0) + number
 
@@ -118,9 +125,8 @@ def note_act(act: str, event: Event, openids: Iterable[str]) -> None:
 
 def note_wechat_call(path: str, said: int | str, ms: float) -> None:
     """Add a call of WeChat's API to the current log line: its errcode, or its kind of failure."""
-    line = _line.get()
-    if line is not None:
-        line.setdefault("wechat", []).append({"api": path, "said": said, "ms": round(ms, 1)})
+    call = {"api": path, "said": said, "ms": round(ms, 1)}
+    _line.get({}).setdefault("wechat", []).append(call)
 
 
 def masked(openid: str) -> str:

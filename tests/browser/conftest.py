@@ -72,6 +72,8 @@ def demo_with(browser, ministack, _wechat_server, wechat, screenshots):
             deployment = running.enter_context(
                 deployed(stack, ministack.url, app_secrets, pages=pages)
             )
+            if stack.parameters["Events"] == "true":
+                deployment.start_schedules()  # and the stream
             # A port of its own is an origin of its own: the browser remembers nothing of other
             # tests. What other tests' pages have written into the console goes here.
             browser.get_log("browser")

@@ -2,36 +2,7 @@
 
 import pytest
 
-# WCAG 2.2, 1.4.3: https://www.w3.org/TR/WCAG22/#contrast-minimum
-ENOUGH_CONTRAST = 4.5
-
-HIDDEN_PIXELS = """
-const { scrollWidth, clientWidth } = document.documentElement
-return scrollWidth - clientWidth
-"""
-
-CONTRASTS = """
-const channels = (colour) => colour.match(/[\\d.]+/g).map(Number)
-const luminance = (rgb) => {
-  const [r, g, b] = rgb.map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b
-}
-const over = ([r, g, b, alpha = 1], ground) =>
-  [r, g, b].map((c, i) => c * alpha + ground[i] * (1 - alpha))
-const groundOf = (element) => element
-  ? over(channels(getComputedStyle(element).backgroundColor), groundOf(element.parentElement))
-  : [255, 255, 255]
-const found = []
-for (const element of document.querySelectorAll(arguments[0])) {
-  const ownText = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim())
-  if (!ownText || !element.checkVisibility()) continue
-  const ground = groundOf(element)
-  const [a, b] = [over(channels(getComputedStyle(element).color), ground), ground]
-    .map(luminance).sort((one, other) => other - one)
-  found.push([(a + 0.05) / (b + 0.05), element.textContent.trim().slice(0, 40)])
-}
-return found
-"""
+from tests.support.demo_page import CONTRASTS, ENOUGH_CONTRAST, HIDDEN_PIXELS
 
 # How many characters each line of each text has.
 LINES = """

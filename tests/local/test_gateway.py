@@ -340,6 +340,7 @@ def test_a_request_reaches_its_function_and_its_answer_the_caller():
     [
         pytest.param(Request("GET", "/nix"), 404, "Not Found", id="unknown path"),
         pytest.param(Request("PUT", "/echo"), 404, "Not Found", id="unknown method"),
+        pytest.param(Request("TRACE", "/echo"), 404, "Not Found", id="method of no route"),
         pytest.param(Request("POST", "/fail"), 500, "Internal Server Error", id="function fails"),
         pytest.param(Request("POST", "/strange"), 500, "Internal Server Error", id="no JSON"),
         pytest.param(

@@ -14,6 +14,7 @@ import pytest
 from ops import secrets
 from stack.cloudformation import REGION
 from stack.template import ROOT
+from tests.support.commands import run_here
 from tests.support.written import run
 from wechat_login.storage.sealing import Keyring
 
@@ -47,12 +48,12 @@ class Team:
         }
 
     def secrets(self, *arguments, stdin="", **environment):
-        return run(
-            [*COMMAND, *arguments],
-            cwd=ROOT,
-            env={**self.environment, **environment},
-            input=stdin,
-        )
+        environment = {**self.environment, **environment}
+        return run_here(secrets.main, *arguments, environment=environment, stdin=stdin)
+
+    def process(self, *arguments, stdin):
+        """Run the command as `make secrets` does."""
+        return run([*COMMAND, *arguments], cwd=ROOT, env=self.environment, input=stdin)
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def stored(aws):
 
 
 def test_it_makes_all_that_a_deployment_needs(team, stored):
-    ran = team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
+    ran = team.process("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
 
     found = stored()
     values = {name: each["Value"] for name, each in found.items()}
@@ -103,7 +104,7 @@ def test_it_makes_all_that_a_deployment_needs(team, stored):
 
 
 def test_no_secret_is_printed(team, stored):
-    ran = team.secrets("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
+    ran = team.process("dev", stdin=f"{APPID}\n{APP_SECRET}\n")
 
     said = ran.stdout + ran.stderr
     for name, each in stored().items():

@@ -6,20 +6,24 @@ import time
 import boto3
 
 from stack.cloudformation import ACCOUNT, REGION
+from tests.support import events
 
 PATIENCE = 60  # seconds
 
 
 class Consumer:
-    """Receives the events of a bus from now on, as EventBridge delivers them to a queue."""
+    """Receives the events of a bus from now on, as EventBridge delivers them to a queue.
 
-    def __init__(self, name="team", bus="default"):
-        self._sqs, events = boto3.client("sqs"), boto3.client("events")
+    Each is checked against docs/events.schema.json when it arrives.
+    """
+
+    def __init__(self, name="team", bus="default", pattern=None):
+        self._sqs, bridge = boto3.client("sqs"), boto3.client("events")
         self._queue = self._sqs.create_queue(QueueName=name)["QueueUrl"]
-        pattern = json.dumps({"source": ["wechat-login"]})
-        events.put_rule(Name=name, EventBusName=bus, EventPattern=pattern)
+        pattern = json.dumps(pattern or {"source": ["wechat-login"]})
+        bridge.put_rule(Name=name, EventBusName=bus, EventPattern=pattern)
         target = {"Id": name, "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"}
-        events.put_targets(Rule=name, EventBusName=bus, Targets=[target])
+        bridge.put_targets(Rule=name, EventBusName=bus, Targets=[target])
         self.heard = []
 
     def hear(self):
@@ -28,7 +32,9 @@ class Consumer:
             answer = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10)
             messages = answer.get("Messages", [])
             for message in messages:
-                self.heard.append(json.loads(message["Body"]))
+                event = json.loads(message["Body"])
+                events.check(event)
+                self.heard.append(event)
                 receipt = message["ReceiptHandle"]
                 self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=receipt)
             if not messages:
@@ -36,8 +42,12 @@ class Consumer:
 
     def wait_for(self, number):
         """Wait until there are so many events, and return them."""
+        return self.wait_until(lambda heard: len(heard) >= number)
+
+    def wait_until(self, condition):
+        """Wait until the condition is true of all events so far, and return them."""
         until = time.monotonic() + PATIENCE
-        while len(self.hear()) < number:
+        while not condition(self.hear()):
             assert time.monotonic() < until, [each["detail-type"] for each in self.heard]
             time.sleep(0.05)
         return self.heard

@@ -22,6 +22,7 @@ def pytest_xdist_make_scheduler(config, log):
 OF_THE_BUILD = {
     "tests/deployed/test_deployed.py",
     "tests/ops/test_deploying.py",
+    "tests/promises/test_artifact.py",
     "tests/promises/test_build.py",
     "tests/promises/test_weight.py",
 }

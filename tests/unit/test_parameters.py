@@ -79,7 +79,7 @@ def test_a_value_can_be_wanted_fresher(ssm, clock, max_age):
     overwrite(ssm, "second")
     clock.now += max_age * 1.2 + 1
 
-    assert parameters.get("app-secret", max_age=max_age) == "second"
+    assert parameters.find("app-secret", max_age=max_age) == "second"
 
 
 def test_a_new_value_is_read_by_this_and_by_other_containers(ssm, clock):

@@ -13,6 +13,7 @@ from wechat_login.storage.table import Key, Table
 
 # DynamoDB looks at so many items a page, those of claims and counters too.
 MOST_LOOKED_AT = 1000
+LONGEST_KEY = 1024  # bytes, DynamoDB's limit of a sort key
 KNOWN = {"registered", "blocked", "appid", "limit", "next", "by", "reason"}
 
 
@@ -72,7 +73,9 @@ def _read(text: object) -> Key | None:
     if text is None:
         return None
     try:
-        pk, sk = json.loads(base64.urlsafe_b64decode(str(text)))
+        pk, sk = map(str, json.loads(base64.urlsafe_b64decode(str(text))))
+        if not (0 < len(pk.encode()) <= LONGEST_KEY and 0 < len(sk.encode()) <= LONGEST_KEY):
+            raise ValueError  # noqa: TRY301 - the same answer
     except (ValueError, TypeError, binascii.Error):
         raise BadRequest("next is not what the page before gave.") from None
-    return str(pk), str(sk)
+    return pk, sk

@@ -33,6 +33,16 @@ class Login:
     is_new: bool  # whether this login made the user
     is_conflict: bool  # whether the unionid appeared, and another userId has it: merge_users
 
+    def shown(self) -> dict[str, object]:
+        """Return the login as the API shows it."""
+        return {
+            "openid": self.user.openid,
+            "unionid": self.user.unionid,
+            "session": self.session,
+            "sessionExpiresIn": self.expires_in,
+            "registered": self.user.registered,
+        }
+
 
 @frozen
 class Logins:

@@ -1,15 +1,12 @@
 """Look-ups for the team's own services, which see a whole record."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
-from wechat_login.accounts.users import User, Users
+from wechat_login.accounts.users import User, Users, check_ids
 from wechat_login.errors import BadRequest
 from wechat_login.frozen import frozen
+from wechat_login.storage.sealing import Keyring
 from wechat_login.wechat.phone_number import E164, PhoneNumber
-
-if TYPE_CHECKING:
-    from wechat_login.storage.sealing import Keyring
 
 
 @frozen
@@ -21,7 +18,7 @@ class LookUps:
 
     everyone: Users
     appid: str
-    keyring: "Callable[[], Keyring]"
+    keyring: Callable[[], Keyring]
 
     def users(self, by: Mapping[str, object]) -> list[User]:
         """Return the users of a `userId`, `unionid`, `openid` or `phone` such as `+8613800138000`.
@@ -29,6 +26,7 @@ class LookUps:
         A userId and a unionid are looked up in all mini programs, an openid and a phone in `appid`.
         There are several users if accounts are linked. Raises `BadRequest`.
         """
+        check_ids(*(by.get(name) for name in ("appid", "userId", "unionid", "openid")))
         appid = str(by.get("appid") or self.appid)
         match by:
             case {"userId": str(user_id)}:
@@ -66,7 +64,6 @@ class LookUps:
         }
 
     def summary(self, user: User) -> dict[str, object]:
-        """Return the record with the number masked."""
         return {**self.record(user), "phone": self.account(user)["phone"]}
 
 

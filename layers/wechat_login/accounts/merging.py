@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wechat_login.accounts.transaction import Transaction, Transactions
-from wechat_login.accounts.users import User, Users, id_key, phone_key, union_key
+from wechat_login.accounts.users import User, Users, check_ids, id_key, phone_key, union_key
 from wechat_login.errors import BadRequest
 from wechat_login.frozen import frozen
 
@@ -47,8 +47,10 @@ class Merging:
     def _user_ids(self, by: Mapping[str, object]) -> set[str]:
         match by:
             case {"userIds": [str(), str(), *_] as given}:
+                check_ids(*given)
                 return {str(each) for each in given}
             case {"unionid": str(unionid)}:
+                check_ids(unionid)
                 found = self.users.with_unionid(unionid)
                 user_ids = {user.user_id for user in found if not user.linked}
                 if user_ids:

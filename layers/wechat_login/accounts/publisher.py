@@ -8,9 +8,11 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from wechat_login.errors import Misconfigured, StorageUnavailable
+from wechat_login.errors import BadRequest, Misconfigured, StorageUnavailable
+from wechat_login.frozen import frozen
 from wechat_login.storage import aws
 
 log = logging.getLogger(__name__)
@@ -23,35 +25,34 @@ POISON = {UNREADABLE, "InvalidArgument", "MalformedDetail", "ValidationException
 Record = Mapping[str, Any]
 
 
+@frozen
 class Publisher:
     """Publishes on one bus; a record that can never be published is sent to a queue."""
 
-    def __init__(
-        self, events: Any, sqs: Any, *, bus: str, failed: str, count: Callable[..., None]
-    ) -> None:
-        """Set up with botocore's clients, a bus's name and the URL of the dead-letter queue."""
-        self._events = events
-        self._sqs = sqs
-        self._bus = bus
-        self._failed = failed
-        self._count = count
+    events: Any  # botocore's clients
+    sqs: Any
+    bus: str
+    failed: str  # the URL of the dead-letter queue
+    count: Callable[..., None]
 
-    def publish(self, records: Sequence[Record]) -> str | None:
+    def publish(self, records: object) -> str | None:
         """Publish the events of stream records; return None, or from where to repeat.
 
         That is the sequence number of the first record that EventBridge has not accepted. Raises
-        `Misconfigured`, and `StorageUnavailable` if the queue does not answer.
+        `BadRequest`, `Misconfigured`, and `StorageUnavailable` if the queue does not answer.
         """
+        if not isinstance(records, list) or not all(map(_is_record, records)):
+            raise BadRequest("These are no records of a DynamoDB stream.")
         for batch in _batches(records):
             for record, code in zip(batch, self._put(batch), strict=True):
                 if code in POISON:
                     self._set_aside(record, code)
                 elif code:
                     log.warning("events_delayed", extra={"why": code})
-                    self._count(EventsDelayed=1)
+                    self.count(EventsDelayed=1)
                     return str(record["dynamodb"]["SequenceNumber"])
                 else:
-                    self._count(EventsPublished=1)
+                    self.count(EventsPublished=1)
         return None
 
     def _put(self, batch: Sequence[Record]) -> list[str]:
@@ -59,7 +60,7 @@ class Publisher:
         entries = [self._entry(record) for record in batch]
         sent: Any = [entry for entry in entries if entry]
         try:
-            answer = aws.call(self._events.put_events, Entries=sent) if sent else {"Entries": []}
+            answer = aws.call(self.events.put_events, Entries=sent) if sent else {"Entries": []}
         except StorageUnavailable as failure:
             return [str(failure.facts["aws"])] * len(batch)
         except Misconfigured as refused:
@@ -80,17 +81,26 @@ class Publisher:
                 "Source": SOURCE,
                 "DetailType": image["sk"]["S"].partition("#")[2],
                 "Detail": detail,
-                "Time": int(json.loads(detail)["time"]),
-                "EventBusName": self._bus,
+                # Also checks that the time is one.
+                "Time": int(datetime.fromtimestamp(json.loads(detail)["time"], UTC).timestamp()),
+                "EventBusName": self.bus,
             }
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError):
             return None
 
     def _set_aside(self, record: Record, code: str) -> None:
         body = json.dumps({"why": code, "key": record["dynamodb"]["Keys"]})
-        aws.call(self._sqs.send_message, QueueUrl=self._failed, MessageBody=body)
+        aws.call(self.sqs.send_message, QueueUrl=self.failed, MessageBody=body)
         log.error("event_not_publishable", extra={"why": code})
-        self._count(EventsFailed=1)
+        self.count(EventsFailed=1)
+
+
+def _is_record(record: Any) -> bool:
+    try:
+        position = record["dynamodb"]
+        return isinstance(position["Keys"]["pk"]["S"], str) and bool(position["SequenceNumber"])
+    except (KeyError, TypeError):
+        return False
 
 
 def _batches(records: Sequence[Record]) -> Iterator[list[Record]]:

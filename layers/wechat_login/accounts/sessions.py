@@ -15,7 +15,7 @@ from contextlib import suppress
 from wechat_login.accounts.users import User, Users
 from wechat_login.errors import SessionInvalid, SessionMismatch, UserBlocked
 from wechat_login.frozen import frozen
-from wechat_login.storage.table import ConditionFailed, Key, Table, Update
+from wechat_login.storage.table import ConditionFailed, Table, Update
 
 SECRET_BYTES = 32
 DAY = 86_400
@@ -60,7 +60,6 @@ class Credential:
 
     @classmethod
     def new(cls, appid: str, openid: str) -> "Credential":
-        """Make the credential of a new session."""
         secret = _base64url(secrets.token_bytes(SECRET_BYTES))
         return cls(f"{appid}.{openid}.{secret}", _sid(secret))
 
@@ -140,8 +139,9 @@ class Sessions:
     def end_all(self, user: User) -> None:
         """End every session of the account, those of linked openids too."""
         for each in self._linked(user):
+            change = Update(each.key, "SET sessions = :none", "attribute_exists(pk)", {":none": {}})
             with suppress(ConditionFailed):
-                self.table.write(_end_all(each.key))
+                self.table.write(change)
 
     def _linked(self, user: User) -> list[User]:
         """Return the users of this mini program that share the userId, read now."""
@@ -177,10 +177,6 @@ class Sessions:
         except ConditionFailed:
             # The session was revoked after it was read: this write must not restore it.
             raise SessionInvalid(why="revoked meanwhile") from None
-
-
-def _end_all(user: Key) -> Update:
-    return Update(user, "SET sessions = :none", "attribute_exists(pk)", {":none": {}})
 
 
 def _sid(secret: str) -> str:

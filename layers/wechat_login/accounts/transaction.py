@@ -10,16 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from wechat_login.accounts.outbox import events
-from wechat_login.accounts.users import (
-    PROFILE,
-    User,
-    id_key,
-    phone_key,
-    union_key,
-    user_key,
-    uuid7,
-)
+from wechat_login.accounts.users import PROFILE, User, id_key, phone_key, union_key, user_key, uuid7
 from wechat_login.errors import BadRequest, SessionInvalid, StorageUnavailable, UserBlocked
+from wechat_login.frozen import frozen
 from wechat_login.storage.table import (
     ConditionCheck,
     ConditionFailed,
@@ -48,12 +41,13 @@ class Transaction:
     """The items that a change reads, and the planned writes."""
 
     def __init__(
-        self, read: Callable[[Key], Item | None], now: float, *, events: bool = False
+        self, table: Table, known: Mapping[Key, Item | None], now: float, *, events: bool
     ) -> None:
-        """Set up; with `events` each change of a user is also written into the outbox."""
+        """Set up; `known` items are not read, `events` about users go into the outbox."""
         self.now = now
+        self._table = table
+        self._known = known
         self._events = events
-        self._read = read
         self._before: dict[Key, Item] = {}
         self._after: dict[Key, Item] = {}
         self._sids: dict[Key, str] = {}
@@ -157,7 +151,6 @@ class Transaction:
         return known if known and known != user.user_id else uuid7(self.now)
 
     def owners(self, claim: Key) -> list[User]:
-        """Return the owners of a claim."""
         pks = self._item(claim).get("owners", frozenset())
         found = [self._user((pk, PROFILE)) for pk in sorted(pks)]
         return [user for user in found if user]
@@ -197,7 +190,6 @@ class Transaction:
         return user
 
     def rename(self, user: User, user_id: str) -> User:
-        """Give a user another userId."""
         self.leave(id_key(user.user_id), user)
         self.join(id_key(user_id), user)
         return self.change(user, {"userId": user_id})
@@ -239,7 +231,8 @@ class Transaction:
 
     def _item(self, key: Key) -> Item:
         if key not in self._after:
-            self._before[key] = self._after[key] = self._read(key) or {}
+            found = self._known[key] if key in self._known else self._table.get(key)
+            self._before[key] = self._after[key] = found or {}
         return self._after[key]
 
     def _write(self, key: Key, before: Item, after: Item) -> Write:
@@ -279,15 +272,13 @@ class Transaction:
         return Update(key, expression, condition, values, names)
 
 
+@frozen
 class Transactions:
-    """Plans and writes a change until the write succeeds."""
+    """Plans and writes a change until the write succeeds; with `events`, into the outbox too."""
 
-    def __init__(
-        self, table: Table, *, events: bool = False, now: Callable[[], float] = time.time
-    ) -> None:
-        self._table = table
-        self._events = events
-        self._now = now
+    table: Table
+    events: bool = False
+    now: Callable[[], float] = time.time
 
     def run(
         self, plan: Callable[[Transaction], T], assumed: Mapping[Key, Item | None] | None = None
@@ -299,20 +290,17 @@ class Transactions:
         """
         known: Mapping[Key, Item | None] = assumed or {}
         for _ in range(TRIES):
-            transaction = Transaction(self._reader(known), self._now(), events=self._events)
+            transaction = Transaction(self.table, known, self.now(), events=self.events)
             planned = plan(transaction)
             writes = transaction.writes()
             try:
                 if writes:
-                    self._table.write(*writes)
+                    self.table.write(*writes)
             except ConditionFailed:
                 known = {}
-                continue
-            return planned
+            else:
+                return planned
         raise StorageUnavailable(operation="transaction", tries=TRIES)
-
-    def _reader(self, known: Mapping[Key, Item | None]) -> Callable[[Key], Item | None]:
-        return lambda key: known[key] if key in known else self._table.get(key)
 
 
 def _unchanged(item: Item) -> tuple[str, dict[str, Value]]:

@@ -15,10 +15,12 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from wechat_login.errors import BadRequest
 from wechat_login.frozen import frozen
 from wechat_login.storage.table import Item, Key, Table
 
 PROFILE = "PROFILE"
+LONGEST_ID = 128  # characters
 
 
 @frozen
@@ -48,7 +50,6 @@ class User:
 
     @property
     def key(self) -> Key:
-        """Return the key of the user's item."""
         return user_key(self.appid, self.openid)
 
     @property
@@ -86,7 +87,6 @@ class User:
 
     @classmethod
     def from_item(cls, item: Item) -> "User":
-        """Read a PROFILE item."""
         _, appid, openid = item["pk"].split("#", 2)
         return cls(
             appid=appid,
@@ -119,7 +119,6 @@ class Users:
     table: Table
 
     def find(self, appid: str, openid: str) -> User | None:
-        """Return the user of this openid, or None."""
         item = self.table.get(user_key(appid, openid))
         return User.from_item(item) if item else None
 
@@ -142,23 +141,25 @@ class Users:
         return [User.from_item(item) for item in items if item]
 
 
+def check_ids(*ids: object) -> None:
+    """Raise `BadRequest` if a value cannot be an id; None is none."""
+    if not all(each is None or (isinstance(each, str) and len(each) <= LONGEST_ID) for each in ids):
+        raise BadRequest(f"An id is a text of at most {LONGEST_ID} characters.")
+
+
 def user_key(appid: str, openid: str) -> Key:
-    """Return the key of a user."""
     return f"USER#{appid}#{openid}", PROFILE
 
 
 def phone_key(appid: str, index: str) -> Key:
-    """Return the key of the claim on a phone number."""
     return f"PHONE#{appid}#{index}", "OWNER"
 
 
 def id_key(user_id: str) -> Key:
-    """Return the key of the claim on a userId."""
     return f"ID#{user_id}", "OWNER"
 
 
 def union_key(unionid: str) -> Key:
-    """Return the key of the claim on a unionid."""
     return f"UNION#{unionid}", "OWNER"
 
 

@@ -61,20 +61,19 @@ class Parameters:
         with self._lock:
             self._fetch()
 
-    def get(self, name: str, *, max_age: float | None = None) -> str:
-        """Return a parameter read at most about `max_age` seconds ago, by default five minutes.
+    def get(self, name: str) -> str:
+        """Return a parameter read at most about five minutes ago.
 
         Raises `Misconfigured` if SSM has none, `StorageUnavailable` if SSM never answered.
         """
-        value = self.find(name, max_age=max_age)
+        value = self.find(name)
         if value is None:
             raise Misconfigured(missing_parameter=self._names.get(name, name))
         return value
 
-    def find(self, name: str, *, max_age: float | None = None) -> str | None:
-        """Return a parameter like `get`, or None if SSM has none."""
+    def find(self, name: str, *, max_age: float = MAX_AGE) -> str | None:
+        """Return a parameter as `get` does, of another age in seconds, or None if SSM has none."""
         asked_at = self._now()
-        max_age = MAX_AGE if max_age is None else max_age
         with self._lock:
             # Another thread may have read the value while this thread waited.
             if self._read_at < asked_at - max_age * self._jitter:

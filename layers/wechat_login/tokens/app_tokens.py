@@ -40,11 +40,9 @@ class PycryptodomeRS256(Algorithm):
         return key
 
     def sign(self, msg: bytes, key: RSA.RsaKey) -> bytes:
-        """Sign with PKCS#1 v1.5 and SHA-256."""
         return pkcs1_15.new(key).sign(SHA256.new(msg))
 
     def verify(self, msg: bytes, key: RSA.RsaKey, sig: bytes) -> bool:
-        """Return whether `sig` is the signature of `msg` by `key`."""
         try:
             pkcs1_15.new(key).verify(SHA256.new(msg), sig)
         except ValueError:

@@ -71,6 +71,7 @@ class Rotation:
     days: int
     token_seconds: int
     now: Callable[[], float] = time.time
+    make_key: Callable[[int], Jwk] = new_key
 
     def rotate(self, *, by_hand: bool = False) -> dict[str, object]:
         """Make the next key if it is due, or `by_hand`, and drop the keys that nobody needs.
@@ -96,7 +97,7 @@ class Rotation:
         newest = signing[-1]["activeFrom"]
         due = by_hand or now + NOTICE_SECONDS >= newest + self.days * DAY
         if due and newest <= now:
-            signing.append(new_key(now + NOTICE_SECONDS))
+            signing.append(self.make_key(now + NOTICE_SECONDS))
         # Publish first, also after an incomplete run: an unpublished key must not sign.
         verifying = self._still_verifying(public, [public_part(key) for key in signing], now)
         if verifying != public:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from wechat_login.errors import (
     AccessTokenRejected,
+    BadRequest,
     LoginError,
     Misconfigured,
     StorageUnavailable,
@@ -50,7 +51,6 @@ class SharedToken:
     expires_at: int
 
     def to_json(self) -> str:
-        """Return the text to store in SSM."""
         return json.dumps({"token": self.value, "expires_at": self.expires_at})
 
     @classmethod
@@ -202,15 +202,17 @@ class Renewal:
     tokens: Callable[[str], AccessTokens]
     count: Callable[..., None]
 
-    def renew(self, only: str | None = None) -> dict[str, int]:
+    def renew(self, only: object = None) -> dict[str, int]:
         """Renew each token, or `only` one mini program's; return the seconds that each is valid.
 
         A failure is raised at the end, a `Misconfigured` first. `count(AccessTokenRenewals=1)`
-        counts a run without a failure.
+        counts a run without a failure. Raises `BadRequest` if `only` is not an AppID of ours.
         """
+        if only is not None and not (isinstance(only, str) and self.mini_programs.has(only)):
+            raise BadRequest("appid is not one of ours.")
         valid: dict[str, int] = {}
         failures: list[LoginError] = []
-        for appid in [only] if only else self.mini_programs.appids():
+        for appid in self.mini_programs.appids() if only is None else [only]:
             try:
                 valid[appid] = self.tokens(appid).renew()
             except LoginError as failure:

@@ -39,7 +39,6 @@ class PhoneNumber:
 
     @classmethod
     def from_text(cls, text: str) -> "PhoneNumber":
-        """Read the text that `to_text` returns."""
         country_code, _, national = text.partition(" ")
         return cls(country_code, national)
 

@@ -1,0 +1,372 @@
+"""Events=true: each type, by each path that can cause it, arrives at another team's queue.
+
+The way is the whole one: outbox, the table's stream, publish_events, EventBridge, a rule, a queue.
+Each event is checked against docs/events.schema.json on arrival, and no path has other events than
+those listed here.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+
+from simulated_wechat import serve
+from tests.support import stored
+from tests.support.consumer import Consumer
+
+SECOND = "wxfedcba0987654321"
+AVATAR = "https://images.example/alice.png"
+REVOKE, CANCELLATION = "user_authorization_revoke", "user_authorization_cancellation"
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event without its envelope; the kind is the type without `user.`."""
+
+    kind: str
+    detail: dict[str, Any]
+
+    @property
+    def openid(self):
+        return self.detail["openid"]
+
+
+class Running:
+    """A backend with events, WeChat's pushes, and another team that hears what happens."""
+
+    def __init__(self, backend, wechat_url):
+        self.backend = backend
+        self.call = backend.call
+        self.person = backend.person
+        self._wechat_url = wechat_url
+        self._team = Consumer()
+        self._zoe = backend.person("zoe")
+        self._zoe.log_in()
+        self._marks = self._known = 0
+        self.told()
+
+    def operate(self, function, **event):
+        return self.backend.deployment.invoke(function, event)
+
+    def push(self, person, event, **more):
+        body = {"user": person.name, "event": event, **more}
+        answer = requests.post(f"{self._wechat_url}/simulated/events", json=body, timeout=20)
+        assert answer.ok, answer.text
+
+    def told(self):
+        """Wait for all events until now, and return the new ones, in the order of the ids."""
+        # The emulator's stream has one shard, so what came before this change arrives before it.
+        self._marks += 1
+        self.call("update_account", session=self._zoe.session, nickname=f"{self._marks}")
+        told = once(self._team.wait_until(lambda heard: len(self._marked(heard)) == self._marks))
+        everything = [each for each in told if each.openid != self._zoe.openid]
+        found, self._known = everything[self._known :], len(everything)
+        for openid in {each.openid for each in found}:
+            revisions = [each.detail["revision"] for each in found if each.openid == openid]
+            assert revisions == sorted(revisions)
+        return found
+
+    def _marked(self, heard):
+        return [each for each in once(heard) if each.openid == self._zoe.openid][1:]
+
+
+def once(heard):
+    """Return each event once, in the order of the ids, which begin with the time."""
+    found = {event["detail"]["id"]: event for event in heard}
+    return [
+        Told(event["detail-type"].removeprefix("user."), event["detail"])
+        for _, event in sorted(found.items())
+    ]
+
+
+@pytest.fixture
+def start(deployed_with, wechat):
+    """Start the backend with events: `start(PhoneConflict="link")`."""
+    servers = []
+
+    def start(**parameters):
+        backend = deployed_with(Events="true", **parameters)
+        backend.deployment.start_schedules()
+        keys = backend.deployment.parameters
+        token, aes_key = keys["event-token"], keys["event-aes-key"]
+        servers.append(serve(wechat, api_url=backend.url, event_token=token, event_aes_key=aes_key))
+        return Running(backend, servers[-1].url)
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def running(start):
+    return start()
+
+
+@pytest.fixture
+def alice(running):
+    """Somebody who is registered, and has a nickname and an avatar."""
+    alice = running.person("alice")
+    alice.register()
+    running.call("update_account", session=alice.session, nickname="小丽", avatarUrl=AVATAR)
+    running.told()
+    return alice
+
+
+def named(told, *people):
+    """Return the types with the names of the users, sorted: those of one change have no order."""
+    names = {person.openid: person.name for person in people}
+    return sorted(f"{each.kind} {names[each.openid]}" for each in told)
+
+
+def test_a_first_login_and_a_registration(running, wechat):
+    alice = running.person("alice")
+    alice.register()
+    created, registered = running.told()
+
+    assert (created.kind, registered.kind) == ("created", "registered")
+    assert created.detail["userId"] == registered.detail["userId"]
+    assert created.detail["revision"] < registered.detail["revision"]
+    assert registered.detail["unionid"] == wechat.unionid("alice")
+    assert abs(registered.detail["time"] - time.time()) < 60
+
+
+def test_a_known_user_who_does_nothing_new_has_no_event(running, alice):
+    alice.log_in()
+    alice.tap()
+    alice.look_up_token()
+    running.call("update_account", session=alice.session, nickname="小丽")
+    alice.log_out(everywhere=True)
+    running.push(running.person("nobody"), CANCELLATION)
+
+    assert running.told() == []
+
+
+def test_another_number_is_registered(running, alice, wechat):
+    wechat.set_phone("alice", "13900000001")
+    alice.tap()
+
+    assert named(running.told(), alice) == ["registered alice"]
+
+
+def test_a_profile_is_updated(running, alice):
+    running.call("update_account", session=alice.session, nickname="丽丽")
+    running.call("update_account", session=alice.session, avatarUrl=None)
+
+    assert named(running.told(), alice) == ["updated alice"] * 2
+
+
+def test_a_number_that_moves_to_another_user(running, alice, wechat):
+    bob = running.person("bob")
+    wechat.set_phone("bob", alice.phone.removeprefix("+86"))
+    time.sleep(1.1)  # the consent of a later second
+    bob.register()
+
+    told = running.told()
+    assert named(told, alice, bob) == ["created bob", "registered bob", "unregistered alice"]
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        ("8", ["unregistered alice"]),
+        ("19", ["updated alice"]),
+        ("20", ["updated alice"]),
+        ("6", ["updated alice"] * 2),
+        ("8,6", ["unregistered alice", "updated alice", "updated alice"]),
+    ],
+)
+def test_what_is_revoked_in_wechat(running, alice, info, expected):
+    running.push(alice, REVOKE, RevokeInfo=info)
+
+    assert named(running.told(), alice) == expected
+    running.push(alice, REVOKE, RevokeInfo=info)
+    assert running.told() == []
+
+
+def test_a_profile_that_is_withdrawn_in_wechat(running, alice):
+    running.push(alice, "user_info_modified")
+
+    assert set(named(running.told(), alice)) == {"updated alice"}
+
+
+@pytest.mark.parametrize("how", ["API", "WeChat", "operator"])
+def test_an_erased_user_who_comes_back(running, alice, how):
+    if how == "API":
+        running.call("erase_account", session=alice.session)
+    elif how == "WeChat":
+        running.push(alice, CANCELLATION)
+    else:
+        running.operate("erase_user", openid=alice.openid)
+    (erased,) = running.told()
+    time.sleep(1.1)  # a cancellation is for all of its second
+    alice.log_in()
+    (created,) = running.told()
+
+    assert (erased.kind, created.kind) == ("erased", "created")
+    assert erased.openid == created.openid
+    assert erased.detail["userId"] != created.detail["userId"]
+    assert erased.detail["revision"] < created.detail["revision"]
+
+
+def test_what_operators_do(running, alice):
+    end = int(time.time()) + 600
+    for change in (
+        {"blocked": True, "reason": "spam"},
+        {"blocked": True, "reason": "spam", "endsAt": end},
+        {"blocked": False},
+        {"roles": ["editor"]},
+    ):
+        running.operate("update_user", openid=alice.openid, **change)
+
+    told = running.told()
+    assert [each.kind for each in told] == ["blocked", "blocked", "unblocked", "updated"]
+    assert [each.detail["blockedUntil"] for each in told[:2]] == [None, end]
+    private = (alice.phone, alice.phone[3:], "spam", "editor", "小丽", "images.example")
+    assert not [text for text in private if text in repr(told)]
+
+
+def test_the_end_of_a_block_has_no_event(running, alice):
+    running.operate(
+        "update_user",
+        openid=alice.openid,
+        blocked=True,
+        reason="spam",
+        endsAt=int(time.time()) + 600,
+    )
+    (pk,) = [pk for pk in stored.profiles(running.backend.items()) if pk.endswith(alice.openid)]
+    running.told()
+    running.backend.change((pk, "PROFILE"), "SET blocked.endsAt = :now", now=int(time.time()))
+
+    alice.log_in()
+    alice.look_up_token()
+
+    assert running.told() == []
+
+
+def test_linked_accounts_are_erased_together_with_an_event_each(start, wechat):
+    running = start(PhoneConflict="link")
+    alice, bob = running.person("alice"), running.person("bob")
+    alice.register()
+    wechat.set_phone("bob", alice.phone.removeprefix("+86"))
+    bob.register()
+    running.told()
+
+    running.call("erase_account", session=alice.session)
+
+    assert named(running.told(), alice, bob) == ["erased alice", "erased bob"]
+
+
+@pytest.mark.parametrize(
+    ("leaves", "expected"),
+    [("alice", ["erased alice", "updated bob"]), ("bob", ["erased bob"])],
+)
+def test_one_of_linked_accounts_is_cancelled_in_wechat(start, wechat, leaves, expected):
+    running = start(PhoneConflict="link")
+    alice, bob = people = running.person("alice"), running.person("bob")
+    alice.register()
+    wechat.set_phone("bob", alice.phone.removeprefix("+86"))
+    bob.register()
+    user_id = running.told()[0].detail["userId"]
+
+    running.push(next(each for each in people if each.name == leaves), CANCELLATION)
+
+    told = running.told()
+    assert named(told, *people) == expected
+    for each in told:
+        last = each.detail["userId"] if each.kind == "erased" else each.detail["formerUserId"]
+        assert last == user_id
+
+
+def test_linked_accounts_merge_and_part(start, wechat):
+    running = start(PhoneConflict="link")
+    alice, bob = running.person("alice"), running.person("bob")
+    alice.register()
+    bob.log_in()
+    created = {each.openid: each.detail["userId"] for each in running.told()}
+    wechat.set_phone("bob", alice.phone.removeprefix("+86"))
+    bob.tap()
+
+    told = running.told()
+    assert named(told, alice, bob) == ["merged bob", "registered bob"]
+    (merged,) = [each.detail for each in told if each.kind == "merged"]
+    assert merged["userId"] == created[alice.openid]
+    assert merged["formerUserId"] == created[bob.openid]
+    assert len({each.detail["revision"] for each in told}) == 1
+
+    running.push(bob, REVOKE)
+
+    told = running.told()
+    assert named(told, alice, bob) == ["unregistered bob", "updated bob"]
+    (parted,) = [each.detail for each in told if each.kind == "updated"]
+    assert parted["formerUserId"] == created[alice.openid]
+    assert parted["userId"] != created[alice.openid]
+
+
+def test_a_unionid_that_appears_and_a_merge(running, wechat):
+    running.backend.add_mini_program(SECOND)
+    for appid in (wechat.appid, SECOND):
+        wechat.mini_program(appid).unionids = False
+    here, there = running.person("alice"), running.person("alice", SECOND)
+    here.log_in()
+    there.log_in()
+    first, second = running.told()
+    assert first.detail["userId"] != second.detail["userId"]
+    assert {each.detail["appid"] for each in (first, second)} == {wechat.appid, SECOND}
+    for appid in (wechat.appid, SECOND):
+        wechat.mini_program(appid).unionids = True
+    here.log_in()
+    there.log_in()
+    told = running.told()
+    assert [each.kind for each in told] == ["updated", "updated"]
+    assert {each.detail["unionid"] for each in told} == {wechat.unionid("alice")}
+
+    running.operate("merge_users", unionid=wechat.unionid("alice"), dryRun=False)
+
+    (merged,) = running.told()
+    assert merged.kind == "merged"
+    assert merged.openid == there.openid
+    assert merged.detail["userId"] == first.detail["userId"]
+    assert merged.detail["formerUserId"] == second.detail["userId"]
+
+
+def test_the_first_of_linked_accounts_leaves_and_the_others_get_another_userid(start, wechat):
+    running = start(PhoneConflict="link")
+    alice, bob = running.person("alice"), running.person("bob")
+    alice.register()
+    wechat.set_phone("bob", alice.phone.removeprefix("+86"))
+    bob.register()
+    user_id = running.told()[0].detail["userId"]
+
+    running.push(alice, REVOKE)
+
+    told = running.told()
+    assert named(told, alice, bob) == ["unregistered alice", "updated bob"]
+    details = {each.kind: each.detail for each in told}
+    assert details["unregistered"]["userId"] == details["updated"]["formerUserId"] == user_id
+    assert details["updated"]["userId"] != user_id
+
+
+def test_one_person_in_a_second_mini_program_is_created_with_the_known_userid(running):
+    running.backend.add_mini_program(SECOND)
+    running.person("alice").log_in()
+    running.person("alice", SECOND).log_in()
+
+    first, second = running.told()
+    assert (first.kind, second.kind) == ("created", "created")
+    assert first.detail["userId"] == second.detail["userId"]
+    assert first.openid != second.openid
+
+
+def test_a_dry_run_has_no_event(running, alice):
+    there = running.person("bob")
+    there.log_in()
+    running.told()
+    users = [
+        running.operate("find_user", openid=each.openid)["users"][0] for each in (alice, there)
+    ]
+
+    running.operate("merge_users", userIds=[each["userId"] for each in users])
+
+    assert running.told() == []
