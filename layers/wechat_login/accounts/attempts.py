@@ -10,16 +10,13 @@ The key is a keyed hash of the openid, so the count survives an erasure without 
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from wechat_login.accounts.transaction import TRIES
+from wechat_login.accounts.users import User
 from wechat_login.errors import CodeRejected, StorageUnavailable, TooManyAttempts
 from wechat_login.frozen import frozen
+from wechat_login.storage.sealing import Keyring
 from wechat_login.storage.table import ConditionFailed, Item, Key, Put, Table, Update
-
-if TYPE_CHECKING:
-    from wechat_login.accounts.users import User
-    from wechat_login.storage.sealing import Keyring
 
 # Longer than RegisterPhone's timeout: after that, a crashed request no longer blocks its code.
 BUSY_SECONDS = 30
@@ -34,12 +31,12 @@ class Attempts:
     """Allows `limit` different codes per user within `seconds`, exact under concurrency."""
 
     table: Table
-    keyring: "Callable[[], Keyring]"
+    keyring: Callable[[], Keyring]
     limit: int = 5
     seconds: int = 600
     now: Callable[[], float] = time.time
 
-    def begin(self, user: "User", proof: str) -> None:
+    def begin(self, user: User, proof: str) -> None:
         """Count a code once, and reserve it for this request.
 
         Raises `TooManyAttempts` if too many codes were tried, or another request is using this
@@ -72,7 +69,7 @@ class Attempts:
                 return
         raise StorageUnavailable(operation="begin_attempt", tries=TRIES)
 
-    def end(self, user: "User", proof: str, *, rejected: bool = False) -> None:
+    def end(self, user: User, proof: str, *, rejected: bool = False) -> None:
         """Allow other requests to try a code again, unless WeChat has rejected the code."""
         until = REJECTED if rejected else 0
         update = Update(
@@ -96,6 +93,6 @@ class Attempts:
         if until is None and len(found["proofs"]) >= self.limit:
             raise TooManyAttempts(retry_after=found["since"] + self.seconds - now)
 
-    def _key(self, user: "User") -> Key:
+    def _key(self, user: User) -> Key:
         index = self.keyring().blind_index(f"attempts {user.openid}")
         return f"ATTEMPTS#{user.appid}#{index}", "PHONE"

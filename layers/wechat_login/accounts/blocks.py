@@ -9,18 +9,14 @@ the openid out after an erasure, until the block ends, or for three years if it 
 It names nobody, and is looked at only where a user is created.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from wechat_login.accounts.transaction import Transaction
 from wechat_login.accounts.users import User
 from wechat_login.errors import UserBlocked
 from wechat_login.frozen import frozen
+from wechat_login.storage.sealing import Keyring
 from wechat_login.storage.table import Item, Key
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from wechat_login.storage.sealing import Keyring
 
 LONGEST_AFTER_ERASURE = 3 * 365 * 86_400  # seconds
 
@@ -29,7 +25,7 @@ LONGEST_AFTER_ERASURE = 3 * 365 * 86_400  # seconds
 class Blocks:
     """Sets, lifts and checks blocks as part of a transaction."""
 
-    keyring: "Callable[[], Keyring]"
+    keyring: Callable[[], Keyring]
 
     def key(self, appid: str, openid: str) -> Key:
         """Return the key of the item that outlives the user."""

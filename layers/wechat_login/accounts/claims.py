@@ -10,20 +10,16 @@ The time of consent decides, not the time of the write: a number is not bound if
 before withdrawing it, or before its present owner gave it.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from wechat_login.accounts.sessions import Session
 from wechat_login.accounts.transaction import Transaction, Transactions
 from wechat_login.accounts.users import User, phone_key
 from wechat_login.errors import CodeRejected, PhoneTaken
 from wechat_login.frozen import frozen
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from wechat_login.accounts.sessions import Session
-    from wechat_login.storage.sealing import Keyring
-    from wechat_login.storage.table import Item, Key, Value
-    from wechat_login.wechat.phone_number import PhoneNumber
+from wechat_login.storage.sealing import Keyring
+from wechat_login.storage.table import Item, Key, Value
+from wechat_login.wechat.phone_number import PhoneNumber
 
 # A transaction takes 100 writes; separating linked accounts takes three for each account.
 MOST_LINKED = 10
@@ -34,10 +30,10 @@ class PhoneClaims:
     """Binds phone numbers to users, and unbinds them."""
 
     transactions: Transactions
-    keyring: "Callable[[], Keyring]"
+    keyring: Callable[[], Keyring]
     conflict: str
 
-    def bind(self, session: "Session", number: "PhoneNumber", proof: str) -> User:
+    def bind(self, session: Session, number: PhoneNumber, proof: str) -> User:
         """Bind a number, and return the user; `proof` is the hash of the code that paid for it.
 
         Raises `PhoneTaken`, `UserBlocked`, `CodeRejected` if the consent is void, `SessionInvalid`
@@ -107,7 +103,7 @@ class PhoneClaims:
         return user
 
 
-def _usual(user: User, index: str) -> "dict[Key, Item | None]":
+def _usual(user: User, index: str) -> dict[Key, Item | None]:
     """Return the items that a registration nearly always finds, so that it need not read them.
 
     They assume that the user has not changed since the session was read, and that nobody shares the

@@ -1,15 +1,12 @@
 """Look-ups for the team's own services, which see a whole record."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from wechat_login.accounts.users import User, Users, check_ids
 from wechat_login.errors import BadRequest
 from wechat_login.frozen import frozen
+from wechat_login.storage.sealing import Keyring
 from wechat_login.wechat.phone_number import E164, PhoneNumber
-
-if TYPE_CHECKING:
-    from wechat_login.storage.sealing import Keyring
 
 
 @frozen
@@ -21,7 +18,7 @@ class LookUps:
 
     everyone: Users
     appid: str
-    keyring: "Callable[[], Keyring]"
+    keyring: Callable[[], Keyring]
 
     def users(self, by: Mapping[str, object]) -> list[User]:
         """Return the users of a `userId`, `unionid`, `openid` or `phone` such as `+8613800138000`.

@@ -10,8 +10,11 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from wechat_login.accounts.attempts import Attempts
+from wechat_login.accounts.claims import PhoneClaims
+from wechat_login.accounts.sessions import Session
+from wechat_login.accounts.users import User
 from wechat_login.errors import (
     CodeRejected,
     LegacyPhoneDisabled,
@@ -21,14 +24,8 @@ from wechat_login.errors import (
     StorageUnavailable,
 )
 from wechat_login.frozen import frozen
+from wechat_login.storage.sealing import Keyring
 from wechat_login.wechat.phone_number import PhoneNumber
-
-if TYPE_CHECKING:
-    from wechat_login.accounts.attempts import Attempts
-    from wechat_login.accounts.claims import PhoneClaims
-    from wechat_login.accounts.sessions import Session
-    from wechat_login.accounts.users import User
-    from wechat_login.storage.sealing import Keyring
 
 # Seconds between tries to write a number that is already paid for.
 PAUSES = (0.2, 0.5, 1.0, 2.0)
@@ -44,18 +41,18 @@ class Registration:
     write the number begins while `time_left()` exceeds `reserve`, the time for try and receipt.
     """
 
-    claims: "PhoneClaims"
-    attempts: "Attempts"
-    keyring: "Callable[[], Keyring]"
-    screen: "Callable[[User, str], None]"
-    exchange: "Callable[[User, str], PhoneNumber]"
-    legacy: "Callable[[User, str, str], PhoneNumber] | None"
+    claims: PhoneClaims
+    attempts: Attempts
+    keyring: Callable[[], Keyring]
+    screen: Callable[[User, str], None]
+    exchange: Callable[[User, str], PhoneNumber]
+    legacy: Callable[[User, str, str], PhoneNumber] | None
     time_left: Callable[[], float]
     reserve: float  # seconds
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
-    def register(self, session: "Session", code: str, client_ip: str) -> "User":
+    def register(self, session: Session, code: str, client_ip: str) -> User:
         """Bind the number that WeChat gives for a phone code, and return the user.
 
         Raises `CodeRejected`, `PhoneTaken`, `UserBlocked`, `TooManyAttempts` (also, with a short
@@ -67,8 +64,8 @@ class Registration:
         return self._register(session, code, client_ip, lambda: self.exchange(user, code))
 
     def register_legacy(
-        self, session: "Session", encrypted_data: str, iv: str, client_ip: str
-    ) -> "User":
+        self, session: Session, encrypted_data: str, iv: str, client_ip: str
+    ) -> User:
         """Bind the number in `encryptedData`. Raises like `register`.
 
         Raises `LegacyPhoneDisabled`, and `SessionKeyStale` for each fault in the data.
@@ -80,7 +77,7 @@ class Registration:
             session, encrypted_data, client_ip, lambda: legacy(session.user, encrypted_data, iv)
         )
 
-    def redeem(self, session: "Session", receipt: str) -> "User":
+    def redeem(self, session: Session, receipt: str) -> User:
         """Bind the number of a receipt: valid for ten minutes, and for this account only."""
         try:
             paid = json.loads(self.keyring().open(receipt, context=_context(session.user)))
@@ -94,11 +91,11 @@ class Registration:
 
     def _register(
         self,
-        session: "Session",
+        session: Session,
         sent: str,
         client_ip: str,
         exchange: Callable[[], PhoneNumber],
-    ) -> "User":
+    ) -> User:
         user, proof = session.user, hashlib.sha256(sent.encode()).hexdigest()
         if user.phone_code_hash == proof:
             return user
@@ -114,7 +111,7 @@ class Registration:
             self.attempts.end(user, proof, rejected=spent)
             raise
 
-    def _bind(self, session: "Session", number: PhoneNumber, proof: str) -> "User":
+    def _bind(self, session: Session, number: PhoneNumber, proof: str) -> User:
         """Write a number that is paid for; retry while the table fails, then raise a receipt."""
         pauses = iter(PAUSES)
         while True:
@@ -128,7 +125,7 @@ class Registration:
                 raise StorageUnavailable(receipt=receipt, **facts)
             self.sleep(pause)
 
-    def _receipt(self, user: "User", number: PhoneNumber, proof: str) -> str:
+    def _receipt(self, user: User, number: PhoneNumber, proof: str) -> str:
         paid = {
             "number": number.to_text(),
             "givenAt": number.given_at,
@@ -138,6 +135,6 @@ class Registration:
         return self.keyring().seal(json.dumps(paid), context=_context(user))
 
 
-def _context(user: "User") -> str:
+def _context(user: User) -> str:
     # An account that is erased and created again is a different account.
     return f"receipt {user.key[0]} {user.user_id} {user.created_at}"

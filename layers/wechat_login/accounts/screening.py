@@ -5,15 +5,11 @@ WeChat's, rejects a text, because a user can reach a limit on purpose.
 """
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from wechat_login.accounts.users import User
 from wechat_login.errors import ContentRejected, LoginError, TooManyAttempts, UserBlocked
 from wechat_login.frozen import frozen
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from wechat_login.accounts.users import User
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +20,11 @@ class Screening:
 
     risk_limit: int  # the lowest rank to reject, 1 to 4; 0 switches the check off
     check_content: bool
-    risk_rank: "Callable[[User, str], int]"  # user, client IP
-    opinion: "Callable[[User, str], str]"  # user, text
-    count_text: "Callable[[User], None]"  # raises at our limit
+    risk_rank: Callable[[User, str], int]  # user, client IP
+    opinion: Callable[[User, str], str]  # user, text
+    count_text: Callable[[User], None]  # raises at our limit
 
-    def registration(self, user: "User", client_ip: str) -> None:
+    def registration(self, user: User, client_ip: str) -> None:
         """Raise `UserBlocked` if WeChat ranks a user who has no number yet as too risky."""
         if not self.risk_limit or user.registered:
             return
@@ -40,7 +36,7 @@ class Screening:
         if rank >= self.risk_limit:
             raise UserBlocked(risk_rank=rank)
 
-    def text(self, user: "User", text: str) -> None:
+    def text(self, user: User, text: str) -> None:
         """Raise `ContentRejected` if WeChat finds a text risky, `TooManyAttempts` at a limit."""
         if not self.check_content:
             return

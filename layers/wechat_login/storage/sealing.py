@@ -11,9 +11,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable
-from typing import Self
-
-from Crypto.Cipher import AES
+from typing import Any, Self
 
 from wechat_login.errors import SealBroken
 from wechat_login.frozen import frozen
@@ -45,8 +43,7 @@ class Keyring:
     def seal(self, plain: str, *, context: str) -> str:
         """Encrypt `plain` so that it opens only under the same `context`, such as an item's key."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        cipher = AES.new(self.keys[self.current], AES.MODE_GCM, nonce=nonce, mac_len=TAG_BYTES)
-        cipher.update(context.encode())
+        cipher = self._cipher(self.current, nonce, context)
         encrypted, tag = cipher.encrypt_and_digest(plain.encode())
         return f"{self.current}.{base64.urlsafe_b64encode(nonce + encrypted + tag).decode()}"
 
@@ -57,14 +54,17 @@ class Keyring:
             return self.renewed().open(sealed, context=context)
         try:
             raw = base64.b64decode(body, altchars=b"-_", validate=True)
-            cipher = AES.new(
-                self.keys[key_id], AES.MODE_GCM, nonce=raw[:NONCE_BYTES], mac_len=TAG_BYTES
-            )
-            cipher.update(context.encode())
-            plain = cipher.decrypt_and_verify(raw[NONCE_BYTES:-TAG_BYTES], raw[-TAG_BYTES:])
+            cipher = self._cipher(key_id, raw[:NONCE_BYTES], context)
+            plain: bytes = cipher.decrypt_and_verify(raw[NONCE_BYTES:-TAG_BYTES], raw[-TAG_BYTES:])
         except (KeyError, ValueError):
             raise SealBroken from None
         return plain.decode()
+
+    def _cipher(self, key_id: str, nonce: bytes, context: str) -> Any:
+        from Crypto.Cipher import AES  # noqa: PLC0415 - a login has a keyring, and seals nothing
+
+        cipher = AES.new(self.keys[key_id], AES.MODE_GCM, nonce=nonce, mac_len=TAG_BYTES)
+        return cipher.update(context.encode())
 
     def blind_index(self, value: str) -> str:
         """Return the index of `value`, 64 hex digits, from which `value` cannot be read."""
