@@ -258,6 +258,27 @@ def test_linked_accounts_are_erased_together_with_an_event_each(start, wechat):
     assert named(running.told(), alice, bob) == ["erased alice", "erased bob"]
 
 
+@pytest.mark.parametrize(
+    ("leaves", "expected"),
+    [("alice", ["erased alice", "updated bob"]), ("bob", ["erased bob"])],
+)
+def test_one_of_linked_accounts_is_cancelled_in_wechat(start, wechat, leaves, expected):
+    running = start(PhoneConflict="link")
+    alice, bob = people = running.person("alice"), running.person("bob")
+    alice.register()
+    wechat.set_phone("bob", alice.phone.removeprefix("+86"))
+    bob.register()
+    user_id = running.told()[0].detail["userId"]
+
+    running.push(next(each for each in people if each.name == leaves), CANCELLATION)
+
+    told = running.told()
+    assert named(told, *people) == expected
+    for each in told:
+        last = each.detail["userId"] if each.kind == "erased" else each.detail["formerUserId"]
+        assert last == user_id
+
+
 def test_linked_accounts_merge_and_part(start, wechat):
     running = start(PhoneConflict="link")
     alice, bob = running.person("alice"), running.person("bob")

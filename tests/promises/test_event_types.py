@@ -3,17 +3,20 @@
 import ast
 import json
 import re
+import runpy
 from typing import Any
 
 import boto3
 import pytest
 
+from local.subscriber import MOST_KEPT
 from stack.cloudformation import REGION
 from stack.template import ROOT
-from tests.support import events
-from tests.support.shop import TEMPLATE, rules
+from tests.support import events, written
+from tests.support.shop import CODE, TEMPLATE, rules, template
 from tests.support.translated import lint, translated
-from tests.support.written import LAYER, fenced, span, spans, stack, table
+from tests.support.written import CONSUMER, LAYER, fenced, span, spans, stack, table
+from wechat_login.accounts import outbox
 
 GUIDE = ROOT / "docs" / "events.md"
 EXAMPLES = {
@@ -147,6 +150,33 @@ def test_a_documented_pattern_matches(event_bus, pattern, matched):
 
     assert {kind for kind, event in EXAMPLES.items() if matches(event)} == matched
     assert not any(matches({**each, "source": "another"}) for each in EXAMPLES.values())
+
+
+def test_personal_identifiers_stay_as_long_as_documented():
+    kept = {spans(row[0])[0]: row[1] for row in table(GUIDE, "place", "kept") if spans(row[0])}
+    resources = written.template()["Resources"]
+    publisher = resources["PublishEvents"]["Properties"]["Events"]["Outbox"]["Properties"]
+    queue = resources["FailedEvents"]["Properties"]["MessageRetentionPeriod"]
+
+    assert kept["EVENT#…"].startswith(f"{outbox.KEPT_SECONDS // 86_400} days")
+    assert kept["FailedEvents"].startswith(f"{queue // 86_400} days")
+    assert publisher["MaximumRecordAgeInSeconds"] == 6 * 3600
+    assert "the stream repeats for six hours" in GUIDE.read_text("utf-8")
+    assert f"returns the last {MOST_KEPT} as EventBridge" in GUIDE.read_text("utf-8")
+
+
+def test_the_example_keeps_its_words():
+    queue = template()["Resources"]["Undelivered"]["Properties"]["MessageRetentionPeriod"]
+    told = " ".join(CONSUMER[0].read_text("utf-8").split())
+    shop = runpy.run_path(str(CODE / "orders.py"))
+
+    assert queue == 7 * 86_400
+    assert "is in the queue `Undelivered` for seven days" in told
+    assert f"The limit is {shop['SIGNED_LATE']} seconds late" in told
+    assert f"expires after {shop['KEPT_SECONDS'] // 86_400} days" in told
+    invoke = template()["Resources"]["FollowUsers"]["Properties"]["EventInvokeConfig"]
+    assert invoke["MaximumRetryAttempts"] == 2
+    assert "Lambda tries twice more" in told
 
 
 def test_the_source_in_the_schema_is_that_of_the_code():
