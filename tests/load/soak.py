@@ -39,6 +39,8 @@ BETWEEN_TAPS = 200
 # Growth between the second and the last quarter that still counts as flat.
 FLAT_MEMORY = 0.05
 FLAT_DESCRIPTORS = 8
+# The process of `make run`; ministack, the emulator, is measured too, but not ours.
+OURS = "gateway, handlers, WeChat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,7 @@ def slow_down(soak: Soak, seconds: float) -> None:
 
 def processes_of(pid: int) -> dict[str, int]:
     """Return a process and its descendants by name: the gateway with the handlers, the emulator."""
-    found = {"gateway, handlers, WeChat": pid}
+    found = {OURS: pid}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(entry.read_text().rpartition(")")[2].split()[1])
@@ -300,7 +302,7 @@ def report(soak: Soak, samples: dict[str, list[Sample]], minutes: float) -> int:
             f"| {name} | {begin / 1024:.0f} → {end / 1024:.0f} | {slope * 3600 / 1024:+.1f} |"
             f" {most[0]} → {most[1]} | {threads[0]} → {threads[1]} |"
         )
-        if end > begin * (1 + FLAT_MEMORY):
+        if name == OURS and end > begin * (1 + FLAT_MEMORY):
             broken.append(f"{name} grew from {begin} to {end} KB")
         if most[1] > most[0] + FLAT_DESCRIPTORS:
             broken.append(f"{name} went from {most[0]} to {most[1]} descriptors")

@@ -27,8 +27,8 @@ def imported(path):
 def test_a_module_of_tests_takes_from_no_other(path):
     others = [name for name in imported(path) if name.startswith("tests.")]
     rooms = ["tests.support."]
-    if path.parent.name == "simulation":
-        rooms.append("tests.simulation.")
+    if path.parent.name in {"simulation", "load"}:
+        rooms.append(f"tests.{path.parent.name}.")
 
     assert [name for name in others if not name.startswith(tuple(rooms))] == []
     assert [name for name in others if ".test_" in name] == []

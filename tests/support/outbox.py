@@ -53,13 +53,17 @@ class Recorded(Table):
         super().__init__(client, name, lambda: 10.0)
         self.items = lambda: stored.read_all(client, name)
         self.transactions = []
+        self._users = {}
 
     def write(self, *writes):
-        before = stored.profiles(self.items())
         super().write(*writes)
         events = [event(each.request["Item"]) for each in writes if is_event(each)]
-        after = stored.profiles(self.items())
-        self.transactions.append(Written(before, after, events, len(writes)))
+        before, self._users = self._users, dict(self._users)
+        for pk, sk in map(key_of, writes):
+            if sk == "PROFILE":
+                self._users[pk] = self.get((pk, sk))
+        self._users = {pk: user for pk, user in self._users.items() if user}
+        self.transactions.append(Written(before, self._users, events, len(writes)))
 
     @property
     def events(self):
@@ -68,6 +72,11 @@ class Recorded(Table):
 
     def of_type(self, kind):
         return [event for event in self.events if event["type"] == f"user.{kind}"]
+
+
+def key_of(write):
+    key = write.request.get("Key") or write.request["Item"]
+    return key["pk"]["S"], key["sk"]["S"]
 
 
 def is_event(write):

@@ -25,6 +25,8 @@ from tests.support.translated import resolver, translated
 from tests.support.written import ALL_OPTIONS
 
 PROMISE = "test_privileges.py"
+# Modules that botocore passes every new client to.
+PLUGINS = f"privileges={__name__},owed_events=tests.support.owed_events"
 TRANSACTION = {
     "Put": "dynamodb:PutItem",
     "Update": "dynamodb:UpdateItem",
@@ -58,7 +60,7 @@ def pytest_configure(config):
 
 class Privileges:
     def __init__(self):
-        os.environ["BOTOCORE_EXPERIMENTAL__PLUGINS"] = f"privileges={__name__}"
+        os.environ["BOTOCORE_EXPERIMENTAL__PLUGINS"] = PLUGINS
         self.compares = False
         self.beyond = []
 

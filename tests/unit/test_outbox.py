@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from tests.support import stored
+from tests.support import events, stored
 from tests.support.outbox import Recorded
 from tests.support.world import APPID, SECOND, World
 from wechat_login.errors import BadRequest
@@ -100,6 +100,9 @@ def test_each_transaction_writes_the_events_that_it_owes(make, conflict):
 
 def test_an_event_has_the_documented_fields_and_no_others(world):
     live(world)
+    for each in world.table.events:
+        detail = {name: each[name] for name in each if name != "type"}
+        events.check({"source": "wechat-login", "detail-type": each["type"], "detail": detail})
 
     for each in world.table.events:
         fields = each.keys() - {"type", "formerUserId"} if each["type"] == "user.updated" else each
@@ -149,6 +152,20 @@ def test_a_login_of_a_known_user_a_session_and_an_attempt_write_no_event(world):
             world.registration.register(world.session(ALICE), "a-wrong-code", "203.0.113.9")
 
     assert during(world, act) == []
+
+
+@pytest.mark.parametrize("events", [False, True])
+def test_a_login_of_a_known_user_is_one_update_with_events_too(dynamodb, table_name, events):
+    calls = []
+    world = World(dynamodb, table_name, table=Recorded(dynamodb, table_name), events=events)
+    world.log_in(ALICE, "oUAlice")
+    dynamodb.meta.events.register(
+        "before-parameter-build.dynamodb.*", lambda model, **_: calls.append(model.name)
+    )
+
+    world.log_in(ALICE, "oUAlice")
+
+    assert calls == ["UpdateItem"]
 
 
 def test_the_same_number_again_is_no_event(world):
