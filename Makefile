@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run check unit test simulate attack soak browser docs invoke lint build bench secrets deploy rollback doctor user replay format lock clean
+.PHONY: help run check unit test simulate mutants attack soak browser docs invoke lint build bench secrets deploy rollback doctor user replay format lock clean
 
 # Any Python from 3.11 on: make run PYTHON=python3.13
 PYTHON ?= python3
@@ -54,6 +54,9 @@ test: lint $(WHEELS) build browser $(MINISTACK) $(VERIFIERS) $(BEYOND) $(CLIENT)
 
 simulate: $(VENV)/.dev ## Run histories with faults, crashes and wrong clocks: SEEDS=20000, or one: SEED=7
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
+
+mutants: $(VENV)/.dev ## Show that the simulation sees the layer broken on purpose; options: SEEDS=2000 ONLY="a word"
+	@$(BIN)/python -m tests.simulation --mutants --seeds $(or $(SEEDS),2000) --only '$(ONLY)'
 
 attack: $(VENV)/.dev $(MINISTACK) $(ATTACK) ## Send the local API thousands of requests, and each function any event: EXAMPLES=600
 	$(BIN)/python -m tests.load.attack --examples $(or $(EXAMPLES),600)
