@@ -234,6 +234,7 @@ class Doctor:
             self.domain,
             self.request_domain,
             self.push_address,
+            self.events,
             self.alarms,
         ]
 
@@ -771,6 +772,21 @@ class Doctor:
         said = f"WeChat answered {call.errcode} ({call.errmsg}) to {call.client_ip}"
         remedy = "docs/troubleshooting.md says what that means"
         yield Finding(NOTE, "rid", f"{said} at {call.at}, in {call.ms} ms", remedy)
+
+    def events(self) -> Iterator[Finding]:
+        """Check that the bus of the events exists: otherwise EventBridge drops them silently.
+
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
+        """
+        if self._setting("Events") != "true":
+            return
+        stage, bus = self.deployment.stage, self._setting("EventBusName")
+        buses = stage.client("events").list_event_buses
+        there = aws("looking for the bus", buses, NamePrefix=bus)["EventBuses"]
+        found = bus in {each["Name"] for each in there}
+        make = stage.aws_command(f"events create-event-bus --name {bus}")
+        result = f"publishes on the bus {bus}"
+        yield _either(found, "events", result, f"there is no bus {bus}", f"Make it: {make}")
 
     def alarms(self) -> Iterator[Finding]:
         """Check that somebody receives the alarms."""

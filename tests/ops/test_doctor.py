@@ -302,6 +302,26 @@ def test_a_released_stage_that_locks_out_who_refuses(
     assert all("15.1.3.2" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("events", "bus", "expected"),
+    [
+        ("false", "none", []),
+        ("true", "default", ["ok    publishes on the bus default"]),
+        ("true", "defaul", ["FAIL  there is no bus defaul. Make it: aws events create-event-bus"]),
+    ],
+)
+def test_a_bus_that_does_not_exist_would_drop_every_event(
+    doctor, issuing_here, events, bus, expected
+):
+    settings = dict(issuing_here.deployment.stack.parameters)
+
+    lines = said_of(
+        doctor, "events", parameters={**settings, "Events": events, "EventBusName": bus}
+    )
+
+    assert [line[: len(each)] for line, each in zip(lines, expected, strict=True)] == expected
+
+
 @pytest.fixture
 def explained(doctor, tmp_path):
     """Run `make doctor RID=…`: `explained(rid)` gives the line."""

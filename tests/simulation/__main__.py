@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from itertools import repeat
 
 from tests.simulation.history import plan, run
 from tests.simulation.layer import Layer
 from tests.simulation.minimise import minimised
+from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.printing import printed
 
 BATCH = 100
@@ -26,7 +28,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="run one seed, and print its history")
     parser.add_argument("--whole", action="store_true", help="print it whole, not minimised")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--mutants", action="store_true", help="break the layer on purpose")
+    parser.add_argument("--only", default="", help="only mutants with this text in their names")
     chosen = parser.parse_args()
+    if chosen.mutants:
+        return _run_mutants(chosen.only, chosen.seeds, chosen.workers)
     if chosen.seed is not None:
         return _show(chosen.seed, whole=chosen.whole)
     return _run_all(chosen.first, chosen.seeds, chosen.workers)
@@ -43,6 +49,8 @@ def _run_all(first: int, seeds: int, workers: int) -> int:
         for batch in as_completed(batches):
             found, counted = batch.result()
             violated |= found
+            for seed, law in found.items():
+                print(f"seed {seed} violates {law}", flush=True)
             totals += counted
     seconds = time.monotonic() - started
     rate = seeds / seconds
@@ -55,6 +63,32 @@ def _run_all(first: int, seeds: int, workers: int) -> int:
     else:
         print("No law is violated.")
     return min(len(violated), 1)
+
+
+def _run_mutants(only: str, seeds: int, workers: int) -> int:
+    """Run histories of each mutant until one violates a law; return whether all did as expected."""
+    started, wrong, caught = time.monotonic(), 0, 0
+    chosen = [mutant for mutant in MUTANTS if only in mutant.what]
+    print("| broken on purpose | first seed that sees it | law |\n| --- | --- | --- |")
+    with _pool(workers) as pool:
+        for mutant, found in zip(chosen, pool.map(catch, chosen, repeat(seeds)), strict=True):
+            seed, law = found or (None, f"not seen: {mutant.missed_because or 'WHY?'}")
+            print(f"| {mutant.what} | {'-' if seed is None else seed} | {law} |", flush=True)
+            caught += seed is not None
+            wrong += (seed is None) is not bool(mutant.missed_because)
+    seconds = time.monotonic() - started
+    print(f"\n{caught} of {len(chosen)} mutants are seen within {seeds} seeds, in {seconds:.0f} s.")
+    return min(wrong, 1)
+
+
+def catch(mutant: Mutant, seeds: int) -> tuple[int, str] | None:
+    """Return the first seed in which a law is violated by a mutant, and the law."""
+    layer = Layer(mutant.reading())
+    for seed in range(seeds):
+        violation = run(plan(seed), layer).violation
+        if violation is not None:
+            return seed, violation.law
+    return None
 
 
 def run_batch(first: int, end: int) -> tuple[dict[int, str], Counter[str]]:

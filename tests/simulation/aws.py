@@ -88,7 +88,7 @@ class _Client:
         match kind:
             case "killed before":
                 world.kill()
-            case "refused":
+            case "refused" | "outage":
                 world.wait(1.0)
                 raise ConnectTimeoutError(endpoint_url=self._service)
             case "timeout before":

@@ -21,6 +21,7 @@ AWS: Mapping[str, int] = {
     "conflict": 3,  # TransactionConflict, only for writes
     "error 500 before": 1,
     "error 500 after": 2,
+    "outage": 1,  # from this call on
     "killed before": 2,  # the container: SIGKILL
     "killed after": 3,
 }
@@ -58,6 +59,10 @@ class Faults:
     happened: dict[Place, str] = field(default_factory=dict)
     _chances: dict[str, random.Random] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
+
+    def calm(self) -> None:
+        """Let no more faults happen."""
+        self.probability, self.given = 0.0, {}
 
     def draw(self, step: str, service: str, operation: str) -> str | None:
         """Return the fault of a step's next call, or None."""

@@ -9,19 +9,36 @@ from typing import TypeVar
 
 from tests.simulation import operations
 from tests.simulation.faults import Faults, Place
-from tests.simulation.invariants import Violation
+from tests.simulation.invariants import PHONE_API, Violation
 from tests.simulation.layer import Layer
 from tests.simulation.operations import ANSWERS, Operation, PhoneOperation
-from tests.simulation.phone import Phone
+from tests.simulation.phone import Failed, Phone
 from tests.simulation.world import APPIDS, START, Context, Line, Setting, World
 
-Chosen = TypeVar("Chosen")
+Chosen = TypeVar("Chosen", bound=Callable[..., object])
 
+# What a history is mostly about; the other operations are rare in it.
+THEMES: tuple[frozenset[str], ...] = (
+    frozenset(),
+    frozenset(),
+    frozenset({"register", "change_the_number", "send_a_phone_code_twice", "use_the_token"}),
+    frozenset({"register", "change_the_number", "log_out_everywhere", "erase_account", "merge"}),
+    frozenset(
+        {"log_in_often", "open_page", "log_out_everywhere", "end_another_session", "log_out"}
+    ),
+    frozenset({"log_in", "erase_account", "block", "unblock", "erase_user", "use_the_token"}),
+    frozenset({"log_in", "use_the_token", "register", "merge", "join_or_leave_the_open_platform"}),
+    frozenset({"register", "change_the_number", "update_account", "push", "erase_account"}),
+    frozenset(
+        {"register", "renew_access_token", "end_the_access_token", "reject_the_access_token"}
+    ),
+)
+FAVOUR = 8
 USERS = ("alice", "bob", "carol")
 CONFLICTS = ("transfer", "transfer", "link", "reject")
 # Seconds between the acts of a history: some limits are minutes, some days.
 PAUSES = (0.0, 0.0, 5.0, 40.0, 700.0, 90_000.0, 2_700_000.0)
-MOST_STEPS = 5  # of one actor in one act
+QUIET = 700.0  # then all locks and limits of minutes have passed
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,7 @@ def plan(seed: int) -> Plan:
     parameters = {
         "PhoneConflict": chance.choice(CONFLICTS),
         "PhoneRequired": chance.choice(("true", "true", "true", "false")),
+        "Events": chance.choice(("true", "false")),
     }
     # A third of the histories has no faults: there, nothing may fail.
     storm = chance.choice((0.0, 0.01, 0.04, 0.1))
@@ -70,7 +88,7 @@ def plan(seed: int) -> Plan:
     for _ in range(chance.randrange(4)):
         starts.append(starts[-1] + chance.choice(PAUSES) + 30.0)
     phones = [
-        (f"{user}.{number}", user, chance.choices(APPIDS, (3, 1))[0])
+        (f"{user}.{number}", user, chance.choices(APPIDS, (2, 1))[0])
         for user in USERS[: chance.choice((1, 2, 2, 3))]
         for number in range(1, chance.choice((2, 3, 3)))
     ]
@@ -92,9 +110,10 @@ def _steps(
     storm: float,
 ) -> list[Step]:
     # Each history uses a part of the operations, so that rare ones meet often.
-    on_phones = _some(chance, operations.PHONE)
-    of_team = _some(chance, operations.TEAM)
-    of_wechat = _some(chance, operations.WECHAT)
+    theme = chance.choice(THEMES)
+    on_phones = _some(chance, operations.PHONE, theme)
+    of_team = _some(chance, operations.TEAM, theme)
+    of_wechat = _some(chance, operations.WECHAT, theme)
     steps: list[Step] = []
     for act in range(len(starts)):
         actors: list[tuple[str, Mapping[Callable[..., object], int], int]] = [
@@ -111,8 +130,15 @@ def _steps(
     return steps
 
 
-def _some(chance: random.Random, weights: Mapping[Chosen, int]) -> dict[Chosen, int]:
-    kept = {each: weight for each, weight in weights.items() if chance.random() < 0.6}
+def _some(
+    chance: random.Random, weights: Mapping[Chosen, int], theme: frozenset[str]
+) -> dict[Chosen, int]:
+    """Return some of the operations, and all of the theme, with their weights."""
+    kept = {
+        each: weight * (FAVOUR if each.__name__ in theme else 1)
+        for each, weight in weights.items()
+        if each.__name__ in theme or chance.random() < 0.6
+    }
     return kept or dict(weights)
 
 
@@ -128,7 +154,8 @@ def run(
     happening = Faults(planned.seed, planned.setting.storm, faults)
     violation: Violation | None = None
     world = World(layer, planned.setting, happening, planned.seed)
-    with redirect_stdout(_Printed(layer)):
+    _Printed.world = world
+    with redirect_stdout(_Printed()):
         try:
             _live(world, planned, chosen)
         except Violation as found:
@@ -139,12 +166,11 @@ def run(
 class _Printed(io.TextIOBase):
     """Standard output for the layer's logger, which keeps the first output that it sees."""
 
-    def __init__(self, layer: Layer) -> None:
-        self._layer = layer
+    world: World
 
     def write(self, text: str) -> int:
         """Give a log line to the history that runs."""
-        self._layer.here.invariants.log.append(text)
+        _Printed.world.invariants.log.append(text)
         return len(text)
 
 
@@ -162,8 +188,27 @@ def _live(world: World, planned: Plan, steps: Sequence[Step]) -> None:
 
         world.scheduler.spawn(actor, act, context=Context(actor, random.Random(actor)))  # noqa: S311 - not used
     world.scheduler.run()
-    world.scheduler.spawn("the end", world.invariants.ended, context=world.context("the end"))
+    world.faults.calm()
+    context = world.context("the end")
+    world.scheduler.spawn("the end", lambda: _end(world, phones), context=context)
     world.scheduler.run()
+
+
+def _end(world: World, phones: Mapping[str, Phone]) -> None:
+    """After a while let each person log in and register, unless they are blocked."""
+    for appid in APPIDS:
+        world.wechat.fault(PHONE_API, "errcode", 0, appid=appid)
+    world.scheduler.wait(QUIET)
+    for phone in phones.values():
+        if world.invariants.may_be_refused(phone.user):
+            continue
+        try:
+            phone.log_in()
+            phone.register(phone.tap())
+        except Failed as failure:
+            said = failure.answer.error
+            if said != "phone_taken":  # the law of `reject` looks at that
+                world.invariants.everybody_gets_in(phone.user, said)
 
 
 def _act(

@@ -9,6 +9,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tests.simulation.dynamodb import Key
@@ -25,6 +26,7 @@ DAY = 86_400
 LONGEST_LIFE = 180 * DAY
 MOST_SESSIONS = 10
 MOST_CODES = 5
+BUSY_SECONDS = 30  # for which a code that a request has tried stays its own
 FORCED_APART, FORCED_A_DAY = 30, 20
 SERVER_ERROR = 500
 OK = 200
@@ -34,6 +36,9 @@ TOKEN_API = "/cgi-bin/stable_token"
 PHONE = {"phone", "phoneIndex", "registeredAt", "phoneCodeHash", "phoneRemovedAt"}
 SHARED_ID = {"userId", "linked"}
 PROFILE = {"nickname", "nicknameSetAt", "avatarUrl", "avatarUrlSetAt", "updatedAt"}
+EVENT_KEYS = {"id", "userId", "appid", "openid", "unionid", "time", "revision"}
+EVENT_KEYS |= {"formerUserId", "blockedUntil"}
+SHOWN = ("nickname", "avatarUrl", "roles", "unionid")
 # What each function may change of a user that exists, besides `revision`.
 MAY_CHANGE: Mapping[str, set[str]] = {
     "Login": {"sessions", "lastLoginAt", "sessionKey", "unionid"},
@@ -82,7 +87,6 @@ class Delivery:
     openid: str = ""
     given_at: int = 0
     index: str = ""
-    arrived: int = 0  # calls that WeChat has acted on
     refused: bool = False
 
 
@@ -114,6 +118,8 @@ class Invariants:
     revisions: dict[Key, int] = field(default_factory=dict)
     withdrawn: dict[Key, int] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
+    tries: dict[str, list["Sender"]] = field(default_factory=dict)  # by the phone code
+    registrations: list["Sender"] = field(default_factory=list)
     forced: dict[str, list[float]] = field(default_factory=dict)
     rejections: dict[str, int] = field(default_factory=dict)
     erased: dict[Key, float] = field(default_factory=dict)  # when
@@ -122,6 +128,7 @@ class Invariants:
     def __post_init__(self) -> None:
         parameters = self.world.stack.parameters
         self.conflict = parameters["PhoneConflict"]
+        self.events = parameters["Events"] == "true"
         self.phone_required = parameters["PhoneRequired"] == "true"
         self.lifetime = int(parameters["SessionDays"]) * DAY
         self.skew = self.world.setting.skew + 1  # seconds; a second for what is rounded
@@ -145,6 +152,7 @@ class Invariants:
             self.states.setdefault(key, [State(0, None)]).append(State(self.writes, after[key]))
         if sender is None:
             return
+        self.each_change_has_its_event(users, before, after)
         for key in users:
             self._user_written(sender, key, before, after)
         if any(_is_claim(key) for key in after):
@@ -157,10 +165,18 @@ class Invariants:
     def _user_written(self, sender: "Sender", key: Key, before: Items, after: Items) -> None:
         old, new = before[key], after[key]
         self.each_function_changes_only_its_own(sender, key, old, new)
+        if old is None and new is not None:
+            self.a_person_has_one_user_id(key, before, new)
+            self.the_blocked_stay_out(key, new)
         if old is not None and new is not None:
             self.revision_grows(key, old, new)
             self.sessions_begin_only_by_login(sender, key, old, new)
-            self.registration_is_kept(sender, key, old, after)
+            self.registration_is_kept(sender, key, before, after)
+            self.blocks_outlive_an_erasure(key, old, after)
+        if old is not None and sender.function == "ReceiveEvent":
+            self.newer_data_stay(sender, key, old, new or {})
+        if old is not None and new is None and sender.function == "EraseUser":
+            self.only_the_named_are_erased(sender, key, before, after)
         if new is None:
             self.withdrawn.pop(key, None)
             self.erased[key] = self.world.scheduler.now
@@ -171,6 +187,72 @@ class Invariants:
         self.blocked_has_no_session(key, new)
         self.session_acts_while_it_lives(sender, key, old, new)
         self.revisions[key] = max(self.revisions.get(key, 0), new["revision"])
+
+    def each_change_has_its_event(self, users: list[Key], before: Items, after: Items) -> None:
+        """Each change of a user has its events in the same write, and nothing else has one."""
+        law = self.each_change_has_its_event
+        written = [(key, item) for key, item in after.items() if key[0].startswith("EVENT#")]
+        for key, item in written:
+            if before[key] is not None or item is None:
+                self.violated(law, f"{key} was written before.")
+        details = {(key[0].removeprefix("EVENT#"), key[1]): item for key, item in written}
+        for key in users:
+            user = key[0].removeprefix("USER#")
+            own = {sk: item for (pk, sk), item in details.items() if pk == user}
+            found = {
+                sk.partition("#user.")[2]: json.loads(item["detail"]) for sk, item in own.items()
+            }
+            wanted = self._events(key, before[key], after[key]) if self.events else {}
+            if found.keys() != wanted.keys():
+                self.violated(law, f"{key[0]}: {sorted(found)} instead of {sorted(wanted)}.")
+            for detail in found.values():
+                if not detail.keys() <= EVENT_KEYS:
+                    self.violated(law, f"an event says {sorted(detail.keys() - EVENT_KEYS)}.")
+            for kind, facts in wanted.items():
+                if not facts.items() <= found[kind].items():
+                    self.violated(law, f"{kind} of {key[0]} says {found[kind]}, not {facts}.")
+        if len(details) != sum(
+            pk == key[0].removeprefix("USER#") for key in users for pk, _ in details
+        ):
+            self.violated(law, "an event of a user who was not changed.")
+
+    def _events(self, key: Key, old: Item | None, new: Item | None) -> dict[str, dict[str, Any]]:
+        """Return the events of a change, each with what its detail must say at least."""
+        user = new or old or {}
+        _, appid, openid = key[0].split("#", 2)
+        usual = {
+            "userId": user["userId"],
+            "appid": appid,
+            "openid": openid,
+            "unionid": user.get("unionid"),
+            "revision": new["revision"] if new else (old or {})["revision"] + 1,
+        }
+        if new is None:
+            return {"erased": usual}
+        if old is None:
+            return {"created": usual}
+        events: dict[str, dict[str, Any]] = {}
+        if old.get("phoneIndex") != new.get("phoneIndex"):
+            events["registered" if "phoneIndex" in new else "unregistered"] = usual
+        if old.get("blocked") != new.get("blocked"):
+            until = {"blockedUntil": new["blocked"].get("endsAt")} if "blocked" in new else {}
+            events["blocked" if "blocked" in new else "unblocked"] = {**usual, **until}
+        if any(old.get(name) != new.get(name) for name in SHOWN):
+            events["updated"] = usual
+        if old["userId"] != new["userId"]:
+            # To leave linked accounts is to become again who one was.
+            left = old.get("linked") and not new.get("linked")
+            kind = "updated" if left or not self._was_held(key, new["userId"]) else "merged"
+            events[kind] = {**usual, "formerUserId": old["userId"]}
+        return events
+
+    def _was_held(self, key: Key, user_id: str) -> bool:
+        """Return whether another user had a userId before this write."""
+        return any(
+            (self._states(other, self.writes - 1)[0] or {}).get("userId") == user_id
+            for other in self.states
+            if other != key
+        )
 
     def claims_agree(self) -> None:
         """Each claim names users that exist and hold it, and each user's claims name them."""
@@ -242,6 +324,8 @@ class Invariants:
                 self.violated(law, f"{function} erased {key[0]}.")
             return
         changed = {name for name in {*old, *new} if old.get(name) != new.get(name)} - {"revision"}
+        if function == "MergeUsers" and sender.event.get("dryRun") is not False:
+            self.violated(law, f"a dry run changed {key[0]}.")
         if not changed <= MAY_CHANGE.get(function, set()):
             self.violated(law, f"{function} changed {sorted(changed)} of {key[0]}.")
 
@@ -251,6 +335,26 @@ class Invariants:
         grown = new["revision"] > self.revisions.get(key, 0)
         if changed - WITHOUT_REVISION and not grown:
             self.violated(self.revision_grows, f"{key[0]}: {sorted(changed)}.")
+
+    def a_person_has_one_user_id(self, key: Key, before: Items, new: Item) -> None:
+        """A person who is known in another mini program gets the same userId in a new one."""
+        known = before.get((f"UNION#{new.get('unionid')}", "OWNER"))
+        if known and known["userId"] != new["userId"]:
+            self.violated(self.a_person_has_one_user_id, f"{key[0]}.")
+
+    def the_blocked_stay_out(self, key: Key, new: Item) -> None:
+        """No user is made for an openid, or for a person, that the team has blocked."""
+        _, appid, openid = key[0].split("#", 2)
+        surely = self.world.scheduler.now + self.skew
+        outlived = (f"BLOCK#{appid}#{self._index(f'block {openid}')}", "OPENID")
+        if self.world.dynamodb.items.get(outlived, {}).get("expiresAt", 0) > surely:
+            self.violated(self.the_blocked_stay_out, f"{key[0]}.")
+        for other, states in self.states.items():
+            item = states[-1].item
+            if item and other != key and "unionid" in new and item.get("unionid") == new["unionid"]:
+                blocked = item.get("blocked")
+                if blocked and blocked.get("endsAt", float("inf")) > surely:
+                    self.violated(self.the_blocked_stay_out, f"{key[0]}, known as {other[0]}.")
 
     def sessions_begin_only_by_login(
         self, sender: "Sender", key: Key, old: Item, new: Item
@@ -266,9 +370,9 @@ class Invariants:
         if removed and function == "Login" and len(present) > MOST_SESSIONS:
             self.violated(law, f"Login left {len(present)}.")
 
-    def registration_is_kept(self, sender: "Sender", key: Key, old: Item, after: Items) -> None:
+    def registration_is_kept(self, sender: "Sender", key: Key, before: Items, after: Items) -> None:
         """A registration ends only by a newer number, a newer owner, withdrawal or erasure."""
-        law, new = self.registration_is_kept, after[key] or {}
+        law, old, new = self.registration_is_kept, before[key] or {}, after[key] or {}
         if "phoneIndex" not in old or new.get("phoneIndex") == old["phoneIndex"]:
             return
         if sender.function == "ReceiveEvent":
@@ -277,12 +381,53 @@ class Invariants:
             (
                 each
                 for at, each in after.items()
-                if each and at[1] == "PROFILE" and each.get("phoneIndex") == old["phoneIndex"]
+                if each
+                and at[1] == "PROFILE"
+                and each.get("phoneIndex") == old["phoneIndex"]
+                # Not one who has shared the number before.
+                and (before[at] or {}).get("phoneIndex") != old["phoneIndex"]
             ),
             new,
         )
         if taker.get("registeredAt", 0) < old["registeredAt"]:
             self.violated(law, f"{key[0]} lost a number to an older consent.")
+        if taker is not new and self.conflict != "transfer":
+            self.violated(law, f"{key[0]} lost a number under `{self.conflict}`.")
+
+    def blocks_outlive_an_erasure(self, key: Key, old: Item, after: Items) -> None:
+        """A block is also written where it outlives the user."""
+        blocked = (after[key] or {}).get("blocked")
+        if not blocked or blocked == old.get("blocked"):
+            return
+        kept = [item for (pk, _), item in after.items() if item and pk.startswith("BLOCK#")]
+        ends_at = blocked.get("endsAt", self.world.scheduler.now + 365 * DAY)
+        if not any(item["expiresAt"] >= ends_at for item in kept):
+            self.violated(self.blocks_outlive_an_erasure, f"{key[0]}.")
+
+    def newer_data_stay(self, sender: "Sender", key: Key, old: Item, new: Item) -> None:
+        """A push of WeChat's removes nothing that the user gave after it."""
+        law, pushed = self.newer_data_stay, sender.event["simulation"]
+        at = int(pushed["CreateTime"])
+        if not new and old["createdAt"] > at + self.skew:
+            self.violated(law, f"{key[0]} was erased.")
+        lost = {"registeredAt": "phoneIndex", "nicknameSetAt": "nickname"}
+        for since, what in lost.items():
+            if new and what in old and what not in new and old.get(since, 0) > at:
+                self.violated(law, f"{key[0]} lost the {what}.")
+
+    def only_the_named_are_erased(
+        self, sender: "Sender", key: Key, before: Items, after: Items
+    ) -> None:
+        """An operator's erasure removes only accounts that have the name which was given."""
+        event, old = sender.event, before[key] or {}
+        gone = [item for at, item in before.items() if item and after[at] is None]
+        users = [item for item in gone if "userId" in item and "createdAt" in item]
+        wrong = "userId" in event and old["userId"] != event["userId"]
+        if "phone" in event:
+            index = self._index(event["phone"])
+            wrong = all(item.get("phoneIndex") != index for item in users)
+        if wrong:
+            self.violated(self.only_the_named_are_erased, f"{key[0]}.")
 
     def consent_is_newer(self, sender: "Sender", key: Key, old: Item | None, new: Item) -> None:
         """A number is bound only if WeChat gave it for this user, after any withdrawal."""
@@ -335,9 +480,11 @@ class Invariants:
         body = json.loads(request.body) if request.body else {}
         sender.outcomes.append(answer.outcome)
         if request.path == LOGIN_API:
+            sender.identity = json.loads(answer.body) if answer.outcome == "0" else {}
             self.a_code_is_sent_once(sender, request.query["js_code"], answer)
         elif request.path == PHONE_API:
             self.a_code_is_sent_once(sender, body["code"], answer)
+            self.one_request_tries_a_code(sender, body["code"])
             self._phone_code(sender, body, answer)
         elif request.path == TOKEN_API and body["force_refresh"]:
             self.forced_refreshes_are_rare(body["appid"])
@@ -361,15 +508,31 @@ class Invariants:
         delivery = self.deliveries.setdefault(body["code"], Delivery())
         if body.get("openid") != self._credential(sender.event)[0][0].rpartition("#")[2]:
             self.violated(self.a_code_belongs_to_its_user, f"{sender.function}.")
+        user = self._credential(sender.event)[0]
+        proof = sha256(body["code"].encode()).hexdigest()
+        if all(
+            (item or {}).get("phoneCodeHash") == proof for item in self._states(user, sender.mark)
+        ):
+            self.violated(self.a_bound_code_is_not_sent_again, f"{user}.")
         if answer.outcome == "0":
             info = json.loads(answer.body)["phone_info"]
             delivery.openid = body["openid"]
             delivery.given_at = info["watermark"]["timestamp"]
             delivery.index = self._index(f"+{info['countryCode']}{info['purePhoneNumber']}")
-            delivery.arrived += 1
+            sender.paid = True
             self.secrets[info["purePhoneNumber"]] = "phone number"
         elif answer.outcome in ("40029", "40013"):
             delivery.refused = True
+
+    def a_bound_code_is_not_sent_again(self) -> None:
+        """WeChat is not asked again about a code whose number is bound."""
+
+    def one_request_tries_a_code(self, sender: "Sender", code: str) -> None:
+        """Only one request at a time asks WeChat about a phone code."""
+        others = self.tries.setdefault(code, [])
+        if any(each is not sender and each.ended_at == float("inf") for each in others):
+            self.violated(self.one_request_tries_a_code, f"{sender.function}.")
+        others.append(sender)
 
     def a_code_belongs_to_its_user(self) -> None:
         """WeChat is asked for a number with the openid of the session."""
@@ -420,9 +583,13 @@ class Invariants:
 
     def nothing_fails_without_a_fault(self, said: Said, error: BaseException | None) -> None:
         """No answer is 5xx, and no function fails, without a fault."""
-        if said.status < SERVER_ERROR or said.sender.faults:
+        if said.status < SERVER_ERROR:
+            return
+        ours = said.code in ("internal", "misconfigured", "?")
+        if said.sender.faults and not ours:
             return
         disturbed = bool(self.world.faults.happened) or bool(self.world.outages)
+        disturbed |= self.world.tokens_are_rejected
         if said.sender.function in WITH_TOKEN and disturbed and said.code == "wechat_unavailable":
             return
         self.violated(
@@ -501,6 +668,8 @@ class Invariants:
             self.a_known_login_is_one_write(said)
         elif said.code == "user_blocked":
             self.logins_refuse_only_blocked_users(said, body["code"])
+        elif said.code == "code_rejected":
+            self.login_codes_are_rejected_by_wechat(said)
 
     def logins_let_in_the_right_user(self, said: Said, body: Mapping[str, Any]) -> None:
         """A login opens a session for the code's owner, who is not blocked."""
@@ -515,9 +684,23 @@ class Invariants:
             self.violated(law, "the session is not in the table.")
         if not any(item and data["registered"] is ("phoneIndex" in item) for item in states):
             self.violated(law, "`registered` is wrong.")
-        if not any(item and item.get("unionid") == data["unionid"] for item in states):
+        given = said.sender.identity.get("unionid", data["unionid"])
+        if not any(item and item.get("unionid") == data["unionid"] == given for item in states):
             self.violated(law, "`unionid` is wrong.")
         self.tokens_tell_the_truth(said, data["token"], key, sid)
+        # The state before, the login, and the limit of sessions.
+        if len(states) <= len(("before", "login", "limit")) and not said.sender.faults:
+            left = (states[-1] or {}).get("sessions", {})
+            if states[-1] and (sid not in left or len(left) > MOST_SESSIONS):
+                self.violated(self.sessions_are_few, f"{len(left)}.")
+
+    def sessions_are_few(self) -> None:
+        """A login leaves at most ten sessions, the new one among them."""
+
+    def login_codes_are_rejected_by_wechat(self, said: Said) -> None:
+        """A login code is rejected only if WeChat rejects it."""
+        if not {"40029", "40163"} & set(said.sender.outcomes):
+            self.violated(self.login_codes_are_rejected_by_wechat, f"{said.sender.outcomes}")
 
     def a_known_login_is_one_write(self, said: Said) -> None:
         """The login of a known user costs one call of DynamoDB and one of WeChat."""
@@ -554,6 +737,15 @@ class Invariants:
         if said.status == OK and said.key:
             self.tokens_tell_the_truth(said, said.data, said.key, said.sid)
             self.a_look_up_is_one_read(said)
+            self.use_extends_a_session(said)
+
+    def use_extends_a_session(self, said: Said) -> None:
+        """A session that is used ends a month after this day, not after an earlier one."""
+        times = (
+            (self._states(said.key, said.sender.mark)[-1] or {}).get("sessions", {}).get(said.sid)
+        )
+        if times and times["usedAt"] < said.sender.started_at - DAY - 2 * self.skew:
+            self.violated(self.use_extends_a_session, f"{said.key}.")
 
     def a_look_up_is_one_read(self, said: Said) -> None:
         """The look-up of a token costs one read, and once a day a write."""
@@ -572,12 +764,14 @@ class Invariants:
         if said.status == OK:
             self.registrations_are_written(said, delivery)
             self.tokens_tell_the_truth(said, said.data, said.key, said.sid)
-        elif said.code == "code_rejected" and delivery is not None:
-            self.codes_are_rejected_with_a_reason(said, delivery)
+        elif said.code == "code_rejected" and "code" in body:
+            self.codes_are_rejected_with_a_reason(said, delivery or Delivery())
         elif said.code == "phone_taken":
             self.numbers_are_taken_only_by_others(said, delivery)
         elif said.code == "too_many_attempts":
             self.waits_have_a_reason(said)
+        elif said.code == "storage_unavailable" and said.sender.paid:
+            self.what_is_paid_for_is_not_lost(said)
 
     def registrations_are_written(self, said: Said, delivery: Delivery | None) -> None:
         """A registration that is answered is in the table, with the number that WeChat gave."""
@@ -626,23 +820,27 @@ class Invariants:
         if self.conflict == "transfer" or not taken:
             self.violated(self.numbers_are_taken_only_by_others, f"{said.key[0]}.")
 
+    def what_is_paid_for_is_not_lost(self, said: Said) -> None:
+        """If WeChat gave a number that cannot be written, the answer has a receipt."""
+        if not said.body["error"].get("receipt"):
+            self.violated(self.what_is_paid_for_is_not_lost, f"{said.key}.")
+
     def waits_have_a_reason(self, said: Said) -> None:
         """A registration must wait only if its code is in use, or five codes were tried."""
-        wait = json.loads(said.sender.event["body"]).get("code")
-        attempts = [
-            item
+        code = json.loads(said.sender.event["body"]).get("code", "")
+        full = any(
+            len(item["proofs"]) >= MOST_CODES
             for (pk, _), item in self.world.dynamodb.items.items()
             if pk.startswith("ATTEMPTS#")
-        ]
-        now = self.world.scheduler.now
-        full = any(len(item["proofs"]) >= MOST_CODES for item in attempts)
-        busy = any(
-            until > said.sender.started_at - self.skew
-            for item in attempts
-            for until in item["proofs"].values()
         )
-        if not (wait and (full or busy)) and now:
-            self.violated(self.waits_have_a_reason, f"{said.key[0]}.")
+        busy_since = said.sender.started_at - BUSY_SECONDS - 2 * self.skew
+        in_use = any(
+            each is not said.sender and each.ended_at > busy_since and code in each.event["body"]
+            for each in self.registrations
+        )
+        # If the answer to its reservation is lost, a request finds the code in use by itself.
+        if not code or not (full or in_use or said.sender.faults):
+            self.violated(self.waits_have_a_reason, f"{said.key}.")
 
     def _Authorize(self, said: Said) -> None:  # noqa: N802 - named after the function
         token = said.sender.event["headers"]["authorization"].removeprefix("Bearer ")
@@ -763,11 +961,23 @@ class Invariants:
 
     # At the end.
 
-    def ended(self) -> None:
-        """Check what must be true when all is quiet."""
-        self.claims_agree()
+    def everybody_gets_in(self, user: str, failure: str) -> None:
+        """When all is quiet again, each person can log in and register the number they have."""
+        self.violated(self.everybody_gets_in, f"{user}: {failure}.")
 
     # What the laws need.
+
+    def may_be_refused(self, user: str) -> bool:
+        """Return whether the team or WeChat blocks a person, in any mini program."""
+        wechat = self.world.wechat
+        people = [wechat.person(user, app.appid) for app in wechat.mini_programs()]
+        states = [
+            self.states.get((f"USER#{each.appid}#{each.openid}", "PROFILE"), [])[-1:]
+            for each in people
+        ]
+        blocked = any((state.item or {}).get("blocked") for last in states for state in last)
+        outlived = any(key[0].startswith("BLOCK#") for key in self.world.dynamodb.items)
+        return blocked or outlived or people[0].blocked
 
     def _said(self, sender: "Sender", answer: Any, error: BaseException | None) -> Said:
         function, event = sender.function, sender.event
@@ -835,12 +1045,12 @@ class Invariants:
                 if other != key and theirs == ids and _appid(other) == _appid(key):
                     yield other
 
-    def _index(self, e164: str) -> str:
+    def _index(self, value: str) -> str:
         sealing = self.world.layer.module("wechat_login.storage.sealing")
         text = next(
             value for name, value in self.world.ssm.values.items() if name.endswith("sealing-key")
         )
-        return str(sealing.Keyring.from_json(text).blind_index(e164))
+        return str(sealing.Keyring.from_json(text).blind_index(value))
 
 
 def _is_claim(key: Key) -> bool:
@@ -852,8 +1062,6 @@ def _appid(key: Key) -> str:
 
 
 def _sid(secret: str) -> str:
-    from hashlib import sha256  # noqa: PLC0415 - only here
-
     return base64.urlsafe_b64encode(sha256(secret.encode()).digest()).rstrip(b"=").decode()
 
 

@@ -34,7 +34,7 @@ def log_in(phone: Phone) -> None:
 
 
 def log_in_often(phone: Phone) -> None:
-    for _ in range(phone.world.chance.choice((4, 8, 11))):
+    for _ in range(phone.world.chance.choice((2, 6, 11))):
         phone.log_in()
 
 
@@ -155,6 +155,14 @@ def steal(phone: Phone) -> None:
     phone.register(code)
 
 
+def steal_a_receipt(phone: Phone) -> None:
+    if phone.session is None:
+        phone.log_in()
+    if phone.world.receipts:
+        receipt = phone.world.chance.choice(phone.world.receipts)
+        phone.ask("POST", "/phone", {"openid": phone.openid, "receipt": receipt})
+
+
 PHONE: Mapping[PhoneOperation, int] = {
     open_page: 6,
     log_in: 6,
@@ -163,7 +171,7 @@ PHONE: Mapping[PhoneOperation, int] = {
     register: 10,
     send_a_phone_code_twice: 3,
     send_the_last_phone_code_again: 2,
-    register_often: 1,
+    register_often: 2,
     change_the_number: 6,
     show_account: 1,
     update_account: 3,
@@ -173,6 +181,7 @@ PHONE: Mapping[PhoneOperation, int] = {
     end_another_session: 2,
     erase_account: 3,
     steal: 1,
+    steal_a_receipt: 1,
 }
 
 
@@ -312,6 +321,14 @@ def end_the_access_token(world: World, phones: list[Phone]) -> None:
     app.tokens.stable(force=True)
 
 
+def reject_the_access_token(world: World, phones: list[Phone]) -> None:
+    """Let WeChat reject valid tokens for some calls."""
+    appid, times = world.chance.choice(phones).appid, world.chance.choice((1, 2, 4, 8))
+    path = "/wxa/business/getuserphonenumber"
+    world.wechat.fault(path, "errcode", times, appid=appid, errcode=40001)
+    world.tokens_are_rejected = True
+
+
 def join_or_leave_the_open_platform(world: World, phones: list[Phone]) -> None:
     app = world.wechat.mini_program(world.chance.choice(phones).appid)
     app.unionids = not app.unionids
@@ -331,6 +348,7 @@ WECHAT: Mapping[Operation, int] = {
     push: 8,
     replay_a_push: 1,
     end_the_access_token: 1,
+    reject_the_access_token: 1,
     join_or_leave_the_open_platform: 1,
     block_at_wechat: 1,
 }

@@ -103,6 +103,7 @@ class Phone:
                 error = body.get("error", {}) if isinstance(body, dict) else {}
                 if isinstance(error, dict) and error.get("receipt"):
                     proof = {"receipt": error["receipt"]}
+                    self.world.receipts.append(error["receipt"])
                 raise
 
         self.token = self.with_session(send, lost=1.0).data

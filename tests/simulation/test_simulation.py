@@ -7,7 +7,7 @@ import sys
 from tests.simulation.history import plan
 from tests.simulation.layer import ROOT
 
-SEEDS = 150
+SEEDS = 120
 
 
 def simulated(*arguments):

@@ -83,6 +83,9 @@ class Sender:
     faults: list[str] = field(default_factory=list)
     sent: set[str] = field(default_factory=set)  # codes that WeChat may have got
     outcomes: list[str] = field(default_factory=list)  # of WeChat's calls
+    identity: Mapping[str, Any] = field(default_factory=dict)  # that WeChat gave for a login code
+    paid: bool = False  # WeChat gave a number
+    ended_at: float = float("inf")
     killed: bool = False
 
     @property
@@ -147,6 +150,8 @@ class World:
         self.wechat = SimulatedWeChat(now=lambda: self.scheduler.now)
         self.lines: list[Line] = []
         self.outages: dict[str, float] = {}
+        self.receipts: list[str] = []
+        self.tokens_are_rejected = False  # by WeChat, though they are valid
         self.ssm = SSM()
         self.dynamodb = DynamoDB(
             self.stack.tables[0].name, lambda: self.scheduler.now, self._observe
@@ -246,6 +251,8 @@ class World:
                 sender.faults.append(f"{service}: outage")
         else:
             kind = self.faults.draw(self.here.step, service, operation)
+            if kind == "outage":
+                self.outages[service] = self.scheduler.now + self.chance.choice((2.0, 15.0, 40.0))
             if kind and sender is not None:
                 sender.faults.append(f"{service}: {kind}")
         if kind:
@@ -346,6 +353,8 @@ class World:
         sender = Sender(context.step, container, event, self.scheduler.now, self.invariants.mark())
         container.busy = True
         context.sender = sender
+        if function == "RegisterPhone":
+            self.invariants.registrations.append(sender)
         error: BaseException | None = None
         answer: Any = None
         try:
@@ -356,6 +365,7 @@ class World:
             error = failure
         finally:
             context.sender = None
+            sender.ended_at = self.scheduler.now
             container.busy, container.used_at = False, self.scheduler.now
             if sender.killed:
                 self._containers[function].remove(container)

@@ -1,8 +1,9 @@
 """Distributes the tests among the workers of pytest-xdist: a pytest plugin.
 
 A module with a fixture of module scope goes to one worker as a whole, because such a fixture is
-slow: it deploys or builds. Each other test goes to the next worker that is free. xdist's own groups
-do nothing with this pytest: https://github.com/pytest-dev/pytest-xdist/issues/1386
+slow: it deploys or builds. So do all modules that use the build, and all that use the browser. The
+largest groups come first, and then each other test goes to the next worker that is free. xdist's
+own groups do nothing with this pytest: https://github.com/pytest-dev/pytest-xdist/issues/1386
 """
 
 from functools import cache
@@ -26,6 +27,8 @@ OF_THE_BUILD = {
     "tests/promises/test_build.py",
     "tests/promises/test_weight.py",
 }
+# One Chromium, which takes seconds to start, is enough for them.
+OF_THE_BROWSER = "tests/browser/"
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
@@ -35,6 +38,8 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no typ
         module = nodeid.partition("::")[0]
         if module in OF_THE_BUILD:
             return "build"
+        if module.startswith(OF_THE_BROWSER):
+            return "browser"
         return module if has_module_fixture(module) else nodeid
 
 

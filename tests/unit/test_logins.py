@@ -45,6 +45,50 @@ def world(dynamodb, table_name, watched):
     return World(dynamodb, table_name, table=watched)
 
 
+class Interrupted(Table):
+    """A table that runs an action once, before a chosen call."""
+
+    def __init__(self, *wiring):
+        super().__init__(*wiring)
+        self.calls = 0
+        self.before = {}
+
+    def get(self, key):
+        self._interrupt()
+        return super().get(key)
+
+    def _write(self, writes, **options):
+        self._interrupt()
+        return super()._write(writes, **options)
+
+    def _interrupt(self):
+        self.calls += 1
+        self.before.pop(self.calls, lambda: None)()
+
+
+@pytest.mark.parametrize("erased_before", range(3, 7))
+def test_an_erasure_during_a_login_ends_the_user_id_with_its_claims(
+    dynamodb, table_name, erased_before
+):
+    """Found by the simulation: the login claimed the unionid again for the user who was erased."""
+    world, erased = World(dynamodb, table_name), set()
+    table = Interrupted(dynamodb, table_name, lambda: 10.0)
+    racing = World(dynamodb, table_name, table=table, clock=world.clock)
+
+    def erase():
+        erased.add(world.find(ALICE.openid).user_id)
+        world.erasure.erase_openid(APPID, ALICE.openid, at=world.clock())
+
+    # The first transaction fails, because another login creates the user; so this login reads.
+    table.before = {2: lambda: world.logins.log_in(ALICE), erased_before: erase}
+
+    login = racing.logins.log_in(ALICE)
+
+    assert world.contradictions() == []
+    if world.find(ALICE.openid):
+        assert login.user.user_id not in erased
+
+
 def profile(world):
     (item,) = stored.profiles(world.items()).values()
     return item

@@ -156,7 +156,12 @@ class Transaction:
         return [user for user in found if user]
 
     def join(self, claim: Key, user: User, **more: Value) -> None:
-        """Make a user an owner of a claim; `more` are other attributes of the claim."""
+        """Make a user an owner of a claim; `more` are other attributes of the claim.
+
+        The user must be as read at the write too: a claim of an erased user would stay for ever.
+        """
+        if before := self._before[user.key]:
+            self._checks.setdefault(user.key, ConditionCheck(user.key, *_as_read(before)))
         item = self._item(claim)
         owners = item.get("owners", frozenset()) | {user.key[0]}
         self._after[claim] = {**item, "pk": claim[0], "sk": claim[1], **more, "owners": owners}
@@ -244,11 +249,7 @@ class Transaction:
         return Put(after, condition, values) if after else Delete(key, condition, values)
 
     def _write_user(self, key: Key, before: Item, after: Item) -> Write:
-        revision = before.get("revision")
-        condition = "revision = :revision" if revision else "attribute_not_exists(revision)"
-        values: dict[str, Value] = {":revision": revision} if revision else {}
-        condition += " AND userId = :user_id"
-        values[":user_id"] = before["userId"]
+        condition, values = _as_read(before)
         if not after:
             return Delete(key, condition, values)
         names: dict[str, str] = {}
@@ -301,6 +302,14 @@ class Transactions:
             else:
                 return planned
         raise StorageUnavailable(operation="transaction", tries=TRIES)
+
+
+def _as_read(user: Item) -> tuple[str, dict[str, Value]]:
+    """Return the condition that a user is as they were read, except logins and sessions."""
+    condition, values = "userId = :user_id", {":user_id": user["userId"]}
+    if "revision" not in user:
+        return f"{condition} AND attribute_not_exists(revision)", values
+    return f"{condition} AND revision = :revision", {**values, ":revision": user["revision"]}
 
 
 def _unchanged(item: Item) -> tuple[str, dict[str, Value]]:
