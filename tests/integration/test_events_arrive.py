@@ -66,6 +66,9 @@ class Running:
         for openid in {each.openid for each in found}:
             revisions = [each.detail["revision"] for each in found if each.openid == openid]
             assert revisions == sorted(revisions)
+        assert not [
+            each for each in found if each.detail.get("formerUserId") == each.detail["userId"]
+        ]
         return found
 
     def _marked(self, heard):
@@ -346,6 +349,26 @@ def test_the_first_of_linked_accounts_leaves_and_the_others_get_another_userid(s
     details = {each.kind: each.detail for each in told}
     assert details["unregistered"]["userId"] == details["updated"]["formerUserId"] == user_id
     assert details["updated"]["userId"] != user_id
+
+
+def test_a_linked_user_who_leaves_is_again_who_they_are_in_another_mini_program(start, wechat):
+    running = start(PhoneConflict="link")
+    running.backend.add_mini_program(SECOND)
+    alice, there = running.person("alice"), running.person("alice", SECOND)
+    bob = running.person("bob")
+    bob.register()
+    alice.log_in()
+    there.log_in()
+    own = running.told()[-1].detail["userId"]
+    wechat.set_phone("alice", bob.phone.removeprefix("+86"))
+    alice.tap()
+    assert named(running.told(), alice) == ["merged alice", "registered alice"]
+
+    running.push(alice, REVOKE)
+
+    told = running.told()
+    assert named(told, alice) == ["unregistered alice", "updated alice"]
+    assert {each.detail["userId"] for each in told} == {own}
 
 
 def test_one_person_in_a_second_mini_program_is_created_with_the_known_userid(running):

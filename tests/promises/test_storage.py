@@ -2,10 +2,17 @@
 
 import re
 
+import pytest
+
 from stack.template import ROOT
 from tests.support.written import span, spans, table
 
 DRAWN = table(ROOT / "docs" / "how-login-works.md", "pk", "sk", "attributes")
+
+
+@pytest.fixture
+def backend(deployed_with):
+    return deployed_with(Events="true")
 
 
 def test_every_item_is_drawn(person, items):

@@ -21,7 +21,7 @@ from wechat_login.storage.sealing import Keyring
 from wechat_login.storage.table import Item, Key, Value
 from wechat_login.wechat.phone_number import PhoneNumber
 
-# A transaction takes 100 writes; separating linked accounts takes three for each account.
+# A transaction takes 100 writes; separating linked accounts takes three for each, and two events.
 MOST_LINKED = 10
 
 
