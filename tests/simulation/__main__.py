@@ -75,7 +75,7 @@ def _run_mutants(only: str, seeds: int, workers: int) -> int:
     print("| broken on purpose | first seed that sees it | law |\n| --- | --- | --- |")
     with _pool(workers) as pool:
         for mutant, found in zip(chosen, pool.map(catch, chosen, repeat(seeds)), strict=True):
-            seed, law = found or (None, f"not seen: {mutant.missed_because or 'WHY?'}")
+            seed, law = found or (None, f"not seen: {mutant.missed_because or 'in so few seeds'}")
             print(f"| {mutant.what} | {'-' if seed is None else seed} | {law} |", flush=True)
             caught += seed is not None
             wrong += (seed is None) is not bool(mutant.missed_because)

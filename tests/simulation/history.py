@@ -24,9 +24,15 @@ THEMES: tuple[frozenset[str], ...] = (
     frozenset({"register", "change_the_number", "send_a_phone_code_twice", "use_the_token"}),
     frozenset({"register", "change_the_number", "log_out_everywhere", "erase_account", "merge"}),
     frozenset(
-        {"log_in_often", "open_page", "log_out_everywhere", "end_another_session", "log_out"}
+        {
+            "log_in_often",
+            "open_page",
+            "log_out_everywhere",
+            "end_another_session",
+            "come_back_after_a_month",
+        }
     ),
-    frozenset({"log_in", "erase_account", "block", "unblock", "erase_user", "use_the_token"}),
+    frozenset({"log_in", "block", "unblock", "block_erase_and_let_return", "use_the_token"}),
     frozenset({"log_in", "use_the_token", "register", "merge", "join_or_leave_the_open_platform"}),
     frozenset({"register", "change_the_number", "update_account", "push", "erase_account"}),
     frozenset(
@@ -119,8 +125,8 @@ def _steps(
         actors: list[tuple[str, Mapping[Callable[..., object], int], int]] = [
             (actor, on_phones, chance.randrange(1, 4)) for actor, _, _ in phones
         ]
-        actors.append(("team", of_team, chance.choice((0, 0, 1, 2))))
-        actors.append(("wechat", of_wechat, chance.choice((0, 0, 1, 2))))
+        actors.append(("team", of_team, chance.choice((0, 1, 1, 2))))
+        actors.append(("wechat", of_wechat, chance.choice((0, 1, 1, 2))))
         if storm:
             actors.append(("weather", operations.WEATHER, chance.choice((0, 0, 0, 1))))
         for actor, weights, count in actors:

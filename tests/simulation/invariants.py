@@ -292,7 +292,9 @@ class Invariants:
                 self.violated(self.a_number_has_one_holder, f"{pk} has several userIds.")
         if kind == "UNION":
             own = {owner["userId"] for owner in found if not owner.get("linked")}
-            if own and claim["userId"] not in own:
+            # A linked user comes back to the userId that the claim has.
+            linked = any(owner.get("linked") for owner in found)
+            if own and claim["userId"] not in own and not linked:
                 self.violated(self.claims_agree, f"{pk} has a userId that no owner has.")
 
     def a_number_has_one_holder(self) -> None:
@@ -489,7 +491,7 @@ class Invariants:
             self.a_code_is_sent_once(sender, body["code"], answer)
             self.one_request_tries_a_code(sender, body["code"])
             self._phone_code(sender, body, answer)
-        elif request.path == TOKEN_API and body["force_refresh"]:
+        elif request.path == TOKEN_API and body["force_refresh"] and answer.outcome != "-1":
             self.forced_refreshes_are_rare(body["appid"])
         if answer.outcome in ("40001", "40014", "42001"):
             appid = self.world.asked(request)
@@ -611,7 +613,11 @@ class Invariants:
         refused = said.code == "session_invalid"
         if refused and all(end - self.skew > now for end in ends):
             self.violated(law, f"{said.sender.function} refuses a session that lives.")
-        if said.code == "user_blocked" and not any(self._is_blocked(item) for item in states):
+        # Nobody joins an account that is blocked.
+        joined = self.conflict == "link" and said.sender.function == "RegisterPhone"
+        others = [item for key in self.states for item in self._states(key, said.sender.mark)]
+        concerned = others if joined else states
+        if said.code == "user_blocked" and not any(self._is_blocked(each) for each in concerned):
             self.violated(law, f"{said.sender.function} refuses a user who is not blocked.")
         if said.code == "session_mismatch":
             asked = json.loads(said.sender.event.get("body") or "{}").get("openid")
