@@ -17,6 +17,7 @@ from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.printing import printed
 
 BATCH = 100
+PROGRESS = 10  # batches
 SHOWN = 120  # lines
 
 
@@ -46,11 +47,13 @@ def _run_all(first: int, seeds: int, workers: int) -> int:
             pool.submit(run_batch, at, min(at + BATCH, first + seeds))
             for at in range(first, first + seeds, BATCH)
         ]
-        for batch in as_completed(batches):
+        for done, batch in enumerate(as_completed(batches), start=1):
             found, counted = batch.result()
             violated |= found
             for seed, law in found.items():
                 print(f"seed {seed} violates {law}", flush=True)
+            if done % PROGRESS == 0:
+                print(f"{done * BATCH} histories …", file=sys.stderr, flush=True)
             totals += counted
     seconds = time.monotonic() - started
     rate = seeds / seconds

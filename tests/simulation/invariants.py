@@ -78,6 +78,7 @@ class State:
 
     since: int  # the number of the write
     item: Item | None
+    writer: "Sender | None" = None
 
 
 @dataclass
@@ -149,7 +150,9 @@ class Invariants:
         self.writes += 1
         users = [key for key in after if key[1] == "PROFILE"]
         for key in users:
-            self.states.setdefault(key, [State(0, None)]).append(State(self.writes, after[key]))
+            self.states.setdefault(key, [State(0, None)]).append(
+                State(self.writes, after[key], sender)
+            )
         if sender is None:
             return
         self.each_change_has_its_event(users, before, after)
@@ -688,8 +691,8 @@ class Invariants:
         if not any(item and item.get("unionid") == data["unionid"] == given for item in states):
             self.violated(law, "`unionid` is wrong.")
         self.tokens_tell_the_truth(said, data["token"], key, sid)
-        # The state before, the login, and the limit of sessions.
-        if len(states) <= len(("before", "login", "limit")) and not said.sender.faults:
+        writers = [each.writer for each in self.states[key] if each.since > said.sender.mark]
+        if all(writer is said.sender for writer in writers) and not said.sender.faults:
             left = (states[-1] or {}).get("sessions", {})
             if states[-1] and (sid not in left or len(left) > MOST_SESSIONS):
                 self.violated(self.sessions_are_few, f"{len(left)}.")

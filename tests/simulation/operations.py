@@ -163,6 +163,50 @@ def steal_a_receipt(phone: Phone) -> None:
         phone.ask("POST", "/phone", {"openid": phone.openid, "receipt": receipt})
 
 
+def withdraw_after_the_tap(phone: Phone) -> None:
+    """Tap, withdraw the number in WeChat's settings, and send the code all the same."""
+    if phone.session is None:
+        phone.log_in()
+    code = phone.tap()
+    phone.world.scheduler.wait(1.5)
+    _revoke(phone)
+    phone.register(code)
+
+
+def send_two_numbers_in_reverse(phone: Phone) -> None:
+    if phone.session is None:
+        phone.log_in()
+    former = phone.tap()
+    phone.world.scheduler.wait(1.5)
+    phone.world.wechat.set_phone(phone.user, phone.world.chance.choice(NUMBERS))
+    phone.register(phone.tap())
+    phone.register(former)
+
+
+def come_back_after_a_month(phone: Phone) -> None:
+    """Use the old session as it is, without the client's rules."""
+    phone.world.scheduler.wait(31 * 86_400)
+    phone.ask("POST", "/token", {"openid": phone.openid})
+
+
+def log_out_while_the_page_opens(phone: Phone) -> None:
+    """A day later the session is extended and ended at the same time."""
+    world = phone.world
+    if phone.session is None:
+        phone.log_in()
+    world.scheduler.wait(90_000.0)
+    context = world.context(f"{world.here.step} twin")
+
+    def leave() -> None:
+        try:
+            phone.ask("POST", "/logout", {})
+        except Failed:
+            return
+
+    world.scheduler.spawn(context.step, leave, context=context, after=world.latency())
+    phone.ask("POST", "/token", {"openid": phone.openid})
+
+
 PHONE: Mapping[PhoneOperation, int] = {
     open_page: 6,
     log_in: 6,
@@ -182,6 +226,10 @@ PHONE: Mapping[PhoneOperation, int] = {
     erase_account: 3,
     steal: 1,
     steal_a_receipt: 1,
+    withdraw_after_the_tap: 2,
+    send_two_numbers_in_reverse: 2,
+    come_back_after_a_month: 1,
+    log_out_while_the_page_opens: 1,
 }
 
 
@@ -243,6 +291,14 @@ def merge(world: World, phones: list[Phone]) -> None:
     world.invoke("MergeUsers", {"unionid": unionid, "dryRun": dry_run})
 
 
+def block_erase_and_let_return(world: World, phones: list[Phone]) -> None:
+    phone = world.chance.choice(phones)
+    named = {"openid": world.wechat.openid(phone.user, phone.appid), "appid": phone.appid}
+    world.invoke("UpdateUser", {**named, "blocked": True, "reason": "spam"})
+    world.invoke("EraseUser", named)
+    Phone(world, phone.user, phone.appid).log_in()
+
+
 def renew_access_token(world: World, _phones: list[Phone]) -> None:
     world.invoke("RenewAccessToken", {})
 
@@ -266,6 +322,7 @@ TEAM: Mapping[Operation, int] = {
     set_roles: 2,
     end_sessions: 2,
     erase_user: 2,
+    block_erase_and_let_return: 1,
     merge: 2,
     renew_access_token: 2,
     rotate_signing_keys: 1,
@@ -291,6 +348,15 @@ def push(world: World, phones: list[Phone]) -> None:
         if _push(world, message, phone.appid):
             return
         world.scheduler.wait(1.0)
+
+
+def _revoke(phone: Phone) -> None:
+    """Let a user withdraw the number."""
+    world = phone.world
+    app = world.wechat.mini_program(phone.appid)
+    person = world.wechat.person(phone.user, phone.appid)
+    message: dict[str, Any] = dict(about_a_user("user_authorization_revoke", app, person))
+    _push(world, message, phone.appid)
 
 
 def _push(world: World, message: Mapping[str, Any], appid: str) -> bool:

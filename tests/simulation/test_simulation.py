@@ -7,7 +7,7 @@ import sys
 from tests.simulation.history import plan
 from tests.simulation.layer import ROOT
 
-SEEDS = 120
+SEEDS = 80
 
 
 def simulated(*arguments):
