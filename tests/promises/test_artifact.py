@@ -9,6 +9,7 @@ import pytest
 
 from local.emulator import LOCAL_FOLDER
 from ops import runtime
+from ops.releases import BUILT, PARAMETERS, RELEASED
 from stack.template import ROOT
 from tests.support.built import BUILD
 from tests.support.translated import SAM_BIN
@@ -63,8 +64,8 @@ def tree(folder):
             path.read_bytes() if path.is_file() else None,
         )
         for path in sorted(folder.rglob("*"))
-        # SAM writes the paths of its own build folder into its copy of the template.
-        if path.name != "template.yaml"
+        # SAM writes the paths of its build folder into the template, and `make deploy` adds files.
+        if path.name not in {BUILT.name, RELEASED.name, PARAMETERS.name}
     }
 
 
