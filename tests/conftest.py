@@ -5,6 +5,7 @@ import functools
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -46,6 +47,12 @@ def _logger_made_before_a_test_captures_output():
             return 1000
 
     endpoint(lambda _: Reply(None))({"routeKey": "GET /"}, Context())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_work():
+    # A shell's background job ignores SIGINT, and the processes that a test starts inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from tests.simulation.dynamodb import error
+from tests.support.dynamodb import Operations, error
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -116,26 +116,8 @@ class _Client:
             return  # Nobody reads the answer.
 
 
-class DynamoDBClient(_Client):
-    """The operations of DynamoDB that the layer uses."""
-
-    def get_item(self, **request: Any) -> dict[str, Any]:
-        return self._call("GetItem", request)
-
-    def put_item(self, **request: Any) -> dict[str, Any]:
-        return self._call("PutItem", request)
-
-    def update_item(self, **request: Any) -> dict[str, Any]:
-        return self._call("UpdateItem", request)
-
-    def delete_item(self, **request: Any) -> dict[str, Any]:
-        return self._call("DeleteItem", request)
-
-    def transact_write_items(self, **request: Any) -> dict[str, Any]:
-        return self._call("TransactWriteItems", request)
-
-    def scan(self, **request: Any) -> dict[str, Any]:
-        return self._call("Scan", request)
+class DynamoDBClient(_Client, Operations):
+    """botocore's client of DynamoDB."""
 
 
 class SSMClient(_Client):

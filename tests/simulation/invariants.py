@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tests.simulation.dynamodb import Key
-from tests.simulation.expressions import Item
+from tests.support.dynamodb import Key
+from tests.support.expressions import Item
 
 if TYPE_CHECKING:
     from simulated_wechat.answers import Answer as WeChatAnswer

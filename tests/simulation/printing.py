@@ -5,8 +5,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.simulation.dynamodb import untyped
 from tests.simulation.world import START, Line
+from tests.support.dynamodb import untyped
 
 WIDTH = 150
 SHORT = 14

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulation.dynamodb import error
+from tests.support.dynamodb import error
 
 MOST_NAMES = 10
 LONGEST_VALUE = 4096

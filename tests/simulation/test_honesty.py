@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.simulation.dynamodb import untyped
 from tests.simulation.history import plan, run
 from tests.simulation.layer import Layer
+from tests.support.dynamodb import untyped
 
 WITH_A_SCAN = (
     seed for seed in count(4) if any(step.operation == "list_users" for step in plan(seed).steps)

@@ -18,13 +18,13 @@ from simulated_wechat.rules import Request as WeChatRequest
 from simulated_wechat.wechat import BUILT_IN
 from stack.template import Stack, read_stack
 from tests.simulation.aws import Aws
-from tests.simulation.dynamodb import DynamoDB, Key
-from tests.simulation.expressions import Item
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import Invariants
 from tests.simulation.layer import Layer
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.ssm import SSM
+from tests.support.dynamodb import DynamoDB, Key
+from tests.support.expressions import Item
 from wechat_login.settings import PARAMETERS
 
 START = 1_800_000_000.0

@@ -3,13 +3,13 @@
 
 def read_all(dynamodb, table):
     """Return every item by its key; sets sorted, numbers as integers."""
-    pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-    items = [
-        {name: _plain(value) for name, value in raw.items()}
-        for page in pages
-        for raw in page["Items"]
-    ]
-    return {(item["pk"], item["sk"]): item for item in items}
+    request, items = {"TableName": table, "ConsistentRead": True}, []
+    while True:
+        page = dynamodb.scan(**request)
+        items += [{name: _plain(value) for name, value in raw.items()} for raw in page["Items"]]
+        if "LastEvaluatedKey" not in page:
+            return {(item["pk"], item["sk"]): item for item in items}
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def _plain(value):

@@ -8,9 +8,10 @@ import pytest
 
 from tests.support import stored
 from tests.support.callers import at_once
+from tests.support.dynamodb import Client
 from tests.support.world import APPID, World
 from wechat_login.accounts.users import phone_key
-from wechat_login.errors import CodeRejected, PhoneTaken, SessionInvalid
+from wechat_login.errors import CodeRejected, PhoneTaken, SessionInvalid, TooManyAttempts
 from wechat_login.storage.table import Delete, Table
 
 ALICE, BOB, CAROL = "o-alice", "o-bob", "o-carol"
@@ -307,16 +308,13 @@ def quietly(step):
     return run
 
 
-@pytest.mark.parametrize("aws", ["moto"], indirect=True)
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
 def test_a_number_that_changes_and_changes_back_leaves_no_claim_without_owner(
-    dynamodb, table_name, conflict, act
+    table_name, conflict, act
 ):
-    definition = dynamodb.describe_table(TableName=table_name)["Table"]
-    keys = {name: definition[name] for name in ("AttributeDefinitions", "KeySchema")}
-
     def unreached(steps):
         """Take these steps before these calls of the act, and return the calls that it lacks."""
+        dynamodb = Client(table_name)
         world = World(dynamodb, table_name, conflict)
         table = Interrupted(dynamodb, table_name, lambda: 10.0)
         racing = World(dynamodb, table_name, conflict, table=table, clock=world.clock)
@@ -331,9 +329,6 @@ def test_a_number_that_changes_and_changes_back_leaves_no_claim_without_owner(
         quietly(partial(act, racing, ALICE, N1))()
 
         assert world.contradictions() == [], steps
-        # For each transaction moto copies all items of the account.
-        dynamodb.delete_table(TableName=table_name)
-        dynamodb.create_table(TableName=table_name, BillingMode="PAY_PER_REQUEST", **keys)
         return table.before.keys()
 
     for there in itertools.count(1):
@@ -346,11 +341,11 @@ def test_a_number_that_changes_and_changes_back_leaves_no_claim_without_owner(
     assert there > 2
 
 
-@pytest.mark.parametrize("aws", ["moto"], indirect=True)
 @pytest.mark.parametrize("second", range(2, 8))
 def test_a_revocation_does_not_remove_a_registration_that_came_after_it(
-    dynamodb, table_name, conflict, second
+    table_name, conflict, second
 ):
+    dynamodb = Client(table_name)
     world = World(dynamodb, table_name, conflict)
     table = Interrupted(dynamodb, table_name, lambda: 10.0)
     racing = World(dynamodb, table_name, conflict, table=table, clock=world.clock)
@@ -385,11 +380,10 @@ def test_ten_who_claim_one_number_at_once_leave_a_sound_table(world, conflict):
     assert world.contradictions() == []
 
 
-@pytest.mark.parametrize("aws", ["moto"], indirect=True)
-@pytest.mark.parametrize("seed", range(5))
-def test_any_history_leaves_a_sound_table(dynamodb, table_name, seed):
+@pytest.mark.parametrize("seed", range(20))
+def test_any_history_leaves_a_sound_table(table_name, seed):
     chance = random.Random(seed)  # noqa: S311 - the same histories each time
-    world = World(dynamodb, table_name)
+    world = World(Client(table_name), table_name)
     for step in range(60):
         world.clock.now += chance.choice([0, 1, 400])
         world.build(world.table, chance.choice(["transfer", "link", "reject"]))
@@ -408,7 +402,7 @@ def test_any_history_leaves_a_sound_table(dynamodb, table_name, seed):
                 case "old receipt":
                     given_at = int(world.clock()) - 300
                     world.register(world.session(openid), number, f"code-{step}", given_at)
-        except (CodeRejected, PhoneTaken):
+        except (CodeRejected, PhoneTaken, TooManyAttempts):
             pass
 
         assert world.contradictions() == [], (seed, step, act)

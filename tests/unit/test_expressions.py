@@ -1,7 +1,7 @@
 import pytest
 
-from tests.simulation import expressions
-from tests.simulation.expressions import Given, Invalid, UnknownSyntax
+from tests.support import expressions
+from tests.support.expressions import Given, Invalid, UnknownSyntax
 
 ITEM = {"pk": "a", "logins": 3, "things": {"sid": {"seen": 1}}, "owners": frozenset({"x"})}
 

@@ -5,14 +5,15 @@ It answers as botocore's client does, with the same errors. Values are kept as p
 it with another implementation.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.simulation import expressions
-from tests.simulation.expressions import Given, Invalid, Item
+from tests.support import expressions
+from tests.support.expressions import Given, Invalid, Item
 
 Key = tuple[str, str]
 # Called after each write with the items before and after it: None is absent.
@@ -30,6 +31,7 @@ KNOWN = {
     "ConditionCheck": {"TableName", "Key"},
     "Scan": {
         "TableName",
+        "ConsistentRead",
         "Limit",
         "FilterExpression",
         "ReturnConsumedCapacity",
@@ -82,21 +84,24 @@ class DynamoDB:
 
     def _scan(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self._check_names("Scan", request, CONDITIONAL)
-        given = _given(request)
-        holds, used = expressions.condition(request["FilterExpression"])
-        _check_used(given, used)
+        given, wanted = _given(request), _filter(request)
+        _check_used(given, wanted[1] if wanted else set())
         start = request.get("ExclusiveStartKey")
         after = _key(start) if start else None
         keys = sorted(self.items)
         rest = keys if after is None else [key for key in keys if key > after]
-        page = rest[: request["Limit"]]
-        found = [typed(self.items[key]) for key in page if holds(self.items[key], given)]
+        page = rest[: request.get("Limit")]
+        found = [
+            typed(self.items[key])
+            for key in page
+            if wanted is None or wanted[0](self.items[key], given)
+        ]
         looked_at = sum(size(self.items[key]) for key in page)
         answer: dict[str, Any] = {
             "Items": found,
             "ConsumedCapacity": {"CapacityUnits": 0.5 * (1 + looked_at // READ_UNIT)},
         }
-        if len(page) == request["Limit"]:
+        if len(page) == request.get("Limit"):
             answer["LastEvaluatedKey"] = typed(dict(zip(("pk", "sk"), page[-1], strict=True)))
         return answer
 
@@ -199,6 +204,43 @@ class DynamoDB:
         self.observe(before, changes)
 
 
+class Operations:
+    """The operations that the layer uses, as methods of botocore's client."""
+
+    def _call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        return self._call("GetItem", request)
+
+    def put_item(self, **request: Any) -> dict[str, Any]:
+        return self._call("PutItem", request)
+
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        return self._call("UpdateItem", request)
+
+    def delete_item(self, **request: Any) -> dict[str, Any]:
+        return self._call("DeleteItem", request)
+
+    def transact_write_items(self, **request: Any) -> dict[str, Any]:
+        return self._call("TransactWriteItems", request)
+
+    def scan(self, **request: Any) -> dict[str, Any]:
+        return self._call("Scan", request)
+
+
+class Client(Operations):
+    """A client of an empty table, in the same process: for tests that make thousands of calls."""
+
+    def __init__(self, table: str) -> None:
+        self._table = DynamoDB(table, time.time)
+        self.calls: list[str] = []
+
+    def _call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        self.calls.append(operation)
+        return self._table.act(operation, request)
+
+
 def error(operation: str, code: str, message: str = "", **more: Any) -> ClientError:
     """Return the error that botocore raises for an answer with this code."""
     response: Any = {"Error": {"Code": code, "Message": message or code}, **more}
@@ -278,6 +320,13 @@ def _key(raw: Mapping[str, Any], operation: str = "GetItem") -> Key:
     if not pk or not sk:
         raise Invalid("A key is missing, empty or no text")
     return pk, sk
+
+
+def _filter(
+    request: Mapping[str, Any],
+) -> tuple[expressions.Condition, set[str] | frozenset[str]] | None:
+    text = request.get("FilterExpression")
+    return expressions.condition(text) if text else None
 
 
 def _given(request: Mapping[str, Any]) -> Given:
