@@ -29,8 +29,8 @@ BEYOND := .local/deployed/.installed
 ATTACK := .local/attack/.installed
 CLIENT := tests/client/node_modules/.made
 CHROMIUM := chromium chromium-driver fonts-noto-cjk
-# Two more than there are processors: with one more, a third of the processors' time stayed unused.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
+# Three more than there are processors: with two more, a fifth of the processors' time stayed unused.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 3)
 # The client's tests run in the Node of the development packages.
 PYTEST = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
