@@ -125,8 +125,11 @@ def needed(service, operation, params):
     if service == "ssm":
         return {(action, parameter(name)) for name in params.get("Names", [params.get("Name")])}
     if service == "events":
+        # The policies are compared for the default bus; a deployment may name its own.
+        own = os.environ.get("EVENT_BUS")
         buses = {each["EventBusName"] for each in params["Entries"]}
-        return {(action, f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{bus}") for bus in buses}
+        names = {"default" if bus == own else bus for bus in buses}
+        return {(action, f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{bus}") for bus in names}
     if service == "sqs":
         name = params["QueueUrl"].rpartition("/")[2]
         return {(action, f"arn:aws:sqs:{REGION}:{ACCOUNT}:{of_this_stage(name)}")}
