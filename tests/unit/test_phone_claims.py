@@ -380,6 +380,18 @@ def test_ten_who_claim_one_number_at_once_leave_a_sound_table(world, conflict):
     assert world.contradictions() == []
 
 
+@only("conflict", ["link"], indirect=True)
+def test_a_log_out_everywhere_that_meets_the_end_of_a_link_ends_the_users_own_sessions(world):
+    alice, _ = with_number(world, ALICE, N1), with_number(world, BOB, N1)
+    read_before = world.find(BOB)
+    world.register(alice, N2)
+    assert user_id(world, BOB) != read_before.user_id
+
+    world.sessions.end_all(read_before)
+
+    assert world.find(BOB).sessions == {}
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_any_history_leaves_a_sound_table(table_name, seed):
     chance = random.Random(seed)  # noqa: S311 - the same histories each time

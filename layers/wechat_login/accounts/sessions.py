@@ -138,8 +138,10 @@ class Sessions:
 
     def end_all(self, user: User) -> None:
         """End every session of the account, those of linked openids too."""
-        for each in self._linked(user):
-            change = Update(each.key, "SET sessions = :none", "attribute_exists(pk)", {":none": {}})
+        # The user may have left the account since they were read.
+        own = {user.key: user} | {each.key: each for each in self._linked(user)}
+        for key in own:
+            change = Update(key, "SET sessions = :none", "attribute_exists(pk)", {":none": {}})
             with suppress(ConditionFailed):
                 self.table.write(change)
 
