@@ -22,7 +22,7 @@ REVOKE, CANCELLATION = "user_authorization_revoke", "user_authorization_cancella
 
 
 @dataclass(frozen=True)
-class Told:
+class Reported:
     """An event without its envelope; the kind is the type without `user.`."""
 
     kind: str
@@ -45,7 +45,7 @@ class Running:
         self._zoe = backend.person("zoe")
         self._zoe.log_in()
         self._marks = self._known = 0
-        self.told()
+        self.reported()
 
     def operate(self, function, **event):
         return self.backend.deployment.invoke(function, event)
@@ -55,13 +55,15 @@ class Running:
         answer = requests.post(f"{self._wechat_url}/simulated/events", json=body, timeout=20)
         assert answer.ok, answer.text
 
-    def told(self):
+    def reported(self):
         """Wait for all events until now, and return the new ones, in the order of the ids."""
         # The emulator's stream has one shard, so what came before this change arrives before it.
         self._marks += 1
         self.call("update_account", session=self._zoe.session, nickname=f"{self._marks}")
-        told = once(self._team.wait_until(lambda heard: len(self._marked(heard)) == self._marks))
-        everything = [each for each in told if each.openid != self._zoe.openid]
+        reported = once(
+            self._team.wait_until(lambda heard: len(self._marked(heard)) == self._marks)
+        )
+        everything = [each for each in reported if each.openid != self._zoe.openid]
         found, self._known = everything[self._known :], len(everything)
         for openid in {each.openid for each in found}:
             revisions = [each.detail["revision"] for each in found if each.openid == openid]
@@ -79,7 +81,7 @@ def once(heard):
     """Return each event once, in the order of the ids, which begin with the time."""
     found = {event["detail"]["id"]: event for event in heard}
     return [
-        Told(event["detail-type"].removeprefix("user."), event["detail"])
+        Reported(event["detail-type"].removeprefix("user."), event["detail"])
         for _, event in sorted(found.items())
     ]
 
@@ -113,20 +115,20 @@ def alice(running):
     alice = running.person("alice")
     alice.register()
     running.call("update_account", session=alice.session, nickname="小丽", avatarUrl=AVATAR)
-    running.told()
+    running.reported()
     return alice
 
 
-def named(told, *people):
+def named(reported, *people):
     """Return the types with the names of the users, sorted: those of one change have no order."""
     names = {person.openid: person.name for person in people}
-    return sorted(f"{each.kind} {names[each.openid]}" for each in told)
+    return sorted(f"{each.kind} {names[each.openid]}" for each in reported)
 
 
 def test_a_first_login_and_a_registration(running, wechat):
     alice = running.person("alice")
     alice.register()
-    created, registered = running.told()
+    created, registered = running.reported()
 
     assert (created.kind, registered.kind) == ("created", "registered")
     assert created.detail["userId"] == registered.detail["userId"]
@@ -143,21 +145,21 @@ def test_a_known_user_who_does_nothing_new_has_no_event(running, alice):
     alice.log_out(everywhere=True)
     running.push(running.person("nobody"), CANCELLATION)
 
-    assert running.told() == []
+    assert running.reported() == []
 
 
 def test_another_number_is_registered(running, alice, wechat):
     wechat.set_phone("alice", "13900000001")
     alice.tap()
 
-    assert named(running.told(), alice) == ["registered alice"]
+    assert named(running.reported(), alice) == ["registered alice"]
 
 
 def test_a_profile_is_updated(running, alice):
     running.call("update_account", session=alice.session, nickname="丽丽")
     running.call("update_account", session=alice.session, avatarUrl=None)
 
-    assert named(running.told(), alice) == ["updated alice"] * 2
+    assert named(running.reported(), alice) == ["updated alice"] * 2
 
 
 def test_a_number_that_moves_to_another_user(running, alice, wechat):
@@ -166,8 +168,8 @@ def test_a_number_that_moves_to_another_user(running, alice, wechat):
     time.sleep(1.1)  # the consent of a later second
     bob.register()
 
-    told = running.told()
-    assert named(told, alice, bob) == ["created bob", "registered bob", "unregistered alice"]
+    reported = running.reported()
+    assert named(reported, alice, bob) == ["created bob", "registered bob", "unregistered alice"]
 
 
 @pytest.mark.parametrize(
@@ -183,15 +185,15 @@ def test_a_number_that_moves_to_another_user(running, alice, wechat):
 def test_what_is_revoked_in_wechat(running, alice, info, expected):
     running.push(alice, REVOKE, RevokeInfo=info)
 
-    assert named(running.told(), alice) == expected
+    assert named(running.reported(), alice) == expected
     running.push(alice, REVOKE, RevokeInfo=info)
-    assert running.told() == []
+    assert running.reported() == []
 
 
 def test_a_profile_that_is_withdrawn_in_wechat(running, alice):
     running.push(alice, "user_info_modified")
 
-    assert set(named(running.told(), alice)) == {"updated alice"}
+    assert set(named(running.reported(), alice)) == {"updated alice"}
 
 
 @pytest.mark.parametrize("how", ["API", "WeChat", "operator"])
@@ -202,10 +204,10 @@ def test_an_erased_user_who_comes_back(running, alice, how):
         running.push(alice, CANCELLATION)
     else:
         running.operate("erase_user", openid=alice.openid)
-    (erased,) = running.told()
+    (erased,) = running.reported()
     time.sleep(1.1)  # a cancellation is for all of its second
     alice.log_in()
-    (created,) = running.told()
+    (created,) = running.reported()
 
     assert (erased.kind, created.kind) == ("erased", "created")
     assert erased.openid == created.openid
@@ -223,11 +225,11 @@ def test_what_operators_do(running, alice):
     ):
         running.operate("update_user", openid=alice.openid, **change)
 
-    told = running.told()
-    assert [each.kind for each in told] == ["blocked", "blocked", "unblocked", "updated"]
-    assert [each.detail["blockedUntil"] for each in told[:2]] == [None, end]
+    reported = running.reported()
+    assert [each.kind for each in reported] == ["blocked", "blocked", "unblocked", "updated"]
+    assert [each.detail["blockedUntil"] for each in reported[:2]] == [None, end]
     private = (alice.phone, alice.phone[3:], "spam", "editor", "小丽", "images.example")
-    assert not [text for text in private if text in repr(told)]
+    assert not [text for text in private if text in repr(reported)]
 
 
 def test_the_end_of_a_block_has_no_event(running, alice):
@@ -239,13 +241,13 @@ def test_the_end_of_a_block_has_no_event(running, alice):
         endsAt=int(time.time()) + 600,
     )
     (pk,) = [pk for pk in stored.profiles(running.backend.items()) if pk.endswith(alice.openid)]
-    running.told()
+    running.reported()
     running.backend.change((pk, "PROFILE"), "SET blocked.endsAt = :now", now=int(time.time()))
 
     alice.log_in()
     alice.look_up_token()
 
-    assert running.told() == []
+    assert running.reported() == []
 
 
 def test_linked_accounts_are_erased_together_with_an_event_each(start, wechat):
@@ -254,11 +256,11 @@ def test_linked_accounts_are_erased_together_with_an_event_each(start, wechat):
     alice.register()
     wechat.set_phone("bob", alice.phone.removeprefix("+86"))
     bob.register()
-    running.told()
+    running.reported()
 
     running.call("erase_account", session=alice.session)
 
-    assert named(running.told(), alice, bob) == ["erased alice", "erased bob"]
+    assert named(running.reported(), alice, bob) == ["erased alice", "erased bob"]
 
 
 @pytest.mark.parametrize(
@@ -271,13 +273,13 @@ def test_one_of_linked_accounts_is_cancelled_in_wechat(start, wechat, leaves, ex
     alice.register()
     wechat.set_phone("bob", alice.phone.removeprefix("+86"))
     bob.register()
-    user_id = running.told()[0].detail["userId"]
+    user_id = running.reported()[0].detail["userId"]
 
     running.push(next(each for each in people if each.name == leaves), CANCELLATION)
 
-    told = running.told()
-    assert named(told, *people) == expected
-    for each in told:
+    reported = running.reported()
+    assert named(reported, *people) == expected
+    for each in reported:
         last = each.detail["userId"] if each.kind == "erased" else each.detail["formerUserId"]
         assert last == user_id
 
@@ -287,22 +289,22 @@ def test_linked_accounts_merge_and_part(start, wechat):
     alice, bob = running.person("alice"), running.person("bob")
     alice.register()
     bob.log_in()
-    created = {each.openid: each.detail["userId"] for each in running.told()}
+    created = {each.openid: each.detail["userId"] for each in running.reported()}
     wechat.set_phone("bob", alice.phone.removeprefix("+86"))
     bob.tap()
 
-    told = running.told()
-    assert named(told, alice, bob) == ["merged bob", "registered bob"]
-    (merged,) = [each.detail for each in told if each.kind == "merged"]
+    reported = running.reported()
+    assert named(reported, alice, bob) == ["merged bob", "registered bob"]
+    (merged,) = [each.detail for each in reported if each.kind == "merged"]
     assert merged["userId"] == created[alice.openid]
     assert merged["formerUserId"] == created[bob.openid]
-    assert len({each.detail["revision"] for each in told}) == 1
+    assert len({each.detail["revision"] for each in reported}) == 1
 
     running.push(bob, REVOKE)
 
-    told = running.told()
-    assert named(told, alice, bob) == ["unregistered bob", "updated bob"]
-    (parted,) = [each.detail for each in told if each.kind == "updated"]
+    reported = running.reported()
+    assert named(reported, alice, bob) == ["unregistered bob", "updated bob"]
+    (parted,) = [each.detail for each in reported if each.kind == "updated"]
     assert parted["formerUserId"] == created[alice.openid]
     assert parted["userId"] != created[alice.openid]
 
@@ -314,20 +316,20 @@ def test_a_unionid_that_appears_and_a_merge(running, wechat):
     here, there = running.person("alice"), running.person("alice", SECOND)
     here.log_in()
     there.log_in()
-    first, second = running.told()
+    first, second = running.reported()
     assert first.detail["userId"] != second.detail["userId"]
     assert {each.detail["appid"] for each in (first, second)} == {wechat.appid, SECOND}
     for appid in (wechat.appid, SECOND):
         wechat.mini_program(appid).unionids = True
     here.log_in()
     there.log_in()
-    told = running.told()
-    assert [each.kind for each in told] == ["updated", "updated"]
-    assert {each.detail["unionid"] for each in told} == {wechat.unionid("alice")}
+    reported = running.reported()
+    assert [each.kind for each in reported] == ["updated", "updated"]
+    assert {each.detail["unionid"] for each in reported} == {wechat.unionid("alice")}
 
     running.operate("merge_users", unionid=wechat.unionid("alice"), dryRun=False)
 
-    (merged,) = running.told()
+    (merged,) = running.reported()
     assert merged.kind == "merged"
     assert merged.openid == there.openid
     assert merged.detail["userId"] == first.detail["userId"]
@@ -340,13 +342,13 @@ def test_the_first_of_linked_accounts_leaves_and_the_others_get_another_userid(s
     alice.register()
     wechat.set_phone("bob", alice.phone.removeprefix("+86"))
     bob.register()
-    user_id = running.told()[0].detail["userId"]
+    user_id = running.reported()[0].detail["userId"]
 
     running.push(alice, REVOKE)
 
-    told = running.told()
-    assert named(told, alice, bob) == ["unregistered alice", "updated bob"]
-    details = {each.kind: each.detail for each in told}
+    reported = running.reported()
+    assert named(reported, alice, bob) == ["unregistered alice", "updated bob"]
+    details = {each.kind: each.detail for each in reported}
     assert details["unregistered"]["userId"] == details["updated"]["formerUserId"] == user_id
     assert details["updated"]["userId"] != user_id
 
@@ -359,16 +361,16 @@ def test_a_linked_user_who_leaves_is_again_who_they_are_in_another_mini_program(
     bob.register()
     alice.log_in()
     there.log_in()
-    own = running.told()[-1].detail["userId"]
+    own = running.reported()[-1].detail["userId"]
     wechat.set_phone("alice", bob.phone.removeprefix("+86"))
     alice.tap()
-    assert named(running.told(), alice) == ["merged alice", "registered alice"]
+    assert named(running.reported(), alice) == ["merged alice", "registered alice"]
 
     running.push(alice, REVOKE)
 
-    told = running.told()
-    assert named(told, alice) == ["unregistered alice", "updated alice"]
-    assert {each.detail["userId"] for each in told} == {own}
+    reported = running.reported()
+    assert named(reported, alice) == ["unregistered alice", "updated alice"]
+    assert {each.detail["userId"] for each in reported} == {own}
 
 
 def test_one_person_in_a_second_mini_program_is_created_with_the_known_userid(running):
@@ -376,7 +378,7 @@ def test_one_person_in_a_second_mini_program_is_created_with_the_known_userid(ru
     running.person("alice").log_in()
     running.person("alice", SECOND).log_in()
 
-    first, second = running.told()
+    first, second = running.reported()
     assert (first.kind, second.kind) == ("created", "created")
     assert first.detail["userId"] == second.detail["userId"]
     assert first.openid != second.openid
@@ -385,11 +387,11 @@ def test_one_person_in_a_second_mini_program_is_created_with_the_known_userid(ru
 def test_a_dry_run_has_no_event(running, alice):
     there = running.person("bob")
     there.log_in()
-    running.told()
+    running.reported()
     users = [
         running.operate("find_user", openid=each.openid)["users"][0] for each in (alice, there)
     ]
 
     running.operate("merge_users", userIds=[each["userId"] for each in users])
 
-    assert running.told() == []
+    assert running.reported() == []

@@ -167,16 +167,16 @@ def test_personal_identifiers_stay_as_long_as_documented():
 
 def test_the_example_keeps_its_words():
     queue = template()["Resources"]["Undelivered"]["Properties"]["MessageRetentionPeriod"]
-    told = " ".join(CONSUMER[0].read_text("utf-8").split())
+    reported = " ".join(CONSUMER[0].read_text("utf-8").split())
     shop = runpy.run_path(str(CODE / "orders.py"))
 
     assert queue == 7 * 86_400
-    assert "is in the queue `Undelivered` for seven days" in told
-    assert f"The limit is {shop['SIGNED_LATE']} seconds late" in told
-    assert f"expires after {shop['KEPT_SECONDS'] // 86_400} days" in told
+    assert "is in the queue `Undelivered` for seven days" in reported
+    assert f"The limit is {shop['SIGNED_LATE']} seconds late" in reported
+    assert f"expires after {shop['KEPT_SECONDS'] // 86_400} days" in reported
     invoke = template()["Resources"]["FollowUsers"]["Properties"]["EventInvokeConfig"]
     assert invoke["MaximumRetryAttempts"] == 2
-    assert "Lambda tries twice more" in told
+    assert "Lambda tries twice more" in reported
 
 
 def test_the_source_in_the_schema_is_that_of_the_code():

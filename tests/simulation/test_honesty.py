@@ -38,7 +38,7 @@ def histories():
     return recorded
 
 
-def told(answer: Any):
+def reported(answer: Any):
     """What an answer tells the layer."""
     if isinstance(answer, ClientError):
         failure: Any = answer.response
@@ -74,7 +74,7 @@ def test_another_dynamodb_and_ssm_answer_the_same(aws, dynamodb, histories, seed
             continue  # A transaction sent twice: these two know no tokens, AWS does.
         if token and expected == {}:
             tokens.add(token)
-        assert told(again(clients, line)) == told(expected), line
+        assert reported(again(clients, line)) == reported(expected), line
 
 
 def test_the_recorded_calls_have_every_operation_and_every_refusal(histories):
@@ -82,7 +82,7 @@ def test_the_recorded_calls_have_every_operation_and_every_refusal(histories):
     failures = [line.details[1] for line in calls if isinstance(line.details[1], ClientError)]
 
     assert {line.what.split(" ")[1] for line in calls} >= METHODS.keys() - {"DeleteItem"}
-    assert {told(failure)[0] for failure in failures} == {
+    assert {reported(failure)[0] for failure in failures} == {
         "ConditionalCheckFailedException",
         "TransactionCanceledException",
     }

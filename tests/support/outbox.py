@@ -19,7 +19,7 @@ class Written:
     size: int
 
     @property
-    def told(self):
+    def reported(self):
         return sorted((event["type"], event["openid"]) for event in self.events)
 
     @property

@@ -181,7 +181,7 @@ def test_a_service_that_follows_the_events_knows_what_is_stored(acts, chance):
     history = after(acts, events=True)
 
     heard = list(history.table.events)
-    assert all(each.told == each.owed for each in history.table.transactions)
+    assert all(each.reported == each.owed for each in history.table.transactions)
     assert in_order(heard)
     for event in heard:
         detail = {name: event[name] for name in event if name != "type"}

@@ -42,10 +42,12 @@ def world(make):
     return make()
 
 
-def told(world, since=0):
+def reported(world, since=0):
     """Return (type, openid) of each event, sorted within a transaction."""
     later = world.table.transactions[since:]
-    return [(kind.removeprefix("user."), openid) for each in later for kind, openid in each.told]
+    return [
+        (kind.removeprefix("user."), openid) for each in later for kind, openid in each.reported
+    ]
 
 
 def during(world, act):
@@ -53,7 +55,7 @@ def during(world, act):
     since = len(world.table.transactions)
     world.clock.sleep(60)
     act()
-    return told(world, since)
+    return reported(world, since)
 
 
 def push(world, event, openid, info=""):
@@ -96,8 +98,8 @@ def test_each_transaction_writes_the_events_that_it_owes(make, conflict):
     live(world)
 
     for each in world.table.transactions:
-        assert each.told == each.owed
-    kinds = {kind for kind, _ in told(world)}
+        assert each.reported == each.owed
+    kinds = {kind for kind, _ in reported(world)}
     assert kinds >= {"created", "registered", "unregistered", "updated", "blocked", "unblocked"}
     assert kinds >= {"merged", "erased"}
 
@@ -140,7 +142,7 @@ def test_without_events_nothing_is_written(make):
     world = make(events=False)
     live(world)
 
-    assert told(world) == []
+    assert reported(world) == []
     assert not [key for key in world.items() if key[0].startswith("EVENT#")]
 
 
@@ -399,7 +401,7 @@ def test_the_most_that_linked_accounts_change_at_once_fits_into_a_transaction(ma
 
     assert len(world.table.transactions[-1].events) == 20
     assert max(each.size for each in world.table.transactions) <= 100
-    assert all(each.told == each.owed for each in world.table.transactions)
+    assert all(each.reported == each.owed for each in world.table.transactions)
 
 
 def test_erasing_linked_accounts_fits_into_a_transaction(make):
@@ -411,7 +413,7 @@ def test_erasing_linked_accounts_fits_into_a_transaction(make):
 
     world.erasure.erase_found(world.find(openids[0]))
 
-    assert told(world)[-10:] == [("erased", openid) for openid in openids]
+    assert reported(world)[-10:] == [("erased", openid) for openid in openids]
     assert stored.profiles(world.items()) == {}
 
 
