@@ -295,8 +295,8 @@ MUTANTS = (
     Mutant(
         "a log-out everywhere leaves linked openids alone",
         SESSIONS,
-        "for each in self._linked(user):\n            change",
-        "for each in [user]:\n            change",
+        "own = {user.key: user} | {each.key: each for each in self._linked(user)}",
+        "own = {user.key: user}",
     ),
     Mutant(
         "the authorizer accepts a token whose number has moved on",
