@@ -6,21 +6,20 @@ import time
 import uuid
 from collections.abc import Mapping
 
+from local.background import Background
 from local.functions import FunctionError, Functions
 from stack.cloudformation import ACCOUNT, REGION
 from stack.template import Function, Schedule
 
 log = logging.getLogger(__name__)
 
-_LAST_RUN_SECONDS = 5
 
-
-class Schedules:
+class Schedules(Background):
     """One thread for each schedule, between `start` and `stop`."""
 
     def __init__(self, stack_functions: Mapping[str, Function], functions: Functions) -> None:
         self._functions = functions
-        self._stopped = threading.Event()
+        super().__init__()
         self._threads = [
             threading.Thread(
                 target=self._run, args=(function, schedule), name=function.logical_id, daemon=True
@@ -28,16 +27,6 @@ class Schedules:
             for function in stack_functions.values()
             for schedule in function.schedules
         ]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(_LAST_RUN_SECONDS)
 
     def _run(self, function: Function, schedule: Schedule) -> None:
         while not self._stopped.is_set():

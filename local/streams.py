@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.background import Background
 from local.functions import FunctionError, Functions
 from stack.template import Function, Stack
 
@@ -26,10 +27,9 @@ Record = Mapping[str, Any]
 
 _BATCH = 100  # BatchSize in template.yaml
 _PAUSE_SECONDS = 0.2
-_LAST_RUN_SECONDS = 5
 
 
-class Streams:
+class Streams(Background):
     """One thread for each function that reads the table's stream, between `start` and `stop`."""
 
     def __init__(
@@ -42,7 +42,7 @@ class Streams:
         self._functions = functions
         self._dynamodb = dynamodb
         self._table = stack.tables[0].name if stack.tables else ""
-        self._stopped = threading.Event()
+        super().__init__()
         readers = [each for each in stack.functions.values() if each.stream_prefix is not None]
         make: Any = session.client  # its stubs know only the services that the layer uses
         self._client: Any = make("dynamodbstreams") if readers else None
@@ -50,16 +50,6 @@ class Streams:
             threading.Thread(target=self._run, args=(each,), name=each.logical_id, daemon=True)
             for each in readers
         ]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(_LAST_RUN_SECONDS)
 
     def _run(self, function: Function) -> None:
         arn = self._dynamodb.describe_table(TableName=self._table)["Table"]["LatestStreamArn"]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ops.stage import CannotGoOn, Stage, aws, find
+from ops.stage import CannotGoOn, Stage, aws, confirm, find
 from ops.users import PRICE, invoke
 from wechat_login.accounts.outbox import KEPT_SECONDS
 
@@ -97,9 +97,7 @@ def replay(stage: Stage, text: str) -> None:
     print(f"{len(items)} events of {users} users; {cost}", file=sys.stderr)
     if not items:
         return
-    print("replay: type yes to go on: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != "yes":
-        raise CannotGoOn("nothing was published")
+    confirm("replay", "nothing was published")
     publish(stage, items)
 
 

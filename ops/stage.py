@@ -4,6 +4,7 @@
 import json
 import os
 import shlex
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,13 @@ QUICK = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", 
 
 class CannotGoOn(Exception):
     """A prerequisite is missing or wrong; the message is one line with the remedy."""
+
+
+def confirm(act: str, otherwise: str) -> None:
+    """Read `yes` from the terminal. Raises `CannotGoOn` with `otherwise` if it is not typed."""
+    print(f"{act}: type yes to go on: ", end="", file=sys.stderr, flush=True)  # noqa: T201 - a prompt
+    if sys.stdin.readline().strip() != "yes":
+        raise CannotGoOn(otherwise)
 
 
 @dataclass(frozen=True)

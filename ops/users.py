@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ops.stage import CannotGoOn, Stage, aws, find
+from ops.stage import CannotGoOn, Stage, aws, confirm, find
 
 PHONE = re.compile(r"\+[0-9]{6,15}")
 USER_ID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
@@ -130,9 +130,7 @@ def _confirm(stage: Stage, name: str, event: Mapping[str, Any]) -> None:
         if not shown["users"] and name != "unblock":
             raise CannotGoOn("there is no such user")
     _print_answer(shown, sys.stderr)
-    print(f"{name}: type yes to go on: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != "yes":
-        raise CannotGoOn("nothing was changed")
+    confirm(name, "nothing was changed")
 
 
 def invoke(stage: Stage, function: str, event: Mapping[str, object]) -> dict[str, Any]:

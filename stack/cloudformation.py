@@ -72,7 +72,7 @@ def text_of(value: object) -> str:
 
 
 # libyaml's parser is ten times as fast as Python's, but some installations lack it.
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # its methods are SafeLoader's
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # a dynamic base - its methods are SafeLoader's
     """YAML with CloudFormation's short forms: `!Sub x` becomes `{"Fn::Sub": x}`."""
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -25,6 +26,7 @@ from simulated_wechat import serve
 from stack.cloudformation import REGION
 from stack.template import read_stack
 from tests.support.backend import ISSUER, Backend
+from tests.support.consumer import Consumer
 from tests.support.observed_wechat import ObservedWeChat
 from wechat_login.api import Reply, endpoint
 
@@ -162,6 +164,28 @@ def call(backend):
 def person(backend):
     """Make somebody with a phone: `person("alice").log_in()`."""
     return backend.person
+
+
+@pytest.fixture
+def local_stage(backend, ministack, tmp_path):
+    """The environment in which a command of `ops` finds the backend as the stage `local`."""
+    running = {
+        "region": REGION,
+        "api": backend.url,
+        "aws": ministack.url,
+        "accessKey": "local",
+        "table": backend.table,
+        "parameters": dict(backend.deployment.stack.parameters),
+    }
+    (tmp_path / "running.json").write_text(json.dumps(running))
+    return {"LOCAL_DIR": str(tmp_path)}
+
+
+@pytest.fixture
+def team(backend):
+    """Another team's service, which receives the backend's events."""
+    assert backend.url  # it makes the bus
+    return Consumer()
 
 
 @pytest.fixture

@@ -21,12 +21,6 @@ def backend(deployed_with):
 
 
 @pytest.fixture
-def team(backend):
-    assert backend.url  # it makes the bus
-    return Consumer()
-
-
-@pytest.fixture
 def bus(backend, ministack, monkeypatch):
     """A proxy before AWS, of which PutEvents may fail; it is in the way from now on."""
     assert backend.url

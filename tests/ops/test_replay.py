@@ -1,7 +1,6 @@
 """`make replay`: as an operator uses it, against a local run."""
 
 import itertools
-import json
 import sys
 import time
 from datetime import UTC, datetime
@@ -10,9 +9,7 @@ import pytest
 
 from ops.replay import since
 from ops.stage import CannotGoOn
-from stack.cloudformation import REGION
 from stack.template import ROOT
-from tests.support.consumer import Consumer
 from tests.support.fault_proxy import FaultProxy
 from tests.support.written import run
 from wechat_login import wiring
@@ -26,28 +23,13 @@ def backend(deployed_with):
 
 
 @pytest.fixture
-def team(backend):
-    assert backend.url  # it makes the bus
-    return Consumer()
-
-
-@pytest.fixture
-def replay(backend, ministack, tmp_path):
+def replay(local_stage):
     """Run the command: `replay(says="yes")`."""
-    running = {
-        "region": REGION,
-        "api": backend.url,
-        "aws": ministack.url,
-        "accessKey": "local",
-        "table": backend.table,
-        "parameters": dict(backend.deployment.stack.parameters),
-    }
-    (tmp_path / "running.json").write_text(json.dumps(running))
 
     def run_it(text=None, says="yes"):
         text = text or a_time(time.time() - 3600)
         command = [sys.executable, "-m", "ops.replay", "local", text]
-        return run(command, cwd=ROOT, env={"LOCAL_DIR": str(tmp_path)}, input=f"{says}\n")
+        return run(command, cwd=ROOT, env=local_stage, input=f"{says}\n")
 
     return run_it
 

@@ -8,7 +8,6 @@ import pytest
 
 from ops.stage import CannotGoOn
 from ops.users import parse
-from stack.cloudformation import REGION
 from stack.template import ROOT
 from tests.support.written import run
 
@@ -29,22 +28,12 @@ def alice(backend):
 
 
 @pytest.fixture
-def user(backend, ministack, tmp_path):
+def user(local_stage):
     """Run the command: `user("find +8613800138000", answer="yes")`."""
-    running = {
-        "region": REGION,
-        "api": backend.url,
-        "aws": ministack.url,
-        "accessKey": "local",
-        "table": backend.table,
-        "parameters": dict(backend.deployment.stack.parameters),
-    }
-    (tmp_path / "running.json").write_text(json.dumps(running))
     command = [sys.executable, "-m", "ops.users", "local"]
 
     def run_it(do, *options, answer="") -> Any:
-        environment = {"LOCAL_DIR": str(tmp_path)}
-        return run([*command, do, *options], cwd=ROOT, env=environment, input=f"{answer}\n")
+        return run([*command, do, *options], cwd=ROOT, env=local_stage, input=f"{answer}\n")
 
     return run_it
 

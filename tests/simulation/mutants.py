@@ -54,7 +54,7 @@ MUTANTS = (
         "after = {**after}",
     ),
     Mutant(
-        "a claim is written whatever it holds by now",
+        "a claim is written over one that has changed",
         TRANSACTION,
         'condition = " AND ".join(f"{name} = :{name}" for name in content)',
         'condition = " OR ".join(f"{name} = :{name} OR attribute_exists(pk)" for name in content)',

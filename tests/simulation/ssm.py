@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.dynamodb import error
+from tests.support.expressions import UnknownSyntax
 
 MOST_NAMES = 10
 LONGEST_VALUE = 4096
@@ -29,7 +30,7 @@ class SSM:
                 {"Name": name, "Value": value, "Type": "SecureString", "Overwrite": True, **more},
             ) if not more:
                 return self.put(name, value)
-        raise NotImplementedError(operation, sorted(request))
+        raise UnknownSyntax(f"{operation} with {', '.join(sorted(request))}")
 
     def put(self, name: str, value: str) -> dict[str, Any]:
         """Overwrite a parameter."""

@@ -6,6 +6,7 @@ it with another implementation.
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -204,11 +205,12 @@ class DynamoDB:
         self.observe(before, changes)
 
 
-class Operations:
+class Operations(ABC):
     """The operations that the layer uses, as methods of botocore's client."""
 
+    @abstractmethod
     def _call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
+        """Make a call, and return its answer. Raises `ClientError`."""
 
     def get_item(self, **request: Any) -> dict[str, Any]:
         return self._call("GetItem", request)

@@ -5,6 +5,7 @@ import pytest
 from benchmarks.capacity import item_bytes
 from tests.support import stored
 from tests.support.callers import at_once
+from tests.support.interrupted import Interrupted
 from tests.support.world import APPID, World
 from wechat_login.accounts.logins import MOST_SESSIONS, SESSIONS_LEFT
 from wechat_login.errors import SessionInvalid, StorageUnavailable
@@ -43,27 +44,6 @@ def watched(dynamodb, table_name):
 @pytest.fixture
 def world(dynamodb, table_name, watched):
     return World(dynamodb, table_name, table=watched)
-
-
-class Interrupted(Table):
-    """A table that runs an action once, before a chosen call."""
-
-    def __init__(self, *wiring):
-        super().__init__(*wiring)
-        self.calls = 0
-        self.before = {}
-
-    def get(self, key):
-        self._interrupt()
-        return super().get(key)
-
-    def _write(self, writes, **options):
-        self._interrupt()
-        return super()._write(writes, **options)
-
-    def _interrupt(self):
-        self.calls += 1
-        self.before.pop(self.calls, lambda: None)()
 
 
 @pytest.mark.parametrize("erased_before", range(3, 7))

@@ -9,10 +9,11 @@ import pytest
 from tests.support import stored
 from tests.support.callers import at_once
 from tests.support.dynamodb import Client
+from tests.support.interrupted import Interrupted
 from tests.support.world import APPID, World
 from wechat_login.accounts.users import phone_key
 from wechat_login.errors import CodeRejected, PhoneTaken, SessionInvalid, TooManyAttempts
-from wechat_login.storage.table import Delete, Table
+from wechat_login.storage.table import Delete
 
 ALICE, BOB, CAROL = "o-alice", "o-bob", "o-carol"
 N1, N2 = "13900000001", "13900000002"
@@ -268,27 +269,6 @@ def test_a_number_is_forgotten_even_if_its_claim_has_gone(world):
     world.claims.forget(APPID, ALICE, at=int(world.clock()))
 
     assert world.number_of(ALICE) is None
-
-
-class Interrupted(Table):
-    """A table that runs an action once, before a chosen call."""
-
-    def __init__(self, *wiring):
-        super().__init__(*wiring)
-        self.calls = 0
-        self.before = {}
-
-    def get(self, key):
-        self._interrupt()
-        return super().get(key)
-
-    def _write(self, writes, **options):
-        self._interrupt()
-        return super()._write(writes, **options)
-
-    def _interrupt(self):
-        self.calls += 1
-        self.before.pop(self.calls, lambda: None)()
 
 
 ACTS = {
