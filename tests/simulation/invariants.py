@@ -33,6 +33,8 @@ OK = 200
 PHONE_API, LOGIN_API = "/wxa/business/getuserphonenumber", "/sns/jscode2session"
 TOKEN_API = "/cgi-bin/stable_token"
 
+LATE = "dynamodb: late"  # the fault
+
 PHONE = {"phone", "phoneIndex", "registeredAt", "phoneCodeHash", "phoneRemovedAt"}
 SHARED_ID = {"userId", "linked"}
 PROFILE = {"nickname", "nicknameSetAt", "avatarUrl", "avatarUrlSetAt", "updatedAt"}
@@ -178,7 +180,7 @@ class Invariants:
             self.revision_grows(key, old, new)
             self.sessions_begin_only_by_login(sender, key, old, new)
             self.registration_is_kept(sender, key, before, after)
-            self.blocks_outlive_an_erasure(key, old, after)
+            self.blocks_outlive_an_erasure(key, old, new)
         if old is not None and sender.function == "ReceiveEvent":
             self.newer_data_stay(sender, key, old, new or {})
         if old is not None and new is None and sender.function == "EraseUser":
@@ -352,10 +354,8 @@ class Invariants:
 
     def the_blocked_stay_out(self, key: Key, new: Item) -> None:
         """No user is made for an openid, or for a person, that the team has blocked."""
-        _, appid, openid = key[0].split("#", 2)
         surely = self.world.scheduler.now + self.skew
-        outlived = (f"BLOCK#{appid}#{self._index(f'block {openid}')}", "OPENID")
-        if self.world.dynamodb.items.get(outlived, {}).get("expiresAt", 0) > surely:
+        if self._outlived(key).get("expiresAt", 0) > surely:
             self.violated(self.the_blocked_stay_out, f"{key[0]}.")
         for other, states in self.states.items():
             item = states[-1].item
@@ -404,14 +404,14 @@ class Invariants:
         if taker is not new and self.conflict != "transfer":
             self.violated(law, f"{key[0]} lost a number under `{self.conflict}`.")
 
-    def blocks_outlive_an_erasure(self, key: Key, old: Item, after: Items) -> None:
+    def blocks_outlive_an_erasure(self, key: Key, old: Item, new: Item) -> None:
         """A block is also written where it outlives the user."""
-        blocked = (after[key] or {}).get("blocked")
+        blocked = new.get("blocked")
         if not blocked or blocked == old.get("blocked"):
             return
-        kept = [item for (pk, _), item in after.items() if item and pk.startswith("BLOCK#")]
+        # A second block in the same second leaves the item as it is.
         ends_at = blocked.get("endsAt", self.world.scheduler.now + 365 * DAY)
-        if not any(item["expiresAt"] >= ends_at for item in kept):
+        if self._outlived(key).get("expiresAt", 0) < ends_at:
             self.violated(self.blocks_outlive_an_erasure, f"{key[0]}.")
 
     def newer_data_stay(self, sender: "Sender", key: Key, old: Item, new: Item) -> None:
@@ -823,6 +823,8 @@ class Invariants:
         ]
         if not newer and not others:
             self.violated(self.codes_are_rejected_with_a_reason, f"{said.key[0]}.")
+        # A code that was rejected stays rejected, also after the account was erased and made anew.
+        delivery.refused = True
 
     def numbers_are_taken_only_by_others(self, said: Said, delivery: Delivery | None) -> None:
         """`phone_taken` is answered only if another user had the number."""
@@ -889,7 +891,9 @@ class Invariants:
             return
         if json.loads(said.sender.event.get("body") or "{}").get("everywhere"):
             self.all_sessions_end(said, [said.key])
-        elif self._end_of(self._states(said.key, self.writes)[-1], said.sid):
+        elif self._end_of(self._states(said.key, self.writes)[-1], said.sid) and not (
+            self._came_late(said.key, said.sid, said.sender.mark)
+        ):
             self.violated(self.sessions_end_when_asked, f"{said.key[0]}.")
 
     def sessions_end_when_asked(self) -> None:
@@ -901,7 +905,7 @@ class Invariants:
             states = self._states(key, said.sender.mark)
             before, after = states[0] or {}, states[-1] or {}
             left = before.get("sessions", {}).keys() & after.get("sessions", {}).keys()
-            if left:
+            if any(not self._came_late(key, sid, said.sender.mark) for sid in left):
                 self.violated(self.all_sessions_end, f"{len(left)} of {key[0]}.")
 
     def _EndSessions(self, said: Said) -> None:  # noqa: N802 - named after the function
@@ -1037,10 +1041,31 @@ class Invariants:
             return 0.0
         return float(min(times["usedAt"] + self.lifetime, times["createdAt"] + LONGEST_LIFE))
 
+    def _came_late(self, key: Key, sid: str, mark: int) -> bool:
+        """Return whether a session has ended since a number of writes, and came back.
+
+        A login's first try may be under way for seconds after its sender has given up, and its
+        second try has opened the session: if the session ends meanwhile, the first opens it again.
+        """
+        ended = False
+        for state in self.states[key]:
+            if state.since > mark and sid not in (state.item or {}).get("sessions", {}):
+                ended = True
+            elif ended:
+                writer = state.writer
+                return bool(writer) and writer.function == "Login" and LATE in writer.faults
+        return False
+
     def _is_blocked(self, item: Item | None) -> bool:
         blocked = (item or {}).get("blocked")
         ends_at = blocked.get("endsAt", float("inf")) if blocked else 0.0
         return bool(ends_at + 2 * self.skew > self.world.scheduler.now)
+
+    def _outlived(self, key: Key) -> Item:
+        """Return the item of an openid's block that outlives its user, or an empty one."""
+        _, appid, openid = key[0].split("#", 2)
+        block = f"BLOCK#{appid}#{self._index(f'block {openid}')}", "OPENID"
+        return self.world.dynamodb.items.get(block, {})
 
     def _meant(self, said: Said) -> list[Key]:
         """Return the user that an operator names by openid."""
