@@ -26,6 +26,7 @@ DAY = 86_400
 LONGEST_LIFE = 180 * DAY
 MOST_SESSIONS = 10
 MOST_CODES = 5
+MOST_LINKED = 10
 BUSY_SECONDS = 30  # for which a code that a request has tried stays its own
 FORCED_APART, FORCED_A_DAY = 30, 20
 SERVER_ERROR = 500
@@ -122,7 +123,7 @@ class Invariants:
     revisions: dict[Key, int] = field(default_factory=dict)
     withdrawn: dict[Key, int] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
-    tries: dict[str, list["Sender"]] = field(default_factory=dict)  # by the phone code
+    tries: dict[str, list["Sender"]] = field(default_factory=dict)  # by the phone code's hash
     registrations: list["Sender"] = field(default_factory=list)
     forced: dict[str, list[float]] = field(default_factory=dict)
     rejections: dict[str, int] = field(default_factory=dict)
@@ -168,6 +169,7 @@ class Invariants:
         for key in after:
             if key[0].startswith("ATTEMPTS#"):
                 self.codes_are_few(after[key])
+                self._codes_freed(sender, before[key], after[key])
         self.nothing_secret_is_stored(after)
 
     def _user_written(self, sender: "Sender", key: Key, before: Items, after: Items) -> None:
@@ -291,7 +293,7 @@ class Invariants:
                 self.violated(self.claims_agree, f"{pk} names a user who does not hold it.")
         found = [owner for owner in owners if owner]
         if kind == "PHONE":
-            if self.conflict != "link" and len(found) != 1:
+            if not 1 <= len(found) <= (MOST_LINKED if self.conflict == "link" else 1):
                 self.violated(self.a_number_has_one_holder, f"{pk} has {len(found)}.")
             if any(owner["userId"] != claim["userId"] for owner in found):
                 self.violated(self.a_number_has_one_holder, f"{pk} has several userIds.")
@@ -303,7 +305,7 @@ class Invariants:
                 self.violated(self.claims_agree, f"{pk} has a userId that no owner has.")
 
     def a_number_has_one_holder(self) -> None:
-        """A number has one holder, and with `link` its holders have one userId."""
+        """A number has one holder; with `link` it has at most ten, and they have one userId."""
 
     def shared_ids_are_explained(self) -> None:
         """Users of a mini program share a userId only while they hold the same number."""
@@ -519,7 +521,7 @@ class Invariants:
         if body.get("openid") != self._credential(sender.event)[0][0].rpartition("#")[2]:
             self.violated(self.a_code_belongs_to_its_user, f"{sender.function}.")
         user = self._credential(sender.event)[0]
-        proof = sha256(body["code"].encode()).hexdigest()
+        proof = _proof(body["code"])
         if all(
             (item or {}).get("phoneCodeHash") == proof for item in self._states(user, sender.mark)
         ):
@@ -539,10 +541,18 @@ class Invariants:
 
     def one_request_tries_a_code(self, sender: "Sender", code: str) -> None:
         """Only one request at a time asks WeChat about a phone code."""
-        others = self.tries.setdefault(code, [])
+        others = self.tries.setdefault(_proof(code), [])
         if any(each is not sender and each.ended_at == float("inf") for each in others):
             self.violated(self.one_request_tries_a_code, f"{sender.function}.")
         others.append(sender)
+
+    def _codes_freed(self, sender: "Sender", old: Item | None, new: Item | None) -> None:
+        """Forget a request's try when it has freed the code, though it has not answered yet."""
+        freed = {proof for proof, until in (new or {}).get("proofs", {}).items() if until <= 0}
+        for proof in freed:
+            if (old or {}).get("proofs", {}).get(proof, 0) > 0:
+                tries = self.tries.get(proof, [])
+                self.tries[proof] = [each for each in tries if each is not sender]
 
     def a_code_belongs_to_its_user(self) -> None:
         """WeChat is asked for a number with the openid of the session."""
@@ -743,8 +753,7 @@ class Invariants:
             for app in self.world.wechat.mini_programs()
         ]
         blocked = any(self._is_blocked(item) for key in keys for item in self._states(key, marked))
-        outlived = any(key[0].startswith("BLOCK#") for key in self.world.dynamodb.items)
-        outlived |= self.lifted > marked
+        outlived = any(self._outlived(key) for key in keys) or self.lifted > marked
         if not (blocked or outlived or "40226" in said.sender.outcomes):
             self.violated(self.logins_refuse_only_blocked_users, f"{owner.user}.")
 
@@ -990,12 +999,10 @@ class Invariants:
         """Return whether the team or WeChat blocks a person, in any mini program."""
         wechat = self.world.wechat
         people = [wechat.person(user, app.appid) for app in wechat.mini_programs()]
-        states = [
-            self.states.get((f"USER#{each.appid}#{each.openid}", "PROFILE"), [])[-1:]
-            for each in people
-        ]
-        blocked = any((state.item or {}).get("blocked") for last in states for state in last)
-        outlived = any(key[0].startswith("BLOCK#") for key in self.world.dynamodb.items)
+        keys = [(f"USER#{each.appid}#{each.openid}", "PROFILE") for each in people]
+        last = [self.states[key][-1].item for key in keys if key in self.states]
+        blocked = any((item or {}).get("blocked") for item in last)
+        outlived = any(self._outlived(key) for key in keys)
         return blocked or outlived or people[0].blocked
 
     def _said(self, sender: "Sender", answer: Any, error: BaseException | None) -> Said:
@@ -1103,6 +1110,10 @@ def _appid(key: Key) -> str:
 
 def _sid(secret: str) -> str:
     return base64.urlsafe_b64encode(sha256(secret.encode()).digest()).rstrip(b"=").decode()
+
+
+def _proof(code: str) -> str:
+    return sha256(code.encode()).hexdigest()
 
 
 def _claims(token: str) -> dict[str, Any]:
