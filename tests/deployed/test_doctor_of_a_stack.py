@@ -9,7 +9,8 @@ import boto3
 import pytest
 from botocore.exceptions import WaiterError
 
-from ops.doctor import Deployment, Doctor
+from ops.doctor.deployment import Deployment
+from ops.doctor.storage import check_encryption
 from ops.secrets import Store
 from ops.stage import AWS_KEY, Stage, keys_of
 from stack.cloudformation import REGION
@@ -227,13 +228,13 @@ def test_secrets_move_to_the_chosen_key_once_the_functions_may_use_it(team, caps
     team.settings["KmsKeyArn"] = key
     team.create_alarm_topic()
     before = store.read("app-secrets")
-    (noted,) = Doctor(Deployment(store.stage)).encryption()
+    (noted,) = check_encryption(Deployment(store.stage))
     store.move()
 
     assert (noted.grade, "app-secrets" in noted.result) == ("note", True)
     assert keys_of(store.stage) == {"app-secrets": key}
     assert store.read("app-secrets") == before
-    assert list(Doctor(Deployment(store.stage)).encryption()) == []
+    assert list(check_encryption(Deployment(store.stage))) == []
     # And back, when the line is taken out of samconfig.toml.
     back = Store(team.stage())
     back.move()

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from ops.doctor import Deployment, Doctor
+from ops.doctor.account import check_throughput
+from ops.doctor.api import check_domain
+from ops.doctor.deployment import Deployment
+from ops.doctor.examination import examine
+from ops.doctor.stack import check_stack
 from ops.stage import Stage, find
 from stack.cloudformation import REGION
 from stack.template import ROOT
@@ -44,13 +48,13 @@ def doctor(issuing_here, ministack, tmp_path, monkeypatch):
         "parameters": dict(stack.parameters),
     }
 
-    def examine(**changes):
+    def run_checks(**changes):
         (tmp_path / "running.json").write_text(json.dumps({**running, **changes}))
         monkeypatch.setenv("LOCAL_DIR", str(tmp_path))
-        findings = list(Doctor(Deployment(find("local"))).examine())
+        findings = list(examine(Deployment(find("local"))))
         return int(any(each.grade == "FAIL" for each in findings)), list(map(str, findings))
 
-    return examine
+    return run_checks
 
 
 @pytest.fixture
@@ -520,9 +524,8 @@ def test_the_domain(name, grade, said):
         "Outputs": [{"OutputKey": "DomainTarget", "OutputValue": "d-1.example"}],
     }
     session: Any = Session({("cloudformation", "describe_stacks"): {"Stacks": [stack]}})
-    examined = Doctor(Deployment(Stage("prod", "wechat-login-prod", {}, session)))
 
-    (finding,) = examined.domain()
+    (finding,) = check_domain(Deployment(Stage("prod", "wechat-login-prod", {}, session)))
 
     assert finding.grade == grade
     assert said in str(finding)
@@ -549,7 +552,7 @@ def test_the_stacks_status(status, grade, said):
         }
     )
 
-    (finding,) = Doctor(Deployment(Stage("prod", "s", {}, session))).stack()
+    (finding,) = check_stack(Deployment(Stage("prod", "s", {}, session)))
 
     assert finding.grade == grade
     assert said in finding.remedy
@@ -560,6 +563,6 @@ def test_ssms_throughput(setting, grade):
     answer = {"ServiceSetting": {"SettingValue": setting}}
     session: Any = Session({("ssm", "get_service_setting"): answer})
 
-    (finding,) = Doctor(Deployment(Stage("prod", "s", {}, session))).throughput()
+    (finding,) = check_throughput(Deployment(Stage("prod", "s", {}, session)))
 
     assert finding.grade == grade
