@@ -178,6 +178,9 @@ class Invariants:
         if old is None and new is not None:
             self.a_person_has_one_user_id(key, before, new)
             self.the_blocked_stay_out(key, new)
+            # A new user begins with the time at which the login's container planned the write.
+            if self.erased.get(key, 0.0) > sender.started_at - 2 * self.skew:
+                self.revisions.pop(key, None)
         if old is not None and new is not None:
             self.revision_grows(key, old, new)
             self.sessions_begin_only_by_login(sender, key, old, new)
@@ -191,8 +194,6 @@ class Invariants:
             self.withdrawn.pop(key, None)
             self.erased[key] = self.world.scheduler.now
             return
-        if self.world.scheduler.now - self.erased.get(key, 0.0) < 2 * self.skew:
-            self.revisions.pop(key, None)  # A new user begins with the time of a container's clock.
         self.consent_is_newer(sender, key, old, new)
         self.blocked_has_no_session(key, new)
         self.session_acts_while_it_lives(sender, key, old, new)
@@ -369,9 +370,13 @@ class Invariants:
     def sessions_begin_only_by_login(
         self, sender: "Sender", key: Key, old: Item, new: Item
     ) -> None:
-        """Only a login adds a session, and only a login over ten removes others'."""
+        """Only a login adds a session or removes those over ten; none that has ended goes on."""
         law, function = self.sessions_begin_only_by_login, sender.function
         former, present = old.get("sessions", {}), new.get("sessions", {})
+        for sid in former.keys() & present.keys():
+            ended = self._end_of(old, sid) + self.skew < sender.started_at
+            if ended and present[sid] != former[sid]:
+                self.violated(law, f"{function} extended one of {key[0]}.")
         added, removed = present.keys() - former.keys(), former.keys() - present.keys()
         if added and (function != "Login" or len(added) > 1):
             self.violated(law, f"{function} added {len(added)} sessions to {key[0]}.")

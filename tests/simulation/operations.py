@@ -374,9 +374,9 @@ def block_beside_a_first_login(world: World, _phones: list[Phone]) -> None:
 def erase_beside_two_first_logins(world: World, _phones: list[Phone]) -> None:
     for name in "ab":
         guest = _guest(world, name)
-        for twin in "12":
-            _beside(world, _guest(world, name).log_in, 0.1, name + twin)
-        world.scheduler.wait(0.4 * world.chance.random())
+        for twin in "123":
+            _beside(world, _guest(world, name).log_in, 0.03, name + twin)
+        world.scheduler.wait(0.25 * world.chance.random())
         openid = world.wechat.openid(guest.user, guest.appid)
         world.invoke("EraseUser", {"openid": openid, "appid": guest.appid})
 
