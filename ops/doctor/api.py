@@ -71,7 +71,7 @@ def check_discovery(deployment: Deployment) -> Iterator[Finding]:
     try:
         keys = json.loads(public)["keys"]
         wanted = {key["kid"] for key in keys}
-        # A key is made a day before it signs, and each container reads anew every five minutes.
+        # A key is made a day before it signs, and each container reads again every five minutes.
         in_use = {key["kid"] for key in keys if key["activeFrom"] <= time.time()}
     except (KeyError, TypeError, ValueError):
         yield Finding(FAIL, "public keys", "those in SSM cannot be read", RESTORE_KEYS)

@@ -106,7 +106,7 @@ class MiniPrograms:
             # One ICMP packet, which API Gateway does not answer, nor do many firewalls:
             # https://developers.weixin.qq.com/doc/service/api/base/api_callbackcheck.html
             found = f"WeChat finds {', '.join(sorted(answered))}, and no ping comes back"
-            remedy = f"API Gateway answers none; save the address anew in {CONSOLE}, which calls it"
+            remedy = f"API Gateway answers none; save the address again in {CONSOLE}: that calls it"
             yield Finding(NOTE, what, found, remedy)
 
     def explain(self, rid: str) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ APP_SECRET = "WeChat rejects the AppSecret", f"Reset it in {CONSOLE}, then {{rot
 # The result and the remedy; `{ip}` is the refused address, `{rotate}` a command.
 EXPLAINED: dict[object, tuple[str, str]] = {
     40001: APP_SECRET,
-    40013: ("WeChat knows no such AppID", f"Look it up in {CONSOLE}; put it into SSM anew"),
+    40013: ("WeChat knows no such AppID", f"Look it up in {CONSOLE}; then store it in SSM again"),
     40125: APP_SECRET,
     NOT_IN_WHITELIST: (
         "{ip} is not in WeChat's IP whitelist",

@@ -92,7 +92,7 @@ def _signing_keys(private: str, public: str) -> Finding:
 def check_table(deployment: Deployment) -> Iterator[Finding]:
     """Check that the table works, and deletes expired items."""
     dynamodb, name = deployment.stage.client("dynamodb"), deployment.output("TableName")
-    remedy = "Restore it (docs/runbook.md), or deploy anew"
+    remedy = "Restore it (docs/runbook.md), or deploy again"
     try:
         described = aws(f"table {name}", dynamodb.describe_table, TableName=name)
     except CannotGoOn as reason:

@@ -3,21 +3,21 @@
 import contextlib
 import json
 import re
-import sys
 
 import boto3
 import pytest
 from botocore.exceptions import WaiterError
 
+from ops.doctor.__main__ import main
 from ops.doctor.deployment import Deployment
 from ops.doctor.storage import check_encryption
 from ops.secrets import Store
 from ops.stage import AWS_KEY, Stage, keys_of
 from stack.cloudformation import REGION
-from stack.template import ROOT
 from tests.support.aws_account import KEY, account
+from tests.support.commands import run_here
 from tests.support.translated import translated
-from tests.support.written import APPID, run
+from tests.support.written import APPID
 
 STAGE = "dev"
 STACK = "wechat-login-dev"
@@ -110,11 +110,7 @@ class Team:
 
     def doctor(self):
         """Return the exit code, and by subject the grade and text of each line."""
-        ran = run(
-            [sys.executable, "-m", "ops.doctor", STAGE],
-            cwd=ROOT,
-            env=self._aws.environment,
-        )
+        ran = run_here(main, STAGE, environment=self._aws.environment)
         assert ran.stderr == ""
         lines = [LINE.fullmatch(line) for line in ran.stdout.splitlines()]
         return ran.returncode, {each[2]: (each[1], each[0]) for each in lines if each}

@@ -1,6 +1,7 @@
 """`make doctor`: reports each fault with its remedy, and fails; or finds no fault."""
 
 import json
+import os
 import sys
 import threading
 import time
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ops.doctor.__main__ import main
 from ops.doctor.account import check_throughput
 from ops.doctor.api import check_domain
 from ops.doctor.deployment import Deployment
@@ -18,6 +20,7 @@ from ops.stage import Stage, find
 from stack.cloudformation import REGION
 from stack.template import ROOT
 from tests.support.backend import ACCESS_TOKEN
+from tests.support.commands import run_here
 from tests.support.stubbed_aws import Session
 from tests.support.written import run
 from wechat_login.tokens.signing_keys import new_signing_keys
@@ -332,11 +335,8 @@ def explained(doctor, tmp_path):
     doctor()
 
     def explain(rid):
-        ran = run(
-            [sys.executable, "-m", "ops.doctor", "local", "--rid", rid],
-            cwd=ROOT,
-            env={"LOCAL_DIR": str(tmp_path)},
-        )
+        environment = {**os.environ, "LOCAL_DIR": str(tmp_path)}
+        ran = run_here(main, "local", "--rid", rid, environment=environment)
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
 
@@ -500,11 +500,7 @@ def test_an_api_without_a_date(doctor):
 
 
 def test_a_local_run_that_is_not_there(tmp_path):
-    ran = run(
-        [sys.executable, "-m", "ops.doctor", "local"],
-        cwd=ROOT,
-        env={"LOCAL_DIR": str(tmp_path)},
-    )
+    ran = run_here(main, "local", environment={"LOCAL_DIR": str(tmp_path)})
 
     assert ran.returncode == 1
     assert ran.stderr == "make doctor: no local run was found: start it with make run\n"
