@@ -199,12 +199,12 @@ def test_a_merge_with_a_user_id_that_nobody_has_is_refused(world):
         world.merging.merge({"userIds": [user_id(world, HERE), "nobody's"], "dryRun": False})
 
 
-# Races, each many times; moto does not run requests at once.
+# Races, each many times; the table in memory does not run requests at once.
 
 
 @pytest.fixture
 def racing(request, world):
-    if request.node.callspec.params["aws"] == "moto":
+    if request.node.callspec.params["dynamodb"] == "memory":
         pytest.skip("races need a real server")
     return world
 
