@@ -19,6 +19,8 @@ SEARCH_PATH = printf '%s\n' '$(CURDIR)' '$(CURDIR)/functions' '$(CURDIR)/layers'
   "$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/wechat_login.pth"
 # The sources of `sam build`.
 BUILT_FROM := template.yaml monitoring.yaml functions layers requirements/sam.txt
+# Each worker of the tests, and each program that they start, would compile our modules again.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r
 
 # The tests' other requirements; no test installs anything.
@@ -26,6 +28,7 @@ MINISTACK := .local/ministack-venv/installed
 VERIFIERS := .local/verifiers/.installed tests/verifiers/node_modules/.package-lock.json
 WHEELS := .local/wheels/.downloaded
 BEYOND := .local/deployed/.installed
+VALID := .aws-sam/valid
 ATTACK := .local/attack/.installed
 CLIENT := tests/client/node_modules/.made
 CHROMIUM := chromium chromium-driver fonts-noto-cjk
@@ -77,8 +80,11 @@ docs: $(VENV)/.local ## Write the tables that documents share with the code
 invoke: $(VENV)/.local ## Invoke one function without Docker: FUNCTION=login EVENT=events/login.json
 	@$(BIN)/python -m local.invoke '$(FUNCTION)' '$(EVENT)'
 
-lint: check $(SAM_VENV)/.sam ## Run `make check`, and check the template
+lint: check $(VALID) ## Run `make check`, and check the template
+
+$(VALID): template.yaml $(SAM_VENV)/.sam
 	$(SAM) validate --lint --region us-east-1
+	@mkdir -p $(@D) && touch $@
 
 build: $(VENV)/.local $(SAM_VENV)/.sam ## Build the deployment into .aws-sam/build
 	@architecture="$$(PARAMETERS='$(PARAMETERS)' $(BIN)/python -m ops.parameters Architecture $(STAGE))" && \

@@ -7,6 +7,7 @@ and SAM CLI asks before it changes anything, if there is a terminal.
 
 # ruff: noqa: TID251, T201 - a command line's module
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -66,8 +67,7 @@ def _write_template(
     template = released(load_template(BUILT), name_of(content, outputs, now), outputs, now)
     if gradually:
         template = gradual(template, load_template(BUILT.parent / "Monitoring" / "template.yaml"))
-    text = yaml.safe_dump(template, sort_keys=False, allow_unicode=True)
-    RELEASED.write_text(text, "utf-8")
+    RELEASED.write_text(json.dumps(template), "utf-8")
 
 
 def _is_compiled() -> bool:

@@ -62,7 +62,8 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     values = [word for word in rest if "=" not in word]
     options = dict(word.split("=", 1) for word in rest if "=" in word)
     if unknown := sorted(options.keys() - COMMANDS[name][1]):
-        raise InvalidCommand(f"{name} has no option {unknown[0]}")
+        known = ", ".join(sorted(COMMANDS[name][1]))
+        raise InvalidCommand(f"{name} has no option {unknown[0]}, only {known}")
     return name, _selection(name, values, options) | _change(name, values, options)
 
 

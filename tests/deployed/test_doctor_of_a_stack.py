@@ -3,20 +3,21 @@
 import contextlib
 import json
 import re
-import sys
 
 import boto3
 import pytest
 from botocore.exceptions import WaiterError
 
-from ops.doctor import Deployment, Doctor
+from ops.doctor.__main__ import main
+from ops.doctor.deployment import Deployment
+from ops.doctor.storage import check_encryption
 from ops.secrets import Store
 from ops.stage import AWS_KEY, Stage, keys_of
 from stack.cloudformation import REGION
-from stack.template import ROOT
 from tests.support.aws_account import KEY, account
+from tests.support.commands import run_here
 from tests.support.translated import translated
-from tests.support.written import APPID, run
+from tests.support.written import APPID
 
 STAGE = "dev"
 STACK = "wechat-login-dev"
@@ -109,11 +110,7 @@ class Team:
 
     def doctor(self):
         """Return the exit code, and by subject the grade and text of each line."""
-        ran = run(
-            [sys.executable, "-m", "ops.doctor", STAGE],
-            cwd=ROOT,
-            env=self._aws.environment,
-        )
+        ran = run_here(main, STAGE, environment=self._aws.environment)
         assert ran.stderr == ""
         lines = [LINE.fullmatch(line) for line in ran.stdout.splitlines()]
         return ran.returncode, {each[2]: (each[1], each[0]) for each in lines if each}
@@ -227,13 +224,13 @@ def test_secrets_move_to_the_chosen_key_once_the_functions_may_use_it(team, caps
     team.settings["KmsKeyArn"] = key
     team.create_alarm_topic()
     before = store.read("app-secrets")
-    (noted,) = Doctor(Deployment(store.stage)).encryption()
+    (noted,) = check_encryption(Deployment(store.stage))
     store.move()
 
     assert (noted.grade, "app-secrets" in noted.result) == ("note", True)
     assert keys_of(store.stage) == {"app-secrets": key}
     assert store.read("app-secrets") == before
-    assert list(Doctor(Deployment(store.stage)).encryption()) == []
+    assert list(check_encryption(Deployment(store.stage))) == []
     # And back, when the line is taken out of samconfig.toml.
     back = Store(team.stage())
     back.move()

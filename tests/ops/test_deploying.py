@@ -20,6 +20,7 @@ import yaml
 from local.deployment import aws_environment
 from local.http_server import Response
 from ops import releases
+from ops.deploy import main
 from ops.gradual import WATCHED, gradual
 from ops.parameters import changes
 from ops.releases import BUILT, Live
@@ -28,6 +29,7 @@ from stack.cloudformation import REGION, load_template
 from stack.template import ROOT, TEMPLATE
 from tests.support.aws_account import KEY, account
 from tests.support.built import not_built
+from tests.support.commands import run_here
 from tests.support.fault_proxy import FaultProxy
 from tests.support.translated import MONITORING, SAM_BIN, lint, translated
 from tests.support.written import run, stack, template
@@ -151,11 +153,8 @@ class Team:
     def run(self, stage, *arguments, parameters="", **environment):
         given = f"WeChatAppId={APPID} {parameters}"
         wanted = {**self.environment, "PARAMETERS": given, **environment}
-        return run(
-            [sys.executable, "-m", "ops.deploy", stage, *arguments],
-            cwd=ROOT,
-            env={name: each for name, each in wanted.items() if each},
-        )
+        set_ = {name: each for name, each in wanted.items() if each}
+        return run_here(main, stage, *arguments, environment=set_)
 
     @contextlib.contextmanager
     def allowed_to_change(self):
@@ -246,28 +245,32 @@ def test_every_parameter_is_sent_with_a_value_of_its_own(sent_to_prod):
     assert sent["DomainName"] == sent["CorsOrigins"] == ""
 
 
-@pytest.mark.usefixtures("uncompiled")
-def test_a_parameter_for_once_wins_once(team):
-    """From an uncompiled build, which only a protected stage refuses."""
-    chosen = "LogRetentionDays=90 'TokenAudience=the audience'"
+@pytest.fixture(scope="module")
+def sent_to_dev(team):
+    """What two deployments in a row send, from an uncompiled build, which only prod refuses.
 
-    once = team.sends("dev", parameters=chosen).parameters
-    plain = team.sends("dev").parameters
+    The second has no parameters for once; each has a region of its own.
+    """
+    chosen = "LogRetentionDays=90 'TokenAudience=the audience'"
+    both = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-east-1"}
+    default = {"AWS_REGION": "", "AWS_DEFAULT_REGION": "us-west-2"}
+    with uncompiled_build():
+        return team.sends("dev", parameters=chosen, **both), team.sends("dev", **default)
+
+
+def test_a_parameter_for_once_wins_once(sent_to_dev):
+    once, plain = (each.parameters for each in sent_to_dev)
 
     assert (once["LogRetentionDays"], once["TokenAudience"]) == ("90", "the audience")
     assert (plain["LogRetentionDays"], plain["TokenAudience"]) == ("7", "")
 
 
-@pytest.mark.parametrize(
-    ("stage", "environment", "region"),
-    [
-        ("dev", {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-east-1"}, "eu-west-1"),
-        ("dev", {"AWS_REGION": "", "AWS_DEFAULT_REGION": "us-west-2"}, "us-west-2"),
-        ("china", {"AWS_REGION": "us-east-1"}, "cn-north-1"),
-    ],
-)
-def test_sam_and_ops_act_in_one_region(team, stage, environment, region):
-    assert team.sends(stage, "--uncompiled", **environment).region == region
+def test_sam_and_ops_act_in_one_region(sent_to_dev, team):
+    """AWS_REGION is before AWS_DEFAULT_REGION, and the stage's own region is before both."""
+    in_china = team.sends("china", "--uncompiled", AWS_REGION="us-east-1")
+
+    assert [each.region for each in sent_to_dev] == ["eu-west-1", "us-west-2"]
+    assert in_china.region == "cn-north-1"
 
 
 def test_a_missing_region_is_reported_with_its_remedy(team):

@@ -1,6 +1,7 @@
 """`make doctor`: reports each fault with its remedy, and fails; or finds no fault."""
 
 import json
+import os
 import sys
 import threading
 import time
@@ -9,11 +10,17 @@ from typing import Any
 
 import pytest
 
-from ops.doctor import Deployment, Doctor
+from ops.doctor.__main__ import main
+from ops.doctor.account import check_throughput
+from ops.doctor.api import check_domain
+from ops.doctor.deployment import Deployment
+from ops.doctor.examination import examine
+from ops.doctor.stack import check_stack
 from ops.stage import Stage, find
 from stack.cloudformation import REGION
 from stack.template import ROOT
 from tests.support.backend import ACCESS_TOKEN
+from tests.support.commands import run_here
 from tests.support.stubbed_aws import Session
 from tests.support.written import run
 from wechat_login.tokens.signing_keys import new_signing_keys
@@ -44,13 +51,13 @@ def doctor(issuing_here, ministack, tmp_path, monkeypatch):
         "parameters": dict(stack.parameters),
     }
 
-    def examine(**changes):
+    def run_checks(**changes):
         (tmp_path / "running.json").write_text(json.dumps({**running, **changes}))
         monkeypatch.setenv("LOCAL_DIR", str(tmp_path))
-        findings = list(Doctor(Deployment(find("local"))).examine())
+        findings = list(examine(Deployment(find("local"))))
         return int(any(each.grade == "FAIL" for each in findings)), list(map(str, findings))
 
-    return examine
+    return run_checks
 
 
 @pytest.fixture
@@ -328,11 +335,8 @@ def explained(doctor, tmp_path):
     doctor()
 
     def explain(rid):
-        ran = run(
-            [sys.executable, "-m", "ops.doctor", "local", "--rid", rid],
-            cwd=ROOT,
-            env={"LOCAL_DIR": str(tmp_path)},
-        )
+        environment = {**os.environ, "LOCAL_DIR": str(tmp_path)}
+        ran = run_here(main, "local", "--rid", rid, environment=environment)
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
 
@@ -496,11 +500,7 @@ def test_an_api_without_a_date(doctor):
 
 
 def test_a_local_run_that_is_not_there(tmp_path):
-    ran = run(
-        [sys.executable, "-m", "ops.doctor", "local"],
-        cwd=ROOT,
-        env={"LOCAL_DIR": str(tmp_path)},
-    )
+    ran = run_here(main, "local", environment={"LOCAL_DIR": str(tmp_path)})
 
     assert ran.returncode == 1
     assert ran.stderr == "make doctor: no local run was found: start it with make run\n"
@@ -520,9 +520,8 @@ def test_the_domain(name, grade, said):
         "Outputs": [{"OutputKey": "DomainTarget", "OutputValue": "d-1.example"}],
     }
     session: Any = Session({("cloudformation", "describe_stacks"): {"Stacks": [stack]}})
-    examined = Doctor(Deployment(Stage("prod", "wechat-login-prod", {}, session)))
 
-    (finding,) = examined.domain()
+    (finding,) = check_domain(Deployment(Stage("prod", "wechat-login-prod", {}, session)))
 
     assert finding.grade == grade
     assert said in str(finding)
@@ -549,7 +548,7 @@ def test_the_stacks_status(status, grade, said):
         }
     )
 
-    (finding,) = Doctor(Deployment(Stage("prod", "s", {}, session))).stack()
+    (finding,) = check_stack(Deployment(Stage("prod", "s", {}, session)))
 
     assert finding.grade == grade
     assert said in finding.remedy
@@ -560,6 +559,6 @@ def test_ssms_throughput(setting, grade):
     answer = {"ServiceSetting": {"SettingValue": setting}}
     session: Any = Session({("ssm", "get_service_setting"): answer})
 
-    (finding,) = Doctor(Deployment(Stage("prod", "s", {}, session))).throughput()
+    (finding,) = check_throughput(Deployment(Stage("prod", "s", {}, session)))
 
     assert finding.grade == grade

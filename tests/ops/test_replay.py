@@ -1,15 +1,18 @@
 """`make replay`: as an operator uses it, against a local run."""
 
 import itertools
+import os
 import sys
 import time
 from datetime import UTC, datetime
 
 import pytest
 
+from ops import replay as replaying
 from ops.replay import since
 from ops.stage import CannotGoOn
 from stack.template import ROOT
+from tests.support.commands import run_here
 from tests.support.fault_proxy import FaultProxy
 from tests.support.written import run
 from wechat_login import wiring
@@ -28,8 +31,8 @@ def replay(local_stage):
 
     def run_it(text=None, says="yes"):
         text = text or a_time(time.time() - 3600)
-        command = [sys.executable, "-m", "ops.replay", "local", text]
-        return run(command, cwd=ROOT, env=local_stage, input=f"{says}\n")
+        environment = {**os.environ, **local_stage}
+        return run_here(replaying.main, "local", text, environment=environment, stdin=f"{says}\n")
 
     return run_it
 
@@ -83,8 +86,11 @@ def test_older_events_stay(backend, team, replay):
     assert [event["detail-type"] for event in team.wait_for(1)] == ["user.created"]
 
 
-def test_an_empty_outbox_asks_nothing(replay):
-    ran = replay(says="")
+def test_an_empty_outbox_asks_nothing(local_stage):
+    """By the command itself, with no other environment."""
+    command = [sys.executable, "-m", "ops.replay", "local", a_time(time.time() - 3600)]
+
+    ran = run(command, cwd=ROOT, env=local_stage, input="\n")
 
     assert ran.returncode == 0
     assert "0 events of 0 users" in ran.stderr

@@ -13,7 +13,9 @@ from botocore import xform_name
 from botocore.exceptions import UnknownServiceError
 from botocore.session import get_session
 
-from ops.doctor import Deployment, Doctor
+from ops.doctor.account import check_concurrency, check_throughput
+from ops.doctor.deployment import Deployment
+from ops.doctor.stack import check_stack
 from ops.stage import Stage
 from tests.support.stubbed_aws import Session
 from tests.support.written import DOCUMENTS, fenced, prose, spans
@@ -163,9 +165,10 @@ def test_a_command_that_the_doctor_prints_names_the_region(status):
             },
         }
     )
-    doctor = Doctor(Deployment(Stage("prod", "wechat-login-prod", {}, session)))
+    deployment = Deployment(Stage("prod", "wechat-login-prod", {}, session))
 
-    said = [*doctor.stack(), *doctor.throughput(), *doctor.concurrency()]
+    checks = (check_stack, check_throughput, check_concurrency)
+    said = [finding for check in checks for finding in check(deployment)]
 
     commands = [
         command
@@ -182,7 +185,7 @@ def test_a_stack_that_could_not_go_back_has_to_go_on_with_that_first():
     session = Session(
         {("cloudformation", "describe_stacks"): {"Stacks": [stack("UPDATE_ROLLBACK_FAILED")]}}
     )
-    (finding,) = Doctor(Deployment(Stage("prod", "wechat-login-prod", {}, session))).stack()
+    (finding,) = check_stack(Deployment(Stage("prod", "wechat-login-prod", {}, session)))
 
     assert finding.grade == "FAIL"
     assert finding.remedy.index("continue-update-rollback") < finding.remedy.index("make deploy")
@@ -193,6 +196,6 @@ def test_an_account_that_runs_too_little_at_once_for_the_logins_is_noted(there, 
     answer = {"AccountLimit": {"UnreservedConcurrentExecutions": there}}
     session = Session({("lambda", "get_account_settings"): answer})
 
-    (finding,) = Doctor(Deployment(Stage("prod", "s", {}, session))).concurrency()
+    (finding,) = check_concurrency(Deployment(Stage("prod", "s", {}, session)))
 
     assert finding.grade == grade

@@ -1,14 +1,17 @@
 """`make user`: as an operator uses it, against a local run."""
 
 import json
+import os
 import sys
 from typing import Any
 
 import pytest
 
+from ops import users
 from ops.stage import CannotGoOn
 from ops.users import parse
 from stack.template import ROOT
+from tests.support.commands import run_here
 from tests.support.written import run
 
 REFUSED = 403
@@ -30,16 +33,21 @@ def alice(backend):
 @pytest.fixture
 def user(local_stage):
     """Run the command: `user("find +8613800138000", answer="yes")`."""
-    command = [sys.executable, "-m", "ops.users", "local"]
+    environment = {**os.environ, **local_stage}
 
     def run_it(do, *options, answer="") -> Any:
-        return run([*command, do, *options], cwd=ROOT, env=local_stage, input=f"{answer}\n")
+        return run_here(
+            users.main, "local", do, *options, environment=environment, stdin=f"{answer}\n"
+        )
 
     return run_it
 
 
-def test_a_user_is_found_by_number(user, alice):
-    found = user(f"find {alice.phone}")
+def test_a_user_is_found_by_number(local_stage, alice):
+    """By the command itself, with no other environment."""
+    command = [sys.executable, "-m", "ops.users", "local", f"find {alice.phone}"]
+
+    found = run(command, cwd=ROOT, env=local_stage)
 
     assert found.returncode == 0, found.stderr
     header, line = found.stdout.splitlines()

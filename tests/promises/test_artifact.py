@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from local.emulator import LOCAL_FOLDER
 from ops import runtime
-from ops.releases import BUILT, PARAMETERS, RELEASED
 from stack.template import ROOT
 from tests.support.built import BUILD
-from tests.support.translated import SAM_BIN
+from tests.support.translated import resolver, translated
 from tests.support.written import module_of, run, stack
 
+SOURCES = ["layers", "functions", "ops", "stack", "requirements", "samconfig.toml", "template.yaml"]
+SOURCES += ["monitoring.yaml"]
 # Lambda's own libraries, which the artefact does not ship.
 OF_LAMBDA = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six")
 # Python tells an audit hook of every source that it compiles.
@@ -34,46 +34,59 @@ print(sys.modules["wechat_login.api"].__file__, sys.modules["wechat_login.api"].
 """
 
 
+# In place of SAM CLI, which runs these two Makefiles: all functions share one.
+SAM = """#!/bin/sh
+set -e
+make --silent --directory=layers build-Layer ARTIFACTS_DIR="{build}/Layer"
+make --silent --directory=functions build-Login ARTIFACTS_DIR="{build}/Login"
+"""
+
+
 @pytest.fixture(scope="module")
 def builds(built, tmp_path_factory):  # noqa: ARG001 - skips or fails without a build
-    """The build of `make build`, and another of the same sources in another folder."""
-    folder = tmp_path_factory.mktemp("second") / "build"
-    ran = run(
-        [SAM_BIN / "sam", "build", "--region", "us-east-1", "--build-dir", folder],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "PYTHON": str(ROOT / ".venv" / "bin" / "python"),
-            "RUNTIME_PYTHON": str(runtime.find() or "no-such-python"),
-            "ARCHITECTURE": "x86_64",
-            "SAM_CLI_TELEMETRY": "0",
-            # From the wheels that `make test` downloaded.
-            "PIP_NO_INDEX": "1",
-            "PIP_FIND_LINKS": str(LOCAL_FOLDER / "wheels"),
-        },
-    )
+    """The build of `make build`, and another of the same sources for the other processor."""
+    folder = tmp_path_factory.mktemp("second")
+    build = folder / ".aws-sam" / "build"
+    for name in ("Layer", "Login"):
+        (build / name).mkdir(parents=True)
+    for name in ("Makefile", ".venv", ".local", *SOURCES):
+        (folder / name).symlink_to(ROOT / name)
+    sam = folder / ".venv-sam" / "bin" / "sam"
+    sam.parent.mkdir(parents=True)
+    sam.write_text(SAM.format(build=build))
+    sam.chmod(0o755)
+    (folder / ".venv-sam" / ".sam").touch()
+    ran = run(["make", "build", "PARAMETERS=Architecture=arm64"], cwd=folder)
     assert ran.returncode == 0, ran.stderr
-    return BUILD, folder
+    return BUILD, build
 
 
 def tree(folder):
-    """Return every file by its path, with its mode and what is in it."""
+    """Return every file by its path, with its mode and what is in it.
+
+    Without the files that each processor has of its own: pip unpacks them from pinned wheels.
+    """
     return {
         path.relative_to(folder).as_posix(): (
             oct(path.stat().st_mode),
             path.read_bytes() if path.is_file() else None,
         )
         for path in sorted(folder.rglob("*"))
-        # SAM writes the paths of its build folder into the template, and `make deploy` adds files.
-        if path.name not in {BUILT.name, RELEASED.name, PARAMETERS.name}
+        if path.suffix != ".so" and not path.match("*.dist-info/WHEEL")
     }
 
 
 def test_two_builds_give_the_same_files(builds):
-    first, second = map(tree, builds)
+    for name in ("Layer", "Login"):
+        first, second = (tree(each / name) for each in builds)
+        assert first.keys() == second.keys()
+        assert [path for path, each in first.items() if each != second[path]] == []
 
-    assert first.keys() == second.keys()
-    assert [name for name, each in first.items() if each != second[name]] == []
+
+def test_all_functions_ship_the_same_files(builds):
+    folders = [tree(builds[0] / function) for function in stack().functions]
+
+    assert [each for each in folders if each != folders[0]] == []
 
 
 def test_every_source_is_shipped_with_its_bytecode_or_none_is(builds):
@@ -93,8 +106,9 @@ def test_bytecode_is_valid_for_any_dates(builds):
     assert flags <= {b"\x01\x00\x00\x00"}
 
 
-@pytest.mark.skipif(runtime.find() is None, reason=f"no {runtime.NAME}: nothing is compiled here")
 def test_a_read_only_artefact_is_imported_without_compiling_any_source(builds, tmp_path):
+    if (python := runtime.find()) is None:
+        pytest.skip(f"no {runtime.NAME}: nothing is compiled here")
     artefact, of_lambda = tmp_path / "artefact", tmp_path / "of_lambda"
     shutil.copytree(builds[0] / "Layer", artefact / "layer")
     shutil.copytree(builds[0] / "Login", artefact / "task")
@@ -106,7 +120,7 @@ def test_a_read_only_artefact_is_imported_without_compiling_any_source(builds, t
     modules = [module_of(each) for each in stack().functions]
     ran = run(
         # Neither this machine's site-packages, nor its environment, nor a working directory.
-        [runtime.find(), "-I", "-S", "-c", IMPORTING, artefact, of_lambda, *modules],
+        [python, "-I", "-S", "-c", IMPORTING, artefact, of_lambda, *modules],
         env={},
     )
 
@@ -129,9 +143,27 @@ def freeze(folder):
         path.chmod(path.stat().st_mode & 0o555)
 
 
-def test_the_layer_is_built_for_the_default_processor(builds):
+def test_the_layer_is_built_for_the_default_processor_or_the_chosen_one(builds):
     assert stack().parameters["Architecture"] == "x86_64"
-    assert {machine_of(path) for path in builds[0].rglob("*.so")} == {0x3E}  # EM_X86_64
+    machines = [{machine_of(path) for path in each.rglob("*.so")} for each in builds]
+    assert machines == [{0x3E}, {0xB7}]  # EM_X86_64, EM_AARCH64
+
+
+def test_the_chosen_processor_is_that_of_all_functions_and_of_the_layer():
+    document = translated()
+    resolve = resolver(document, Architecture="arm64")
+    wanted = {
+        "AWS::Lambda::Function": "Architectures",
+        "AWS::Lambda::LayerVersion": "CompatibleArchitectures",
+    }
+    found = [
+        resolve(each["Properties"][wanted[each["Type"]]])
+        for each in document["Resources"].values()
+        if each["Type"] in wanted
+    ]
+
+    assert len(found) == len(stack().functions) + 1
+    assert all(each == ["arm64"] for each in found)
 
 
 def machine_of(library: Path):

@@ -1,4 +1,7 @@
-"""The build of `make build` can be imported and run with only Lambda's own packages."""
+"""The build of `make build` runs with only Lambda's own packages.
+
+That each function can be imported is a part of tests/promises/test_weight.py.
+"""
 
 import json
 
@@ -6,19 +9,9 @@ import pytest
 
 from stack.template import ROOT
 from tests.support.built import OF_LAMBDA, SHARED, run_built
-from tests.support.written import module_of, stack
+from tests.support.written import stack
 
 pytestmark = pytest.mark.usefixtures("built")
-each_function = pytest.mark.parametrize("function", stack().functions)
-
-
-@each_function
-def test_a_built_handler_can_be_imported(function, lambdas_own):
-    script = f"from {module_of(function)} import handler; print('imported')"
-
-    ran = run_built(function, lambdas_own, script)
-
-    assert (ran.stdout, ran.returncode) == ("imported\n", 0), ran.stderr
 
 
 def test_a_built_function_answers_the_event_that_the_readme_gives_to_sam(lambdas_own):
@@ -32,7 +25,7 @@ class Context:
 print(json.dumps(handler({event!r}, Context())))
 """
 
-    ran = run_built("Login", lambdas_own, script, **stack().functions["Login"].environment)
+    ran = run_built(script, lambdas_own, "Login", **stack().functions["Login"].environment)
 
     answer = json.loads(ran.stdout.splitlines()[-1])
     assert answer["statusCode"] == 400

@@ -8,7 +8,7 @@ from stack.template import ROOT
 from tests.support.written import headings, name_of
 
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-PARTS = ["Choice", "What else was possible", "What would change it"]
+PARTS = ["Choice", "Alternatives", "Reasons to change it"]
 LONGEST = 45
 
 

@@ -213,7 +213,8 @@ def _end(world: World, phones: Mapping[str, Phone]) -> None:
             phone.register(phone.tap())
         except Failed as failure:
             said = failure.answer.error
-            if said != "phone_taken":  # the law of `reject` looks at that
+            # The laws of `reject`, and of numbers whose account is blocked, look at these.
+            if said not in ("phone_taken", "user_blocked"):
                 world.invariants.everybody_gets_in(phone.user, said)
 
 

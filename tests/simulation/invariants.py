@@ -26,12 +26,15 @@ DAY = 86_400
 LONGEST_LIFE = 180 * DAY
 MOST_SESSIONS = 10
 MOST_CODES = 5
+MOST_LINKED = 10
 BUSY_SECONDS = 30  # for which a code that a request has tried stays its own
 FORCED_APART, FORCED_A_DAY = 30, 20
 SERVER_ERROR = 500
 OK = 200
 PHONE_API, LOGIN_API = "/wxa/business/getuserphonenumber", "/sns/jscode2session"
 TOKEN_API = "/cgi-bin/stable_token"
+
+LATE = "dynamodb: late"  # the fault
 
 PHONE = {"phone", "phoneIndex", "registeredAt", "phoneCodeHash", "phoneRemovedAt"}
 SHARED_ID = {"userId", "linked"}
@@ -120,7 +123,7 @@ class Invariants:
     revisions: dict[Key, int] = field(default_factory=dict)
     withdrawn: dict[Key, int] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
-    tries: dict[str, list["Sender"]] = field(default_factory=dict)  # by the phone code
+    tries: dict[str, list["Sender"]] = field(default_factory=dict)  # by the phone code's hash
     registrations: list["Sender"] = field(default_factory=list)
     forced: dict[str, list[float]] = field(default_factory=dict)
     rejections: dict[str, int] = field(default_factory=dict)
@@ -166,6 +169,7 @@ class Invariants:
         for key in after:
             if key[0].startswith("ATTEMPTS#"):
                 self.codes_are_few(after[key])
+                self._codes_freed(sender, before[key], after[key])
         self.nothing_secret_is_stored(after)
 
     def _user_written(self, sender: "Sender", key: Key, before: Items, after: Items) -> None:
@@ -174,11 +178,14 @@ class Invariants:
         if old is None and new is not None:
             self.a_person_has_one_user_id(key, before, new)
             self.the_blocked_stay_out(key, new)
+            # A new user begins with the time at which the login's container planned the write.
+            if self.erased.get(key, 0.0) > sender.started_at - 2 * self.skew:
+                self.revisions.pop(key, None)
         if old is not None and new is not None:
             self.revision_grows(key, old, new)
             self.sessions_begin_only_by_login(sender, key, old, new)
             self.registration_is_kept(sender, key, before, after)
-            self.blocks_outlive_an_erasure(key, old, after)
+            self.blocks_outlive_an_erasure(key, old, new)
         if old is not None and sender.function == "ReceiveEvent":
             self.newer_data_stay(sender, key, old, new or {})
         if old is not None and new is None and sender.function == "EraseUser":
@@ -187,8 +194,6 @@ class Invariants:
             self.withdrawn.pop(key, None)
             self.erased[key] = self.world.scheduler.now
             return
-        if self.world.scheduler.now - self.erased.get(key, 0.0) < 2 * self.skew:
-            self.revisions.pop(key, None)  # A new user begins with the time of a container's clock.
         self.consent_is_newer(sender, key, old, new)
         self.blocked_has_no_session(key, new)
         self.session_acts_while_it_lives(sender, key, old, new)
@@ -289,7 +294,7 @@ class Invariants:
                 self.violated(self.claims_agree, f"{pk} names a user who does not hold it.")
         found = [owner for owner in owners if owner]
         if kind == "PHONE":
-            if self.conflict != "link" and len(found) != 1:
+            if not 1 <= len(found) <= (MOST_LINKED if self.conflict == "link" else 1):
                 self.violated(self.a_number_has_one_holder, f"{pk} has {len(found)}.")
             if any(owner["userId"] != claim["userId"] for owner in found):
                 self.violated(self.a_number_has_one_holder, f"{pk} has several userIds.")
@@ -301,7 +306,7 @@ class Invariants:
                 self.violated(self.claims_agree, f"{pk} has a userId that no owner has.")
 
     def a_number_has_one_holder(self) -> None:
-        """A number has one holder, and with `link` its holders have one userId."""
+        """A number has one holder; with `link` it has at most ten, and they have one userId."""
 
     def shared_ids_are_explained(self) -> None:
         """Users of a mini program share a userId only while they hold the same number."""
@@ -352,10 +357,8 @@ class Invariants:
 
     def the_blocked_stay_out(self, key: Key, new: Item) -> None:
         """No user is made for an openid, or for a person, that the team has blocked."""
-        _, appid, openid = key[0].split("#", 2)
         surely = self.world.scheduler.now + self.skew
-        outlived = (f"BLOCK#{appid}#{self._index(f'block {openid}')}", "OPENID")
-        if self.world.dynamodb.items.get(outlived, {}).get("expiresAt", 0) > surely:
+        if self._outlived(key).get("expiresAt", 0) > surely:
             self.violated(self.the_blocked_stay_out, f"{key[0]}.")
         for other, states in self.states.items():
             item = states[-1].item
@@ -367,9 +370,13 @@ class Invariants:
     def sessions_begin_only_by_login(
         self, sender: "Sender", key: Key, old: Item, new: Item
     ) -> None:
-        """Only a login adds a session, and only a login over ten removes others'."""
+        """Only a login adds a session or removes those over ten; none that has ended goes on."""
         law, function = self.sessions_begin_only_by_login, sender.function
         former, present = old.get("sessions", {}), new.get("sessions", {})
+        for sid in former.keys() & present.keys():
+            ended = self._end_of(old, sid) + self.skew < sender.started_at
+            if ended and present[sid] != former[sid]:
+                self.violated(law, f"{function} extended one of {key[0]}.")
         added, removed = present.keys() - former.keys(), former.keys() - present.keys()
         if added and (function != "Login" or len(added) > 1):
             self.violated(law, f"{function} added {len(added)} sessions to {key[0]}.")
@@ -404,14 +411,14 @@ class Invariants:
         if taker is not new and self.conflict != "transfer":
             self.violated(law, f"{key[0]} lost a number under `{self.conflict}`.")
 
-    def blocks_outlive_an_erasure(self, key: Key, old: Item, after: Items) -> None:
+    def blocks_outlive_an_erasure(self, key: Key, old: Item, new: Item) -> None:
         """A block is also written where it outlives the user."""
-        blocked = (after[key] or {}).get("blocked")
+        blocked = new.get("blocked")
         if not blocked or blocked == old.get("blocked"):
             return
-        kept = [item for (pk, _), item in after.items() if item and pk.startswith("BLOCK#")]
+        # A second block in the same second leaves the item as it is.
         ends_at = blocked.get("endsAt", self.world.scheduler.now + 365 * DAY)
-        if not any(item["expiresAt"] >= ends_at for item in kept):
+        if self._outlived(key).get("expiresAt", 0) < ends_at:
             self.violated(self.blocks_outlive_an_erasure, f"{key[0]}.")
 
     def newer_data_stay(self, sender: "Sender", key: Key, old: Item, new: Item) -> None:
@@ -519,7 +526,7 @@ class Invariants:
         if body.get("openid") != self._credential(sender.event)[0][0].rpartition("#")[2]:
             self.violated(self.a_code_belongs_to_its_user, f"{sender.function}.")
         user = self._credential(sender.event)[0]
-        proof = sha256(body["code"].encode()).hexdigest()
+        proof = _proof(body["code"])
         if all(
             (item or {}).get("phoneCodeHash") == proof for item in self._states(user, sender.mark)
         ):
@@ -539,10 +546,18 @@ class Invariants:
 
     def one_request_tries_a_code(self, sender: "Sender", code: str) -> None:
         """Only one request at a time asks WeChat about a phone code."""
-        others = self.tries.setdefault(code, [])
+        others = self.tries.setdefault(_proof(code), [])
         if any(each is not sender and each.ended_at == float("inf") for each in others):
             self.violated(self.one_request_tries_a_code, f"{sender.function}.")
         others.append(sender)
+
+    def _codes_freed(self, sender: "Sender", old: Item | None, new: Item | None) -> None:
+        """Forget a request's try when it has freed the code, though it has not answered yet."""
+        freed = {proof for proof, until in (new or {}).get("proofs", {}).items() if until <= 0}
+        for proof in freed:
+            if (old or {}).get("proofs", {}).get(proof, 0) > 0:
+                tries = self.tries.get(proof, [])
+                self.tries[proof] = [each for each in tries if each is not sender]
 
     def a_code_belongs_to_its_user(self) -> None:
         """WeChat is asked for a number with the openid of the session."""
@@ -743,8 +758,7 @@ class Invariants:
             for app in self.world.wechat.mini_programs()
         ]
         blocked = any(self._is_blocked(item) for key in keys for item in self._states(key, marked))
-        outlived = any(key[0].startswith("BLOCK#") for key in self.world.dynamodb.items)
-        outlived |= self.lifted > marked
+        outlived = any(self._outlived(key) for key in keys) or self.lifted > marked
         if not (blocked or outlived or "40226" in said.sender.outcomes):
             self.violated(self.logins_refuse_only_blocked_users, f"{owner.user}.")
 
@@ -823,6 +837,8 @@ class Invariants:
         ]
         if not newer and not others:
             self.violated(self.codes_are_rejected_with_a_reason, f"{said.key[0]}.")
+        # A code that was rejected stays rejected, also after the account was erased and made anew.
+        delivery.refused = True
 
     def numbers_are_taken_only_by_others(self, said: Said, delivery: Delivery | None) -> None:
         """`phone_taken` is answered only if another user had the number."""
@@ -889,7 +905,9 @@ class Invariants:
             return
         if json.loads(said.sender.event.get("body") or "{}").get("everywhere"):
             self.all_sessions_end(said, [said.key])
-        elif self._end_of(self._states(said.key, self.writes)[-1], said.sid):
+        elif self._end_of(self._states(said.key, self.writes)[-1], said.sid) and not (
+            self._came_late(said.key, said.sid, said.sender.mark)
+        ):
             self.violated(self.sessions_end_when_asked, f"{said.key[0]}.")
 
     def sessions_end_when_asked(self) -> None:
@@ -901,7 +919,7 @@ class Invariants:
             states = self._states(key, said.sender.mark)
             before, after = states[0] or {}, states[-1] or {}
             left = before.get("sessions", {}).keys() & after.get("sessions", {}).keys()
-            if left:
+            if any(not self._came_late(key, sid, said.sender.mark) for sid in left):
                 self.violated(self.all_sessions_end, f"{len(left)} of {key[0]}.")
 
     def _EndSessions(self, said: Said) -> None:  # noqa: N802 - named after the function
@@ -986,12 +1004,10 @@ class Invariants:
         """Return whether the team or WeChat blocks a person, in any mini program."""
         wechat = self.world.wechat
         people = [wechat.person(user, app.appid) for app in wechat.mini_programs()]
-        states = [
-            self.states.get((f"USER#{each.appid}#{each.openid}", "PROFILE"), [])[-1:]
-            for each in people
-        ]
-        blocked = any((state.item or {}).get("blocked") for last in states for state in last)
-        outlived = any(key[0].startswith("BLOCK#") for key in self.world.dynamodb.items)
+        keys = [(f"USER#{each.appid}#{each.openid}", "PROFILE") for each in people]
+        last = [self.states[key][-1].item for key in keys if key in self.states]
+        blocked = any((item or {}).get("blocked") for item in last)
+        outlived = any(self._outlived(key) for key in keys)
         return blocked or outlived or people[0].blocked
 
     def _said(self, sender: "Sender", answer: Any, error: BaseException | None) -> Said:
@@ -1037,10 +1053,31 @@ class Invariants:
             return 0.0
         return float(min(times["usedAt"] + self.lifetime, times["createdAt"] + LONGEST_LIFE))
 
+    def _came_late(self, key: Key, sid: str, mark: int) -> bool:
+        """Return whether a session has ended since a number of writes, and came back.
+
+        A login's first try may be under way for seconds after its sender has given up, and its
+        second try has opened the session: if the session ends meanwhile, the first opens it again.
+        """
+        ended = False
+        for state in self.states[key]:
+            if state.since > mark and sid not in (state.item or {}).get("sessions", {}):
+                ended = True
+            elif ended:
+                writer = state.writer
+                return bool(writer) and writer.function == "Login" and LATE in writer.faults
+        return False
+
     def _is_blocked(self, item: Item | None) -> bool:
         blocked = (item or {}).get("blocked")
         ends_at = blocked.get("endsAt", float("inf")) if blocked else 0.0
         return bool(ends_at + 2 * self.skew > self.world.scheduler.now)
+
+    def _outlived(self, key: Key) -> Item:
+        """Return the item of an openid's block that outlives its user, or an empty one."""
+        _, appid, openid = key[0].split("#", 2)
+        block = f"BLOCK#{appid}#{self._index(f'block {openid}')}", "OPENID"
+        return self.world.dynamodb.items.get(block, {})
 
     def _meant(self, said: Said) -> list[Key]:
         """Return the user that an operator names by openid."""
@@ -1078,6 +1115,10 @@ def _appid(key: Key) -> str:
 
 def _sid(secret: str) -> str:
     return base64.urlsafe_b64encode(sha256(secret.encode()).digest()).rstrip(b"=").decode()
+
+
+def _proof(code: str) -> str:
+    return sha256(code.encode()).hexdigest()
 
 
 def _claims(token: str) -> dict[str, Any]:

@@ -6,20 +6,49 @@ are answers, and the invariants judge those.
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from simulated_wechat.events import about_a_user
 from simulated_wechat.message_push import encrypt, signature
+from tests.simulation.invariants import MOST_LINKED
 from tests.simulation.phone import Failed, Phone
-from tests.simulation.world import EVENT_AES_KEY, EVENT_TOKEN, FOLDER, FunctionFailed, World
+from tests.simulation.world import (
+    APPIDS,
+    EVENT_AES_KEY,
+    EVENT_TOKEN,
+    FOLDER,
+    FunctionFailed,
+    World,
+)
 
+ANSWERS = (Failed, FunctionFailed)
 NUMBERS = ("13800138000", "13900139000", "13700137000", "13600136000")
 NICKNAMES = ("Xiao Ming", "小红", "Li")
+FAMILY = "13500135000"
 ROLES: tuple[list[str], ...] = ([], ["admin"], ["admin", "support"])
 PUSHES = ("user_authorization_revoke", "user_info_modified", "user_authorization_cancellation")
 
 PhoneOperation = Callable[[Phone], object]
 Operation = Callable[[World, list[Phone]], object]
+
+
+def _beside(world: World, act: Callable[[], object], within: float, name: str = "") -> None:
+    """Begin something else within some seconds, beside what comes next; it may fail."""
+    context = world.context(f"{world.here.step} twin{name}")
+
+    def run() -> None:
+        with suppress(*ANSWERS):
+            act()
+
+    after = within * world.chance.random()
+    world.scheduler.spawn(context.step, run, context=context, after=after)
+
+
+def _guest(world: World, name: str, appid: str = APPIDS[0]) -> Phone:
+    """Return the phone of a person who is only in this step."""
+    return Phone(world, f"guest {world.here.step} {name}", appid)
 
 
 # Of a person with a phone.
@@ -63,15 +92,7 @@ def send_a_phone_code_twice(phone: Phone) -> None:
         phone.log_in()
     code = phone.tap()
     twin = Phone(world, phone.user, phone.appid, phone.session, phone.openid)
-    context = world.context(f"{world.here.step} twin")
-
-    def send() -> None:
-        try:
-            twin.register(code)
-        except Failed:
-            return
-
-    world.scheduler.spawn(context.step, send, context=context, after=world.latency())
+    _beside(world, partial(twin.register, code), 0.08)
     phone.register(code)
 
 
@@ -185,6 +206,8 @@ def send_two_numbers_in_reverse(phone: Phone) -> None:
 
 def come_back_after_a_month(phone: Phone) -> None:
     """Use the old session as it is, without the client's rules."""
+    if phone.session is None:
+        phone.log_in()
     phone.world.scheduler.wait(31 * 86_400)
     phone.ask("POST", "/token", {"openid": phone.openid})
 
@@ -195,16 +218,44 @@ def log_out_while_the_page_opens(phone: Phone) -> None:
     if phone.session is None:
         phone.log_in()
     world.scheduler.wait(90_000.0)
-    context = world.context(f"{world.here.step} twin")
-
-    def leave() -> None:
-        try:
-            phone.ask("POST", "/logout", {})
-        except Failed:
-            return
-
-    world.scheduler.spawn(context.step, leave, context=context, after=world.latency())
+    _beside(world, lambda: phone.ask("POST", "/logout", {}), 0.08)
     phone.ask("POST", "/token", {"openid": phone.openid})
+
+
+def lose_the_table_after_the_exchange(phone: Phone) -> None:
+    """Get a receipt, which others try too; use it, perhaps after another number."""
+    world, chance = phone.world, phone.world.chance
+    if phone.session is None:
+        phone.log_in()
+    world.outage_after_exchange = chance.choice((1.0, 15.0))
+    with suppress(Failed):
+        phone.register(phone.tap())
+    world.scheduler.wait(16.0)
+    if not world.receipts:
+        return
+    receipt = world.receipts[-1]
+    if chance.random() < 0.3:
+        thief = _guest(world, "thief", phone.appid)
+        thief.log_in()
+        with suppress(Failed):
+            thief.ask("POST", "/phone", {"openid": thief.openid, "receipt": receipt})
+    if chance.random() < 0.5:
+        world.wechat.set_phone(phone.user, chance.choice(NUMBERS))
+        phone.register(phone.tap())
+    phone.ask("POST", "/phone", {"openid": phone.openid, "receipt": receipt})
+
+
+def try_a_code_again_later(phone: Phone) -> None:
+    """Send a code while WeChat does not answer, and again when nobody uses it any more."""
+    world = phone.world
+    if phone.session is None:
+        phone.log_in()
+    code = phone.tap()
+    world.outages["wechat"] = world.scheduler.now + 6.0
+    with suppress(Failed):
+        phone.register(code)
+    world.scheduler.wait(45.0)
+    phone.register(code)
 
 
 PHONE: Mapping[PhoneOperation, int] = {
@@ -230,6 +281,8 @@ PHONE: Mapping[PhoneOperation, int] = {
     send_two_numbers_in_reverse: 2,
     come_back_after_a_month: 1,
     log_out_while_the_page_opens: 1,
+    lose_the_table_after_the_exchange: 2,
+    try_a_code_again_later: 1,
 }
 
 
@@ -299,6 +352,75 @@ def block_erase_and_let_return(world: World, phones: list[Phone]) -> None:
     Phone(world, phone.user, phone.appid).log_in()
 
 
+def block_and_unblock(world: World, phones: list[Phone]) -> None:
+    phone = world.chance.choice(phones)
+    named = {"openid": world.wechat.openid(phone.user, phone.appid), "appid": phone.appid}
+    world.invoke("UpdateUser", {**named, "blocked": True, "reason": "spam"})
+    world.invoke("UpdateUser", {**named, "blocked": False})
+    Phone(world, phone.user, phone.appid).log_in()
+
+
+def block_beside_a_first_login(world: World, _phones: list[Phone]) -> None:
+    """Block a person at the moment of their first login to the other mini program."""
+    for name in "ab":
+        here, there = (_guest(world, name, appid) for appid in APPIDS)
+        here.log_in()
+        _beside(world, there.log_in, 0.1, name)
+        world.scheduler.wait(0.1 * world.chance.random())
+        named = {"openid": here.openid, "appid": here.appid}
+        world.invoke("UpdateUser", {**named, "blocked": True, "reason": "spam"})
+
+
+def erase_beside_two_first_logins(world: World, _phones: list[Phone]) -> None:
+    for name in "ab":
+        guest = _guest(world, name)
+        for twin in "123":
+            _beside(world, _guest(world, name).log_in, 0.03, name + twin)
+        world.scheduler.wait(0.25 * world.chance.random())
+        openid = world.wechat.openid(guest.user, guest.appid)
+        world.invoke("EraseUser", {"openid": openid, "appid": guest.appid})
+
+
+def erase_by_a_number_that_changes(world: World, _phones: list[Phone]) -> None:
+    for name in "ab":
+        guest = _guest(world, name)
+        guest.log_in()
+        guest.register(guest.tap())
+        former = world.wechat.phone(guest.user)
+        world.wechat.set_phone(guest.user, f"1370000000{name == 'a':d}")
+        code = guest.tap()
+        _beside(world, partial(guest.register, code), 0.1, name)
+        world.scheduler.wait(0.4 * world.chance.random())
+        world.invoke("EraseUser", {"phone": former, "appid": guest.appid})
+
+
+def merge_two_user_ids(world: World, _phones: list[Phone]) -> None:
+    """Let a person be known in two mini programs before WeChat gives the unionid, and merge."""
+    here, there = (_guest(world, "", appid) for appid in APPIDS)
+    for unionids in (False, True):
+        for app in world.wechat.mini_programs():
+            app.unionids = unionids
+        here.log_in()
+        world.scheduler.wait(1.5)
+        there.log_in()
+    there.register(there.tap())
+    unionid = world.wechat.unionid(here.user)
+    for dry_run in (True, False):
+        world.invoke("MergeUsers", {"unionid": unionid, "dryRun": dry_run})
+    use_the_token(there)
+
+
+def share_a_number_in_a_family(world: World, _phones: list[Phone]) -> None:
+    """Register one number for more people than may share it."""
+    links = world.setting.parameters["PhoneConflict"] == "link"
+    for number in range(MOST_LINKED + 1 if links else 2):
+        guest = _guest(world, f"{number}")
+        world.wechat.set_phone(guest.user, FAMILY)
+        with suppress(Failed):
+            guest.log_in()
+            guest.register(guest.tap())
+
+
 def renew_access_token(world: World, _phones: list[Phone]) -> None:
     world.invoke("RenewAccessToken", {})
 
@@ -322,8 +444,14 @@ TEAM: Mapping[Operation, int] = {
     set_roles: 2,
     end_sessions: 2,
     erase_user: 2,
-    block_erase_and_let_return: 1,
+    block_erase_and_let_return: 3,
+    block_and_unblock: 2,
+    block_beside_a_first_login: 2,
+    erase_beside_two_first_logins: 2,
+    erase_by_a_number_that_changes: 2,
     merge: 2,
+    merge_two_user_ids: 2,
+    share_a_number_in_a_family: 1,
     renew_access_token: 2,
     rotate_signing_keys: 1,
     rotate_the_sealing_key: 1,
@@ -400,6 +528,13 @@ def join_or_leave_the_open_platform(world: World, phones: list[Phone]) -> None:
     app.unionids = not app.unionids
 
 
+def move_to_another_open_platform(world: World, phones: list[Phone]) -> None:
+    """Let WeChat give a person another unionid, in all mini programs."""
+    phone = world.chance.choice(phones)
+    account = world.wechat.person(phone.user, phone.appid).account
+    account.unionid = f"{account.unionid[:-1]}{world.chance.choice('AB')}"
+
+
 def block_at_wechat(world: World, phones: list[Phone]) -> None:
     world.wechat.block(world.chance.choice(phones).user, blocked=world.chance.random() < 0.5)
 
@@ -416,8 +551,7 @@ WECHAT: Mapping[Operation, int] = {
     end_the_access_token: 1,
     reject_the_access_token: 1,
     join_or_leave_the_open_platform: 1,
+    move_to_another_open_platform: 1,
     block_at_wechat: 1,
 }
 WEATHER: Mapping[Operation, int] = {outage: 1}
-
-ANSWERS = (Failed, FunctionFailed)

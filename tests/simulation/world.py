@@ -150,6 +150,7 @@ class World:
         self.wechat = SimulatedWeChat(now=lambda: self.scheduler.now)
         self.lines: list[Line] = []
         self.outages: dict[str, float] = {}
+        self.outage_after_exchange = 0.0  # seconds of DynamoDB's, when WeChat gives a number
         self.receipts: list[str] = []
         self.tokens_are_rejected = False  # by WeChat, though they are valid
         self.ssm = SSM()
@@ -315,6 +316,9 @@ class World:
         answer = self.wechat.receive(request)
         self.note(f"wechat {path}", answer.outcome)
         self.invariants.wechat_acted(sender, request, answer)
+        if sender.paid and self.outage_after_exchange:
+            self.outages["dynamodb"] = self.scheduler.now + self.outage_after_exchange
+            self.outage_after_exchange = 0.0
         if kind == "killed after":
             self.kill()
         if kind == "timeout after":

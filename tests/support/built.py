@@ -25,12 +25,19 @@ def not_built():
     return None
 
 
-def run_built(function, lambdas_own, script, **environment):
-    paths = [str(BUILD / function), str(SHARED), str(lambdas_own)]
+def run_built(script, lambdas_own, *functions, stdin="", **environment):
+    """Run Python code with the layer, the packages of Lambda, and these functions."""
+    folders = [*(BUILD / name for name in functions), SHARED, lambdas_own]
+    paths = [str(each) for each in folders]
     least = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
     return run(
-        # Without this environment's site-packages and without the working directory.
-        [sys.executable, "-I", "-S", "-B", "-c", f"import sys; sys.path[:0] = {paths!r}\n{script}"],
+        # Without this environment's site-packages and without the working directory. What this
+        # Python compiles stays beside them: the build has the files of Lambda's version alone.
+        [
+            *(sys.executable, "-I", "-S", "-X", f"pycache_prefix={lambdas_own / 'compiled'}"),
+            *("-c", f"import sys; sys.path[:0] = {paths!r}\n{script}"),
+        ],
         env={**least, **environment},
         cwd=lambdas_own,
+        input=stdin,
     )

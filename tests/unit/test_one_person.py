@@ -1,11 +1,13 @@
 """One person in several mini programs: one userId, by a claim on the unionid."""
 
 import logging
+from contextlib import suppress
 
 import pytest
 
 from tests.support import stored
 from tests.support.callers import at_once
+from tests.support.interrupted import Interrupted
 from tests.support.world import APPID, SECOND, World
 from wechat_login.errors import BadRequest, LoginError, SessionInvalid
 
@@ -197,6 +199,28 @@ def test_a_merge_with_a_user_id_that_nobody_has_is_refused(world):
 
     with pytest.raises(BadRequest):
         world.merging.merge({"userIds": [user_id(world, HERE), "nobody's"], "dryRun": False})
+
+
+@pytest.mark.parametrize("seconds", [-60, 60])
+@pytest.mark.parametrize("linked_before", range(1, 6))
+def test_a_merge_beside_a_number_that_links_a_user_to_another_leaves_a_sound_table(
+    dynamodb, table_name, linked_before, seconds
+):
+    """Found by the simulation: the userId of a claim just read had only a linked user."""
+    world = World(dynamodb, table_name, "link")
+    table = Interrupted(dynamodb, table_name, lambda: 10.0)
+    racing = World(dynamodb, table_name, "link", table=table, clock=world.clock)
+    world.register(world.session("o-bob"), "13800138000")
+    session = world.session(HERE)
+    world.clock.now += seconds
+    world.log_in(THERE, appid=SECOND)
+    user_ids = [user_id(world, HERE), user_id(world, THERE, SECOND)]
+    table.before = {linked_before: lambda: world.register(session, "13800138000")}
+
+    with suppress(BadRequest):
+        racing.merging.merge({"userIds": user_ids, "dryRun": False})
+
+    assert world.contradictions() == []
 
 
 # Races, each many times; the table in memory does not run requests at once.

@@ -31,7 +31,7 @@ class Merging:
         user_ids = self._user_ids(by)
 
         def plan(transaction: Transaction) -> dict[str, Any]:
-            users = {each: transaction.owners(id_key(each)) for each in user_ids}
+            users = {each: transaction.all_owners(id_key(each)) for each in user_ids}
             unknown = sorted(each for each in user_ids if not users[each])
             if unknown:
                 raise BadRequest("A userId has no users.", unknown=unknown)
@@ -58,9 +58,9 @@ class Merging:
         raise BadRequest("Send userIds, two or more, or the unionid of a user.")
 
 
-def _since(users: list[User]) -> int:
-    """Return when the first user of a userId was created; a linked user had another one then."""
-    return min(user.created_at for user in users if not user.linked)
+def _since(users: list[User]) -> tuple[bool, int]:
+    """Return a value that sorts userIds by age; linked users had another userId first."""
+    return min((user.linked, user.created_at) for user in users)
 
 
 def _give(transaction: Transaction, user: User, kept: str) -> None:

@@ -1,0 +1,1 @@
+"""`make doctor`: checks a deployment, and reports each fault with its remedy."""
