@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_HEAD = 64 * 1024
 _LAST_ANSWERS_SECONDS = 5
+_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
 async def serve(application: Application, listener: socket.socket, end: Awaitable[object]) -> None:
@@ -76,6 +77,7 @@ class _Connection(asyncio.Protocol):
         self._connections = connections
         self._received = bytearray()
         self._head: tuple[Scope, int] | None = None  # of the next request, and its body's length
+        self._is_awaited = False  # its body, by a client that has our 100 Continue
 
     def connection_made(self, transport: Any) -> None:
         self._transport: asyncio.Transport = transport
@@ -109,8 +111,12 @@ class _Connection(asyncio.Protocol):
         elif len(self._received) >= length:
             body = bytes(self._received[:length])
             del self._received[:length]
-            self._head = None
+            self._head, self._is_awaited = None, False
             self.answering = asyncio.create_task(self._answer(scope, body))
+        elif not self._is_awaited and (b"expect", b"100-continue") in scope["headers"]:
+            # boto3 waits a second for this before it sends a body to S3.
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._is_awaited = True
 
     def _parse_head(self) -> tuple[Scope, int] | None:
         """Return the next request's head, or None if it is not complete. Raises `ValueError`."""
@@ -197,7 +203,7 @@ class _Connection(asyncio.Protocol):
         has_body: bool = True,
         is_last: bool,
     ) -> None:
-        head = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())]
+        head = [b"HTTP/1.1 %d %s" % (status, _PHRASES.get(status, b""))]
         head += [
             b"%s: %s" % (name, value)
             for name, value in headers

@@ -134,6 +134,16 @@ def test_a_large_body_arrives_whole(client):
     assert seen(client)["body"] == "x" * 8_000_000
 
 
+def test_a_client_that_waits_with_its_body_is_asked_for_it_once(client):
+    head = request("/upload", b"body", Expect="100-continue")[: -len(b"body")]
+    client.sendall(head)
+    assert client.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    for part in (b"bo", b"dy"):
+        client.sendall(part)
+
+    assert seen(client)["body"] == "body"
+
+
 def test_a_connection_serves_many_requests_in_their_order(client):
     client.sendall(request("/1", b"one") + request("/2") + request("/3", b"three"))
 

@@ -56,7 +56,8 @@ def ssm(aws):
 @pytest.fixture
 def table(table_name):
     # tests/unit/test_lock.py tries the lock on another engine too.
-    return Table(Client(table_name), table_name, time_left=lambda: 10.0)
+    client: Any = Client(table_name)
+    return Table(client, table_name, time_left=lambda: 10.0)
 
 
 @pytest.fixture
