@@ -12,6 +12,11 @@ return [...document.querySelectorAll('.opblock-summary')].map((row) => [
   row.querySelector('.opblock-summary-path').dataset.path,
 ].join(' '))
 """
+# In the page itself: with each route that is open, a click from outside takes longer.
+OPEN_ALL = "document.querySelectorAll('.opblock-summary-control').forEach((row) => row.click())"
+OPENED = """
+return [...document.querySelectorAll('.responses-table')].map((table) => table.textContent)
+"""
 
 
 @pytest.fixture
@@ -19,12 +24,6 @@ def docs(demo):
     demo.browser.get(f"{demo.url}/docs")
     demo.waits_for(lambda: demo.browser.execute_script(ROUTES))
     return demo
-
-
-def test_the_page_shows_every_route(docs):
-    shown = docs.browser.execute_script(ROUTES)
-    assert sorted(shown) == sorted(operations())
-    assert docs.complaints() == []
 
 
 @pytest.mark.parametrize(("language", "said"), [("zh-CN", "已登录"), ("en-GB", "Logged in.")])
@@ -37,12 +36,15 @@ def test_the_texts_are_in_the_language_of_the_browser(demo, language, said):
     assert demo.browser.execute_script(hidden) == 0
 
 
-def test_every_route_opens(docs):
-    for operation in operations().values():
-        row = f"[id$='-{operation['operationId']}']"
-        docs.click(f"{row} .opblock-summary-control")
-        docs.waits_for_text(f"{row} .responses-table", "200")
+def test_the_page_shows_every_route_and_every_route_opens(docs):
+    shown = docs.browser.execute_script(ROUTES)
+    assert sorted(shown) == sorted(operations())
+    docs.browser.execute_script(OPEN_ALL)
+    docs.waits_for(lambda: len(docs.browser.execute_script(OPENED)) == len(shown))
+    for responses in docs.browser.execute_script(OPENED):
+        assert "200" in responses
     assert not docs.browser.find_elements(By.CSS_SELECTOR, ".errors-wrapper")
+    assert docs.complaints() == []
 
 
 def test_try_it_out_reaches_the_api_on_its_own_port(docs, wechat):

@@ -169,7 +169,9 @@ class Demo:
             self.browser.switch_to.active_element.send_keys(getattr(Keys, key, key))
 
     def screenshot(self, name):
-        """Keep a picture of the whole page."""
+        """Keep a picture of the whole page, if there is a folder for it."""
+        if self._screenshots is None:
+            return
         # Toasts have gone, and the panels have heard of everything.
         time.sleep(2)
         picture = self._devtools("Page.captureScreenshot", captureBeyondViewport=True)

@@ -42,6 +42,12 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no typ
             return "browser"
         return module if has_module_fixture(module) else nodeid
 
+    def _pending_of(self, workload):
+        # xdist counts every test that a worker has ever had, after each test.
+        for scope in [scope for scope, tests in workload.items() if all(tests.values())]:
+            del workload[scope]
+        return super()._pending_of(workload)
+
 
 @cache
 def has_module_fixture(module):
