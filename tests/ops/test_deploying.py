@@ -90,6 +90,7 @@ def test_the_architecture_is_the_templates_unless_a_stage_chooses():
 # --- The change set -------------------------------------------------------------------------------
 
 
+QUESTION = "Deploy this changeset? [y/N]"
 REFUSED = Response(
     400,
     (("content-type", "text/xml"),),
@@ -158,9 +159,10 @@ class Team:
 
     @contextlib.contextmanager
     def allowed_to_change(self):
+        self._socket.change_sets.clear()
         self._socket.refuses = False
         try:
-            yield
+            yield self._socket.change_sets
         finally:
             self._socket.refuses = True
 
@@ -202,6 +204,33 @@ print(DeployContext.merge_parameters({"Parameters": {"A": {}, "B": {}}}, {"A": "
     assert "{'ParameterKey': 'B', 'UsePreviousValue': True}" in ran.stdout
 
 
+def at_a_terminal(command, environment, question, answer, seconds=240):
+    """Run a command at a terminal, answer its question, and return its exit code and the screen."""
+    main, side = pty.openpty()
+    process = subprocess.Popen(
+        command,
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env=environment,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    os.close(side)
+    shown, until, asked = "", time.monotonic() + seconds, False
+    while time.monotonic() < until:
+        if select.select([main], [], [], 0.1)[0]:
+            try:
+                shown += os.read(main, 4096).decode(errors="replace")
+            except OSError:
+                break
+            if not asked and question in shown:
+                asked = True
+                os.write(main, f"{answer}\n".encode())
+    os.close(main)
+    return process.wait(30), shown
+
+
 @contextlib.contextmanager
 def uncompiled_build():
     """Take away the files that Python 3.13 has compiled."""
@@ -222,14 +251,21 @@ def uncompiled():
 
 
 @pytest.fixture(scope="module")
-def sent_to_prod(team):
-    """What is sent to the protected stage from an uncompiled build, if somebody accepts it."""
-    with uncompiled_build():
-        return team.sends("prod", "--uncompiled")
+def asked(team):
+    """A deployment to the protected stage from an uncompiled build, accepted but for the last yes.
+
+    The request to CloudFormation, the exit code and the screen.
+    """
+    command = [sys.executable, "-m", "ops.deploy", "prod", "--uncompiled"]
+    environment = {**team.environment, "PARAMETERS": f"WeChatAppId={APPID}"}
+    with uncompiled_build(), team.allowed_to_change() as change_sets:
+        code, shown = at_a_terminal(command, environment, QUESTION, "n")
+    assert len(change_sets) == 1, shown[-2000:]
+    return change_sets[0], code, shown
 
 
-def test_every_parameter_is_sent_with_a_value_of_its_own(sent_to_prod):
-    sent = sent_to_prod.parameters
+def test_every_parameter_is_sent_with_a_value_of_its_own(asked):
+    sent = asked[0].parameters
 
     declared = template()["Parameters"]
     assert sent.keys() == declared.keys()
@@ -503,56 +539,22 @@ def test_a_rollback_returns_to_the_previously_live_release():
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_a_protected_stage_is_not_deployed_uncompiled_unless_somebody_accepts_it(
-    team, sent_to_prod
-):
+def test_a_protected_stage_is_not_deployed_uncompiled_unless_somebody_accepts_it(team, asked):
     """Neither a terminal nor UNCOMPILED=true: nothing is sent."""
     refused = team.run("prod")
 
     assert refused.returncode == 1
     assert "cold starts take 1.8 times as long" in refused.stderr
     assert "UNCOMPILED=true" in refused.stderr
-    assert sent_to_prod.parameters["Stage"] == "prod"
+    assert asked[0].parameters["Stage"] == "prod"
 
 
-def at_a_terminal(command, environment, question, answer, seconds=240):
-    """Run a command at a terminal, answer its question, and return its exit code and the screen."""
-    main, side = pty.openpty()
-    process = subprocess.Popen(
-        command,
-        stdin=side,
-        stdout=side,
-        stderr=side,
-        env=environment,
-        cwd=ROOT,
-        start_new_session=True,
-    )
-    os.close(side)
-    shown, until, asked = "", time.monotonic() + seconds, False
-    while time.monotonic() < until:
-        if select.select([main], [], [], 0.1)[0]:
-            try:
-                shown += os.read(main, 4096).decode(errors="replace")
-            except OSError:
-                break
-            if not asked and question in shown:
-                asked = True
-                os.write(main, f"{answer}\n".encode())
-    os.close(main)
-    return process.wait(30), shown
+def test_a_protected_stage_asks_at_a_terminal_before_it_changes_anything(team, asked):
+    _, code, shown = asked
 
-
-def test_a_protected_stage_asks_at_a_terminal_before_it_changes_anything(team):
-    environment = {**team.environment, "PARAMETERS": f"WeChatAppId={APPID}"}
-    command = [sys.executable, "-m", "ops.deploy", "prod", "--uncompiled"]
-    question = "Deploy this changeset? [y/N]"
-
-    with team.allowed_to_change():
-        code, shown = at_a_terminal(command, environment, question, "n")
-
-    assert (code, question in shown) == (0, True), shown[-2000:]
+    assert (code, QUESTION in shown) == (0, True), shown[-2000:]
     # The summary comes first, and nothing was made.
-    assert shown.index("AWS::Lambda::Function") < shown.index(question)
+    assert shown.index("AWS::Lambda::Function") < shown.index(QUESTION)
     made = team.stack("wechat-login-prod")
     assert made["StackStatus"] == "REVIEW_IN_PROGRESS"
 

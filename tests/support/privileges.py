@@ -103,15 +103,18 @@ class Privileges:
 
 def permitting(**parameters):
     """Return the translated template with the policies that these parameters give each function."""
-    document = copy.deepcopy(translated())
+    document = translated()
     resolve = resolver(document, **parameters)
-    for each in document["Resources"].values():
+    resources = dict(document["Resources"])
+    for name, each in resources.items():
         if each["Type"] == "AWS::IAM::Role":
             policies = each["Properties"].get("Policies", [])
             if "Condition" in each:
                 policies = {"Fn::If": [each["Condition"], policies, []]}
-            each["Properties"]["Policies"] = resolve(policies)
-    return document
+            # The caller may change these, and nothing else.
+            own = copy.deepcopy(resolve(policies))
+            resources[name] = {**each, "Properties": {**each["Properties"], "Policies": own}}
+    return {**document, "Resources": resources}
 
 
 def needed(service, operation, params):
@@ -166,7 +169,12 @@ def parameter(name):
 def _of_others(function):
     # Here all functions share one environment, so a function reads the parameters of all. On Lambda
     # each has its own; tests/promises/test_privileges.py runs each with only that environment.
-    functions = read_stack({**ALL_OPTIONS, "Stage": STAGE}).functions
+    functions = _functions()
     union = {each for one in functions.values() for each in one.environment.values()}
     others = union - set(functions[function].environment.values())
     return {("ssm:GetParameters", parameter(name) + end) for name in others for end in ("", "/*")}
+
+
+@cache
+def _functions():
+    return read_stack({**ALL_OPTIONS, "Stage": STAGE}).functions
