@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from local.emulator_guard import Guard
+from local.emulator_server import serve
 from local.exclusive import Taken, held
 
 
@@ -26,7 +27,7 @@ def main() -> None:
     try:
         # The emulator of a killed runner may still be saving its state.
         with held(Path(state_dir, "lock"), 10) if state_dir else contextlib.nullcontext():
-            serve(listen())
+            run(listen())
     except Taken:
         sys.exit(f"another local run is using {state_dir}")
 
@@ -42,23 +43,17 @@ def listen() -> socket.socket:
     return listener
 
 
-def serve(listener: socket.socket) -> None:
+def run(listener: socket.socket) -> None:
     """Serve ministack until standard input is closed."""
-    # ministack reads its settings from the environment at import, so it is not imported above.
-    # Neither package is in mypy's environment.
-    from hypercorn.asyncio import serve  # type: ignore[import-not-found]  # noqa: PLC0415 - see above
-    from hypercorn.config import Config  # type: ignore[import-not-found]  # noqa: PLC0415 - see above
+    # ministack reads its settings from the environment at import, so it is not imported above. It
+    # is not in mypy's environment.
     from ministack.app import app  # type: ignore[import-not-found]  # noqa: PLC0415 - see above
-
-    config = Config()
-    config.bind = [f"fd://{listener.detach()}"]
-    config.loglevel = "WARNING"
 
     async def parent_has_gone() -> None:
         await asyncio.to_thread(sys.stdin.buffer.read)
 
     guarded = Guard(app, os.environ.get("EMULATOR_ACCESS_KEY"))
-    asyncio.run(serve(guarded, config, shutdown_trigger=parent_has_gone))
+    asyncio.run(serve(guarded, listener, parent_has_gone()))
 
 
 if __name__ == "__main__":

@@ -105,6 +105,8 @@ class HttpServer(ThreadingHTTPServer):
         self.report = report
         self._connections: set[socket.socket] = set()
         self._change = threading.Condition()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._serve, name="http-server", daemon=True)
         super().__init__((HOST, port), _Connection)
 
     @property
@@ -112,19 +114,30 @@ class HttpServer(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_port}"
 
     def start(self) -> None:
-        threading.Thread(
-            target=self.serve_forever, args=(0.01,), name="http-server", daemon=True
-        ).start()
+        self._thread.start()
 
     def stop(self) -> None:
         """Stop listening, answer the requests in progress, and close every connection."""
-        self.shutdown()
+        self._stopped = True
+        # The server waits for a connection. serve_forever would look up, many times a second.
+        with contextlib.suppress(OSError):
+            socket.create_connection((HOST, self.server_port), _LAST_ANSWERS_SECONDS).close()
+        self._thread.join(_LAST_ANSWERS_SECONDS)
         self.server_close()
         with self._change:
             # An idle connection ends at once, a busy connection after its answer.
             self._shut_down(socket.SHUT_RD)
             self._change.wait_for(lambda: not self._connections, _LAST_ANSWERS_SECONDS)
             self._shut_down(socket.SHUT_RDWR)
+
+    def _serve(self) -> None:
+        while not self._stopped:
+            self.handle_request()
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Return whether to answer: not the connection with which `stop` wakes the server."""
+        del request, client_address
+        return not self._stopped
 
     def _shut_down(self, how: int) -> None:
         for connection in self._connections:

@@ -17,14 +17,15 @@ import hypothesis
 import moto
 import pytest
 import requests
-from botocore.hooks import EventAliaser
-from botocore.loaders import JSONFileLoader, Loader, create_loader
+from Crypto.PublicKey import RSA
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.deployment import deployed
 from local.emulator import emulator
 from simulated_wechat import serve
 from stack.cloudformation import REGION
 from stack.template import read_stack
+from tests.support import clients
 from tests.support.backend import ISSUER, Backend
 from tests.support.consumer import Consumer
 from tests.support.observed_wechat import ObservedWeChat
@@ -69,16 +70,23 @@ def _nothing_left_behind(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _aws_models_read_once():
-    # Each deployment has its own sessions, which would parse megabytes of JSON again, and look up
-    # the same hundreds of event names.
-    files, alias = JSONFileLoader(), vars(EventAliaser)["_alias_event_name"]
-    aliases = functools.cache(functools.partial(alias, EventAliaser(None)))
+def _aws_clients_made_once():
+    # A client takes 10 ms to make. Each deployment would make seven.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EventAliaser, "_alias_event_name", lambda _, name: aliases(name))
-        patch.setattr(files, "load_file", functools.cache(files.load_file))
-        patch.setattr(Loader, "FILE_LOADER_CLASS", staticmethod(lambda: files))
-        patch.setattr("botocore.session.create_loader", functools.cache(create_loader))
+        clients.share(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signing_keys_made_by_openssl():
+    # pycryptodome takes 300 ms for a key without GMP, and OpenSSL takes 50.
+    def generate(bits):
+        made = rsa.generate_private_key(65537, bits).private_numbers()
+        public = made.public_numbers
+        return RSA.construct((public.n, public.e, made.d, made.p, made.q))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RSA, "generate", generate)
         yield
 
 
@@ -207,20 +215,22 @@ def aws(request):
 
 
 @pytest.fixture
-def dynamodb(aws):
+def dynamodb(aws, table_definition):
     """A DynamoDB client whose account has the template's table and nothing in it."""
     client = aws("dynamodb")
-    client.create_table(**_table_definition())
+    client.create_table(**table_definition)
     return client
 
 
 @pytest.fixture
-def table_name():
-    return _table_definition()["TableName"]
-
-
-def _table_definition():
+def table_definition():
+    """The template's table, as arguments of CreateTable."""
     return _stack(Stage="test", WeChatAppId="wx1234567890abcdef").tables[0].definition
+
+
+@pytest.fixture
+def table_name(table_definition):
+    return table_definition["TableName"]
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 These are made and deleted in name only. So an alias shifts at once, without CodeDeploy.
 """
 
-from local.emulator_process import listen, serve
+from local.emulator_process import listen, run
 
 NAMES_ALONE = (
     "AWS::CodeDeploy::Application",
@@ -31,7 +31,7 @@ def main():
         provisioners._RESOURCE_HANDLERS.setdefault(  # noqa: SLF001 - there is no public interface
             kind, {"create": _make, "update": _change, "delete": lambda *_: None}
         )
-    serve(listener)
+    run(listener)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ It answers as botocore's client does, with the same errors. Values are kept as p
 it with another implementation.
 """
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -232,15 +233,17 @@ class Operations(ABC):
 
 
 class Client(Operations):
-    """A client of an empty table, in the same process: for tests that make thousands of calls."""
+    """A client of an empty table, in the same process, for any thread."""
 
     def __init__(self, table: str) -> None:
         self._table = DynamoDB(table, time.time)
+        self._lock = threading.Lock()
         self.calls: list[str] = []
 
     def _call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        self.calls.append(operation)
-        return self._table.act(operation, request)
+        with self._lock:
+            self.calls.append(operation)
+            return self._table.act(operation, request)
 
 
 def error(operation: str, code: str, message: str = "", **more: Any) -> ClientError:

@@ -73,7 +73,8 @@ def opened():
     """Open the shop with an empty table, in the AWS that the environment names."""
     own = template()["Resources"]["Table"]["Properties"]
     keys = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-    boto3.client("dynamodb").create_table(TableName=TABLE, **{key: own[key] for key in keys})
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.create_table(TableName=TABLE, **{key: own[key] for key in keys})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TABLE", TABLE)
         patch.syspath_prepend(CODE)
@@ -82,6 +83,7 @@ def opened():
         finally:
             for name in MODULES:
                 sys.modules.pop(name, None)
+            dynamodb.delete_table(TableName=TABLE)
 
 
 def _request(claims, body=None):

@@ -2,9 +2,12 @@
 
 import logging
 
+import boto3
 import pytest
 
+from stack.cloudformation import REGION
 from tests.support.clock import Clock
+from tests.support.dynamodb import Client
 from wechat_login.invocation import SERVICE
 from wechat_login.storage.table import Table
 
@@ -12,6 +15,24 @@ from wechat_login.storage.table import Table
 @pytest.fixture
 def clock():
     return Clock()
+
+
+@pytest.fixture(params=["memory", "ministack"])
+def dynamodb(request, table_definition):
+    """A DynamoDB client whose account has the template's table and nothing in it."""
+    if request.param == "memory":
+        yield Client(table_definition["TableName"])
+        return
+    client = boto3.client(
+        "dynamodb",
+        endpoint_url=request.getfixturevalue("ministack").url,
+        region_name=REGION,
+        aws_access_key_id="100000000000",  # an account of its own, beside those of deployments
+        aws_secret_access_key="local",
+    )
+    client.create_table(**table_definition)
+    yield client
+    client.delete_table(TableName=table_definition["TableName"])
 
 
 @pytest.fixture

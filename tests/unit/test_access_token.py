@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.dynamodb import Client
 from wechat_login import budget
 from wechat_login.errors import (
     AccessTokenRejected,
@@ -53,8 +54,10 @@ def ssm(aws):
 
 
 @pytest.fixture
-def table(dynamodb, table_name):
-    return Table(dynamodb, table_name, time_left=lambda: 10.0)
+def table(table_name):
+    # tests/unit/test_lock.py tries the lock on another engine too.
+    client: Any = Client(table_name)
+    return Table(client, table_name, time_left=lambda: 10.0)
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ def test_of_one_code_at_once_exactly_one_is_tried(ministack_attempts, alice):
 
 @pytest.fixture
 def ministack_attempts(request, attempts):
-    # moto takes one call after another, but does not make one call atomic.
+    # The table in memory takes one call after another.
     if "ministack" not in request.node.callspec.id:
         pytest.skip("races need a real server")
     return attempts

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import json
 
-import moto
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,11 +18,13 @@ NOW = 1_800_000_000
 
 
 @pytest.fixture
-def shop(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "local")
+def shop(ministack, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    # An account of its own, beside those of deployments.
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "200000000000")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    with moto.mock_aws(), opened() as shop:
+    with opened() as shop:
         yield shop
 
 

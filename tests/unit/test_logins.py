@@ -207,7 +207,7 @@ def test_a_session_key_goes_with_the_next_login_once_nothing_needs_it(dynamodb, 
     assert "sessionKey" not in profile(world)
 
 
-@pytest.mark.parametrize("aws", ["ministack"], indirect=True)
+@pytest.mark.parametrize("dynamodb", ["ministack"], indirect=True)
 def test_thirty_first_logins_at_once_create_one_user(world):
     logins = at_once([lambda: world.logins.log_in(ALICE)] * 30)
 
@@ -216,7 +216,7 @@ def test_thirty_first_logins_at_once_create_one_user(world):
     assert world.contradictions() == []
 
 
-@pytest.mark.parametrize("aws", ["ministack"], indirect=True)
+@pytest.mark.parametrize("dynamodb", ["ministack"], indirect=True)
 def test_thirty_logins_at_once_lose_sessions_to_the_limit_only(world):
     world.log_in(ALICE.openid)
 
@@ -226,7 +226,7 @@ def test_thirty_logins_at_once_lose_sessions_to_the_limit_only(world):
     assert 1 <= len(valid) <= len(profile(world)["sessions"]) <= MOST_SESSIONS
 
 
-@pytest.mark.parametrize("aws", ["ministack"], indirect=True)
+@pytest.mark.parametrize("dynamodb", ["ministack"], indirect=True)
 def test_ten_logins_at_once_all_last(world):
     texts = at_once([lambda: world.log_in(ALICE.openid)] * MOST_SESSIONS)
 
@@ -270,7 +270,7 @@ def is_valid(world, text):
         return False
 
 
-@pytest.mark.parametrize("aws", ["moto"], indirect=True)
+@pytest.mark.parametrize("dynamodb", ["memory"], indirect=True)
 @pytest.mark.parametrize(("sessions", "most"), [(4, 1024), (MOST_SESSIONS, 2048)])
 def test_a_whole_user_fits_into_one_write_unit_with_four_sessions_and_into_two_with_ten(
     dynamodb, table_name, world, sessions, most

@@ -223,12 +223,12 @@ def test_a_merge_beside_a_number_that_links_a_user_to_another_leaves_a_sound_tab
     assert world.contradictions() == []
 
 
-# Races, each many times; moto does not run requests at once.
+# Races, each many times; the table in memory does not run requests at once.
 
 
 @pytest.fixture
 def racing(request, world):
-    if request.node.callspec.params["aws"] == "moto":
+    if request.node.callspec.params["dynamodb"] == "memory":
         pytest.skip("races need a real server")
     return world
 

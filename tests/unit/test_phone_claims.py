@@ -342,7 +342,7 @@ def test_a_revocation_does_not_remove_a_registration_that_came_after_it(
     assert world.contradictions() == []
 
 
-@pytest.mark.parametrize("aws", ["ministack"], indirect=True)
+@pytest.mark.parametrize("dynamodb", ["ministack"], indirect=True)
 def test_ten_who_claim_one_number_at_once_leave_a_sound_table(world, conflict):
     people = [world.session(f"o-{number}") for number in range(10)]
 

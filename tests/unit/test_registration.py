@@ -278,7 +278,7 @@ def test_a_text_that_is_no_receipt_is_refused(world, receipt):
         world.registration.redeem(world.session(ALICE), receipt)
 
 
-@pytest.mark.parametrize("aws", ["ministack"], indirect=True)
+@pytest.mark.parametrize("dynamodb", ["ministack"], indirect=True)
 def test_of_one_code_at_once_wechat_is_asked_once(world):
     session = world.session(ALICE)
     world.exchange.codes["code"] = N1, None

@@ -105,7 +105,12 @@ def test_a_transaction_puts_updates_and_deletes(table):
     table.write(Put(item(A, owners=frozenset({"x"}))), Put(item(B)))
 
     table.write(
-        Update(A, "ADD owners :o", "contains(owners, :x)", {":o": frozenset({"y"}), ":x": "x"}),
+        Update(
+            A,
+            "SET owners = :both",
+            "owners = :x",
+            {":both": frozenset({"x", "y"}), ":x": frozenset({"x"})},
+        ),
         Delete(B, "attribute_exists(pk)"),
         Put({"pk": "ID#1", "sk": "OWNER"}, ABSENT),
     )
