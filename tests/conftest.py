@@ -17,15 +17,13 @@ import hypothesis
 import moto
 import pytest
 import requests
-from Crypto.PublicKey import RSA
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.deployment import deployed
 from local.emulator import emulator
 from simulated_wechat import serve
 from stack.cloudformation import REGION
 from stack.template import read_stack
-from tests.support import clients
+from tests.support import clients, openssl
 from tests.support.backend import ISSUER, Backend
 from tests.support.consumer import Consumer
 from tests.support.observed_wechat import ObservedWeChat
@@ -79,14 +77,8 @@ def _aws_clients_made_once():
 
 @pytest.fixture(scope="session", autouse=True)
 def _signing_keys_made_by_openssl():
-    # pycryptodome takes 300 ms for a key without GMP, and OpenSSL takes 50.
-    def generate(bits):
-        made = rsa.generate_private_key(65537, bits).private_numbers()
-        public = made.public_numbers
-        return RSA.construct((public.n, public.e, made.d, made.p, made.q))
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RSA, "generate", generate)
+        openssl.make_keys(patch)
         yield
 
 
