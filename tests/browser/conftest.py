@@ -1,6 +1,7 @@
 """Fixtures: one headless Chromium for the run, one backend with the demo for each test."""
 
 import contextlib
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -50,6 +51,11 @@ def screenshots():
     return Path(folder) if folder else None
 
 
+@functools.cache
+def _stack(**parameters):
+    return read_stack(parameters)
+
+
 @pytest.fixture
 def demo_with(browser, ministack, _wechat_server, wechat, screenshots):
     """Make a demo on a backend where nobody has ever logged in: `demo_with(Events="true")`."""
@@ -67,7 +73,7 @@ def demo_with(browser, ministack, _wechat_server, wechat, screenshots):
     with contextlib.ExitStack() as running:
 
         def deploy(**parameters):
-            stack = read_stack({**defaults, **parameters})
+            stack = _stack(**defaults, **parameters)
             deployment = running.enter_context(
                 deployed(stack, ministack.url, app_secrets, pages=pages)
             )

@@ -434,8 +434,8 @@ class Caller(threading.Thread):
         return status, bool(body.get("data"))
 
     def run(self):
-        # Twenty times a second: CloudFormation replaces nothing in less.
-        while not self._ended.wait(0.05):
+        # CloudFormation replaces nothing in less than a second.
+        while not self._ended.wait(0.1):
             self.answers.append(self.ask())
 
     def __enter__(self):

@@ -63,15 +63,19 @@ class Demo:
         return self
 
     def speaks(self, language="zh-CN", width=1440, height=900, theme="light"):
-        """Return the browser this language, size and theme, for every page from now on."""
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        """Give the browser this language, size and theme, for every page from now on."""
+        self.resizes(width, height)
         # Without motion: a sheet that is still rising cannot be tapped for certain.
         wishes = {"prefers-color-scheme": theme, "prefers-reduced-motion": "reduce"}
         features = [{"name": name, "value": value} for name, value in wishes.items()]
-        self._devtools("Emulation.setDeviceMetricsOverride", **metrics)
         self._devtools("Emulation.setEmulatedMedia", features=features)
         agent = self.browser.execute_script("return navigator.userAgent")
         self._devtools("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
+
+    def resizes(self, width, height):
+        """Give the screen this size."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._devtools("Emulation.setDeviceMetricsOverride", **metrics)
 
     # The phone.
 
