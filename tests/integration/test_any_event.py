@@ -23,7 +23,7 @@ from wechat_login.errors import LoginError
 
 # `make attack` tries more, other ones each time.
 MORE = os.environ.get("EXAMPLES")
-EXAMPLES = int(MORE or 80)
+EXAMPLES = int(MORE or 50)
 # A new signing key takes as long as a hundred events.
 SLOW = {"rotate_signing_keys": 10}
 # For the operators alone: a caller must not be able to cause them.

@@ -4,12 +4,14 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -137,62 +139,95 @@ def failed(folder: Path, *arguments: str, ports: tuple[int, int] | None = None) 
     return ended.stderr
 
 
-@posix_only
-def test_the_session_of_the_banner_can_be_pasted_into_a_shell(run):
+@dataclass(frozen=True)
+class Ended:
+    """A run from its start to Ctrl-C, and what it has shown and left."""
+
+    folder: Path
+    run: Run
+    pasted: subprocess.CompletedProcess
+    alice: dict
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory) -> Ended:
+    """A run in which somebody pastes the banner's session, logs in and asks for a wrong path."""
+    folder = tmp_path_factory.mktemp("run")
+    run = Run(folder)
     session = run.banner[run.banner.index("API=") :]
-
     pasted = subprocess.run(["bash"], input=session, capture_output=True, text=True, check=True)
+    alice = run.login("alice")
+    requests.get(f"{run.api}/nix?code=secret", timeout=20)
+    out, err = run.end()
+    return Ended(folder, run, pasted, alice, out, err)
 
-    answers = [json.loads(line) for line in pasted.stdout.splitlines() if line]
+
+@posix_only
+def test_the_session_of_the_banner_can_be_pasted_into_a_shell(ended):
+    answers = [json.loads(line) for line in ended.pasted.stdout.splitlines() if line]
     assert all(answer["success"] for answer in answers)
     login, no_token, registered, token, second_login = (answer["data"] for answer in answers)
     assert (login["registered"], login["token"], no_token) == (False, None, None)
     assert registered.count(".") == token.count(".") == 2
     assert second_login["registered"]
     assert second_login["token"]
-    assert pasted.stderr == ""
+    assert ended.pasted.stderr == ""
 
 
 @posix_only
-def test_a_second_start_finds_the_users_and_the_keys_of_the_first(run, tmp_path):
-    run.register("alice")
-    before = run.login("alice")
-    run.end()
+def test_the_terminal_gets_a_line_a_request_and_the_log_what_functions_print(ended):
+    session = ended.alice["session"]
 
-    again = Run(tmp_path)
-    after = again.login("alice")
-    token = again.post(f"{again.api}/token", {"openid": before["openid"]}, before["session"])
-    again.end()
-
-    assert after["registered"]
-    assert token["data"].split(".")[0] == before["token"].split(".")[0]
+    # Each request's thread prints its line after the answer.
+    lines = [line.split()[1:4] for line in ended.out.strip().splitlines()]
+    assert ["GET", "'/nix'", "404"] in lines
+    assert lines.count(["POST", "'/login'", "200"]) == 3
+    log = (ended.folder / "api.log").read_text("utf-8")
+    assert "POST /login" in log
+    assert "secret" not in ended.out
+    assert session not in ended.out + log
 
 
 @posix_only
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_an_end_leaves_nothing_running_and_reports_that(run, how):
-    out, err = run.end(how)
+def test_ctrl_c_leaves_nothing_running_and_reports_that(ended):
+    left_nothing(ended.run, ended.out, ended.err)
 
+
+@posix_only
+def test_a_signal_to_end_leaves_nothing_running_and_reports_that(run):
+    left_nothing(run, *run.end(signal.SIGTERM))
+
+
+def left_nothing(run, out, err):
     assert (run.process.returncode, err) == (0, "")
-    assert out.strip() == "Stopped. Nothing is left running."
+    assert out.strip().splitlines()[-1] == "Stopped. Nothing is left running."
     assert run.children
     assert not any(is_running(child) for child in run.children)
     assert all(is_free(port) for port in run.ports)
 
 
 @posix_only
-def test_killed_it_leaves_no_child_and_loses_nothing(run, tmp_path):
-    run.register("alice")
-    run.end(signal.SIGKILL)
+def test_later_starts_find_the_users_and_the_keys_of_the_first_even_if_killed(ended, tmp_path):
+    shutil.copytree(ended.folder / "state", tmp_path / "state")
+    second = Run(tmp_path)
+    after = second.login("alice")
+    openid, session = ended.alice["openid"], ended.alice["session"]
+    token = second.post(f"{second.api}/token", {"openid": openid}, session)
+    second.register("bob")
+    second.end(signal.SIGKILL)
 
     # At once: the emulator of the killed run may still be saving.
-    again = Run(tmp_path)
-    alice = again.login("alice")
-    again.end()
+    third = Run(tmp_path)
+    bob = third.login("bob")
+    third.end()
 
-    assert alice["registered"]
-    assert run.children
-    assert all(ends_soon(child) for child in run.children)
+    assert after["registered"]
+    assert token["data"].split(".")[0] == ended.alice["token"].split(".")[0]
+    assert bob["registered"]
+    assert second.children
+    assert all(ends_soon(child) for child in second.children)
 
 
 @posix_only
@@ -203,22 +238,6 @@ def test_a_dead_emulator_ends_the_run_in_one_line(run):
 
     assert run.process.returncode == 1
     assert err.splitlines()[-1] == "python -m local: ministack has ended by itself"
-
-
-def test_the_terminal_gets_a_line_a_request_and_the_log_what_functions_print(run, tmp_path):
-    session = run.login("alice")["session"]
-    requests.get(f"{run.api}/nix?code=secret", timeout=20)
-    out, _ = run.end()
-
-    # Each request's thread prints its line after the answer.
-    assert sorted(line.split()[1:4] for line in out.strip().splitlines()[:2]) == [
-        ["GET", "'/nix'", "404"],
-        ["POST", "'/login'", "200"],
-    ]
-    log = (tmp_path / "api.log").read_text("utf-8")
-    assert "POST /login" in log
-    assert "secret" not in out
-    assert session not in out + log
 
 
 def test_the_log_of_a_run_is_not_emptied_by_another_that_cannot_start(run, tmp_path):
