@@ -17,8 +17,6 @@ import hypothesis
 import moto
 import pytest
 import requests
-from Crypto.PublicKey import RSA
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.deployment import deployed
 from local.emulator import emulator
@@ -74,19 +72,6 @@ def _aws_clients_made_once():
     # A client takes 10 ms to make. Each deployment would make seven.
     with pytest.MonkeyPatch.context() as patch:
         clients.share(patch)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _signing_keys_made_by_openssl():
-    # pycryptodome takes 300 ms for a key without GMP, and OpenSSL takes 50.
-    def generate(bits):
-        made = rsa.generate_private_key(65537, bits).private_numbers()
-        public = made.public_numbers
-        return RSA.construct((public.n, public.e, made.d, made.p, made.q))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RSA, "generate", generate)
         yield
 
 
