@@ -23,7 +23,7 @@ from local.emulator import emulator
 from simulated_wechat import serve
 from stack.cloudformation import REGION
 from stack.template import read_stack
-from tests.support import clients
+from tests.support import clients, openssl
 from tests.support.backend import ISSUER, Backend
 from tests.support.consumer import Consumer
 from tests.support.observed_wechat import ObservedWeChat
@@ -72,6 +72,13 @@ def _aws_clients_made_once():
     # A client takes 10 ms to make. Each deployment would make seven.
     with pytest.MonkeyPatch.context() as patch:
         clients.share(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signing_keys_made_by_openssl():
+    with pytest.MonkeyPatch.context() as patch:
+        openssl.make_keys(patch)
         yield
 
 

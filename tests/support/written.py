@@ -160,6 +160,7 @@ def referred(node):
     return node
 
 
+@cache
 def sources(folder):
     """Return the syntax tree of each module below a folder, such as `storage.table`."""
     return {

@@ -13,13 +13,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as some
 
+from tests.support import openssl
 from tests.support.world import a_user
 from wechat_login.errors import Misconfigured, TokenInvalid
 from wechat_login.tokens.app_tokens import Tokens
 from wechat_login.tokens.signing_keys import new_key, new_signing_keys, public_part
 
 APPID, ISSUER, DOMAIN = "wx1234567890abcdef", "https://login.example", "api.example"
-PRIVATE, PUBLIC = new_signing_keys(time.time())
+with pytest.MonkeyPatch.context() as patch:
+    openssl.make_keys(patch)  # Each worker of the tests loads this module.
+    PRIVATE, PUBLIC = new_signing_keys(time.time())
 ALICE = a_user("oI7xAlice", APPID, userId="01890a5d-ac96-774b-bcce-b302099a8057", phoneIndex="ab12")
 BOB = a_user("oI7xBob", APPID, userId="01890a5d-ac96-774b-bcce-b302099a8058")
 
