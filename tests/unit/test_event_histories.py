@@ -7,7 +7,6 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from stack.template import read_stack
 from tests.support import events
 from tests.support.dynamodb import Client
 from tests.support.outbox import Recorded
@@ -47,8 +46,7 @@ class History:
     """A world in which things happen, one a second."""
 
     def __init__(self, *, events):
-        definition = read_stack({"WeChatAppId": APPID}).tables[0].definition
-        name = definition["TableName"]
+        name = "users"
         client = Client(name)
         table = Recorded(client, name)
         self.world = World(client, name, table=table, events=events)
