@@ -11,6 +11,7 @@ import tempfile
 import threading
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from local.emulator_process import listen, run
 
@@ -53,7 +54,8 @@ def _unpack_once(archive, path, *given):
 
 
 def main():
-    zipfile.ZipFile.extractall = _unpack_once  # type: ignore[method-assign, assignment]  # in this process
+    unpack: Any = _unpack_once
+    zipfile.ZipFile.extractall = unpack  # type: ignore[method-assign]  # ministack has no setting
     listener = listen()
     # It reads its port from the environment when it is imported, and mypy does not see it.
     from ministack.services.cloudformation import (  # type: ignore[import-not-found]  # noqa: PLC0415 - see above
