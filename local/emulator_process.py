@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from local.asgi import Asgi, AsgiApplication
 from local.emulator_guard import Guard
-from local.emulator_server import serve
 from local.exclusive import Taken, held
+from local.http_server import HttpServer
 
 
 def main() -> None:
@@ -27,33 +28,36 @@ def main() -> None:
     try:
         # The emulator of a killed runner may still be saving its state.
         with held(Path(state_dir, "lock"), 10) if state_dir else contextlib.nullcontext():
-            run(listen())
+            run(ministack)
     except Taken:
         sys.exit(f"another local run is using {state_dir}")
 
 
-def listen() -> socket.socket:
-    """Listen on a free port, and print it."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    port = listener.getsockname()[1]
-    os.environ["GATEWAY_PORT"] = str(port)
-    print(port, flush=True)
-    # From here on nobody reads standard output.
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return listener
-
-
-def run(listener: socket.socket) -> None:
-    """Serve ministack until standard input is closed."""
-    # ministack reads its settings from the environment at import, so it is not imported above. It
-    # is not in mypy's environment.
+def ministack() -> Asgi:
+    """Return ministack, which reads its port and settings from the environment at import."""
+    # mypy's environment does not have it.
     from ministack.app import app  # type: ignore[import-not-found]  # noqa: PLC0415 - see above
 
-    async def parent_has_gone() -> None:
-        await asyncio.to_thread(sys.stdin.buffer.read)
+    application: Asgi = app
+    return application
 
-    guarded = Guard(app, os.environ.get("EMULATOR_ACCESS_KEY"))
-    asyncio.run(serve(guarded, listener, parent_has_gone()))
+
+def run(load: Callable[[], Asgi]) -> None:
+    """Listen on a free port, print the port, and serve until standard input is closed."""
+    application = AsgiApplication(load)
+    server = HttpServer(Guard(application, os.environ.get("EMULATOR_ACCESS_KEY")))
+    os.environ["GATEWAY_PORT"] = str(server.server_port)
+    print(server.server_port, flush=True)
+    # From here on nobody reads standard output.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    asyncio.run(_serve(application, server))
+
+
+async def _serve(application: AsgiApplication, server: HttpServer) -> None:
+    async with application.started():
+        server.start()
+        await asyncio.to_thread(sys.stdin.buffer.read)
+        await asyncio.to_thread(server.stop)
 
 
 if __name__ == "__main__":

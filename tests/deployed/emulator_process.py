@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from local.emulator_process import listen, run
+from local.emulator_process import ministack, run
 
 NAMES_ALONE = (
     "AWS::CodeDeploy::Application",
@@ -53,10 +53,10 @@ def _unpack_once(archive, path, *given):
     place.symlink_to(folder)
 
 
-def main():
+def _account():
+    """Return ministack with more kinds of resources."""
     unpack: Any = _unpack_once
     zipfile.ZipFile.extractall = unpack  # type: ignore[method-assign]  # ministack has no setting
-    listener = listen()
     # It reads its port from the environment when it is imported, and mypy does not see it.
     from ministack.services.cloudformation import (  # type: ignore[import-not-found]  # noqa: PLC0415 - see above
         provisioners,
@@ -66,8 +66,8 @@ def main():
         provisioners._RESOURCE_HANDLERS.setdefault(  # noqa: SLF001 - there is no public interface
             kind, {"create": _make, "update": _change, "delete": lambda *_: None}
         )
-    run(listener)
+    return ministack()
 
 
 if __name__ == "__main__":
-    main()
+    run(_account)
