@@ -171,7 +171,7 @@ MUTANTS = (
     Mutant(
         "a number moves to a user who gave it earlier",
         CLAIMS,
-        "if (owner.registered_at or 0) > given_at:",
+        "if owner.phone_index == index and (owner.registered_at or 0) > given_at:",
         "if given_at < 0:",
     ),
     Mutant(

@@ -353,8 +353,10 @@ def block_erase_and_let_return(world: World, phones: list[Phone]) -> None:
 
 
 def block_and_unblock(world: World, phones: list[Phone]) -> None:
+    """Block a person who is logging in, and unblock them."""
     phone = world.chance.choice(phones)
     named = {"openid": world.wechat.openid(phone.user, phone.appid), "appid": phone.appid}
+    _beside(world, Phone(world, phone.user, phone.appid).log_in, 0.2)
     world.invoke("UpdateUser", {**named, "blocked": True, "reason": "spam"})
     world.invoke("UpdateUser", {**named, "blocked": False})
     Phone(world, phone.user, phone.appid).log_in()

@@ -14,6 +14,7 @@ from tests.support.world import APPID, World
 from wechat_login.accounts.users import phone_key
 from wechat_login.errors import CodeRejected, PhoneTaken, SessionInvalid, TooManyAttempts
 from wechat_login.storage.table import Delete
+from wechat_login.wechat.phone_number import PhoneNumber
 
 ALICE, BOB, CAROL = "o-alice", "o-bob", "o-carol"
 N1, N2 = "13900000001", "13900000002"
@@ -319,6 +320,25 @@ def test_a_number_that_changes_and_changes_back_leaves_no_claim_without_owner(
         if there in missing:
             break
     assert there > 2
+
+
+@pytest.mark.parametrize("changes_before", range(1, 6))
+def test_a_holder_who_changes_to_another_number_meanwhile_does_not_keep_the_former_one(
+    table_name, changes_before
+):
+    """Found by the simulation: the newer consent was compared, though it is for another number."""
+    dynamodb = Client(table_name)
+    world = World(dynamodb, table_name)
+    table = Interrupted(dynamodb, table_name, lambda: 10.0)
+    racing = World(dynamodb, table_name, table=table, clock=world.clock)
+    alice, bob = with_number(world, ALICE, N1), world.session(BOB)
+    given_at = int(world.clock.now) + 1
+    table.before = {changes_before: lambda: world.register(alice, N2, given_at=given_at + 1)}
+
+    racing.claims.bind(bob, PhoneNumber("86", N1, given_at), "proof")
+
+    assert world.number_of(BOB) == f"+86{N1}"
+    assert world.contradictions() == []
 
 
 @pytest.mark.parametrize("second", range(2, 8))

@@ -63,7 +63,7 @@ class PhoneClaims:
             claim = phone_key(user.appid, index)
             owners = transaction.owners(claim)
             if owners and user.openid not in {owner.openid for owner in owners}:
-                user = self._resolve(transaction, user, owners, number.given_at)
+                user = self._resolve(transaction, user, owners, index, number.given_at)
             transaction.join(claim, user, userId=user.user_id)
             return transaction.change(user, bound)
 
@@ -83,7 +83,7 @@ class PhoneClaims:
         self.transactions.run(plan)
 
     def _resolve(
-        self, transaction: Transaction, user: User, owners: list[User], given_at: int
+        self, transaction: Transaction, user: User, owners: list[User], index: str, given_at: int
     ) -> User:
         """Apply `PhoneConflict`, and return the user as changed."""
         if self.conflict == "link" and len(owners) < MOST_LINKED:
@@ -95,7 +95,8 @@ class PhoneClaims:
             raise PhoneTaken
         # Linked users first: the account that they are linked to is then alone.
         for owner in sorted(owners, key=lambda each: not each.linked):
-            if (owner.registered_at or 0) > given_at:
+            # An owner who has just left the number may have given another one since.
+            if owner.phone_index == index and (owner.registered_at or 0) > given_at:
                 raise CodeRejected(why="the number has a new owner since")
             # Consents of the same second stay valid, so that a number may move again at once.
             left = transaction.leave_phone(owner)
