@@ -1,7 +1,7 @@
 /**
  * An auth page as teams have them: written for mpvue, years before this backend, and unchanged.
  *
- * It knows `$http(name, data)`, an openid and a token, and has never heard of a session.
+ * It knows `$http(name, data)`, an openid and a token, but no sessions.
  */
 
 module.exports = {

@@ -186,7 +186,7 @@ def test_an_unconfirmed_subscription_notifies_nobody(team):
     assert "make deploy" not in line
 
 
-def test_alarms_that_somebody_hears_are_well(team):
+def test_alarms_that_somebody_receives_are_well(team):
     team.settings["AlarmEmail"] = "operators@example.com"
     team.create_alarm_topic()
 

@@ -30,13 +30,13 @@ class Behind:
             for queue in self._queues.values():
                 for event in queue.hear():
                     self.shop.follow(event)
-                queue.heard.clear()
+                queue.received.clear()
             time.sleep(0.05)
 
     def next_event(self, rule):
         """Wait for an event of a rule, which is then not delivered."""
         (event,) = self._queues[rule].wait_for(1)
-        self._queues[rule].heard.clear()
+        self._queues[rule].received.clear()
         return event
 
     def order(self, token, article="茶"):

@@ -34,7 +34,7 @@ class Reported:
 
 
 class Running:
-    """A backend with events, WeChat's pushes, and another team that hears what happens."""
+    """A backend with events, WeChat's pushes, and another team that receives the events."""
 
     def __init__(self, backend, wechat_url):
         self.backend = backend
@@ -61,7 +61,7 @@ class Running:
         self._marks += 1
         self.call("update_account", session=self._zoe.session, nickname=f"{self._marks}")
         reported = once(
-            self._team.wait_until(lambda heard: len(self._marked(heard)) == self._marks)
+            self._team.wait_until(lambda received: len(self._marked(received)) == self._marks)
         )
         everything = [each for each in reported if each.openid != self._zoe.openid]
         found, self._known = everything[self._known :], len(everything)
@@ -73,13 +73,13 @@ class Running:
         ]
         return found
 
-    def _marked(self, heard):
-        return [each for each in once(heard) if each.openid == self._zoe.openid][1:]
+    def _marked(self, received):
+        return [each for each in once(received) if each.openid == self._zoe.openid][1:]
 
 
-def once(heard):
+def once(received):
     """Return each event once, in the order of the ids, which begin with the time."""
-    found = {event["detail"]["id"]: event for event in heard}
+    found = {event["detail"]["id"]: event for event in received}
     return [
         Reported(event["detail-type"].removeprefix("user."), event["detail"])
         for _, event in sorted(found.items())

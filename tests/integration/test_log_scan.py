@@ -132,15 +132,15 @@ def test_an_openid_may_be_answered_but_not_logged():
     assert secrecy.leaks() == ["a openid in a log"]
 
 
-def test_the_scan_hears_what_the_functions_log_and_answer(person, call, secrecy):
+def test_the_scan_captures_what_the_functions_log_and_answer(person, call, secrecy):
     alice = person("alice")
     alice.register()
     _, body = call("login", code="refused-code")
 
-    heard = "\n".join(secrecy.overheard)
+    captured = "\n".join(secrecy.captured)
 
-    assert body["error"]["requestId"] in heard
-    assert f"{alice.openid[:4]}…{alice.openid[-4:]}" in heard
+    assert body["error"]["requestId"] in captured
+    assert f"{alice.openid[:4]}…{alice.openid[-4:]}" in captured
 
 
 def test_every_kind_of_secret_is_known_after_a_registration(person, secrecy, backend, wechat):
@@ -165,7 +165,7 @@ def test_every_kind_of_secret_is_known_after_a_registration(person, secrecy, bac
     found = {}
     for kind, secret in hidden.items():
         probe = Secrecy()
-        probe.__dict__.update(secrecy.__dict__, _overheard=[("here", secret, True)])
+        probe.__dict__.update(secrecy.__dict__, _captured=[("here", secret, True)])
         found[kind] = probe.leaks()
 
     assert found == {kind: [f"a {kind} in here"] for kind in hidden}

@@ -49,11 +49,11 @@ def outbox(backend):
     return {detail["id"]: detail for detail in details}
 
 
-def check(heard, written):
+def check(received, written):
     """Check that each event arrived, no other did, and each user's first arrivals are in order."""
-    assert {event["detail"]["id"]: event["detail"] for event in heard} == written
-    first = {event["detail"]["id"]: event["detail"] for event in reversed(heard)}
-    order = [first[each] for each in dict.fromkeys(event["detail"]["id"] for event in heard)]
+    assert {event["detail"]["id"]: event["detail"] for event in received} == written
+    first = {event["detail"]["id"]: event["detail"] for event in reversed(received)}
+    order = [first[each] for each in dict.fromkeys(event["detail"]["id"] for event in received)]
     order.sort(key=lambda detail: detail["openid"])
     for _, details in itertools.groupby(order, key=lambda detail: detail["openid"]):
         revisions = [detail["revision"] for detail in details]
@@ -63,9 +63,9 @@ def check(heard, written):
 def arrive(team, written):
     """Wait until every event has arrived at least once."""
     while True:
-        heard = team.wait_for(len(team.heard) + 1)
-        if {event["detail"]["id"] for event in heard} >= written.keys():
-            return heard
+        received = team.wait_for(len(team.received) + 1)
+        if {event["detail"]["id"] for event in received} >= written.keys():
+            return received
 
 
 def test_what_happens_to_users_arrives_as_it_was_written(backend, team):
@@ -94,12 +94,12 @@ class Seen:
 
     def __init__(self, backend):
         self._backend = backend
-        self.heard = []
+        self.received = []
 
     def wait_for(self, _):
         answer = requests.get(f"{self._backend.url}/local/events", timeout=20)
-        self.heard = answer.json()["events"]
-        return self.heard
+        self.received = answer.json()["events"]
+        return self.received
 
 
 @pytest.mark.parametrize("acts", [False, True], ids=["before", "after"])
@@ -111,9 +111,9 @@ def test_a_publisher_that_is_killed_around_putevents_loses_nothing(backend, team
 
     backend.deployment.start_schedules()
 
-    heard = arrive(team, written)
-    check(heard, written)
-    assert len(heard) > len(written) if acts else len(heard) == len(written)
+    received = arrive(team, written)
+    check(received, written)
+    assert len(received) > len(written) if acts else len(received) == len(written)
 
 
 def test_what_changes_while_events_are_published_follows(backend, team, bus):

@@ -21,11 +21,11 @@ from wechat_login.wechat.transport import Transport
 @pytest.fixture
 def impostor(tmp_path):
     """A server at WeChat's address, with a self-signed certificate."""
-    heard = []
+    received = []
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self):
-            heard.append(self.path)
+            received.append(self.path)
             self.send_response(200)
             self.end_headers()
             self.wfile.write(b'{"openid": "o-mallory"}')
@@ -44,7 +44,7 @@ def impostor(tmp_path):
     serving = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     serving.start()
     with contextlib.closing(server.socket):
-        yield f"https://127.0.0.1:{server.server_port}", heard
+        yield f"https://127.0.0.1:{server.server_port}", received
         server.shutdown()
     serving.join(5)
 
@@ -72,8 +72,8 @@ def own_certificate(path):
     return context
 
 
-def test_an_impostor_hears_neither_code_nor_secret(impostor):
-    url, heard = impostor
+def test_an_impostor_gets_neither_code_nor_secret(impostor):
+    url, received = impostor
     client = WeChatClient(
         transport=Transport(url),
         appid="wx1234567890abcdef",
@@ -89,4 +89,4 @@ def test_an_impostor_hears_neither_code_nor_secret(impostor):
     with pytest.raises(WeChatUnavailable):
         client.jscode2session("a-code")
 
-    assert heard == []
+    assert received == []

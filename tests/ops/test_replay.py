@@ -59,8 +59,8 @@ def test_what_the_outbox_has_is_published_again_in_order(backend, team, replay):
         "user.registered": "2",
     }
     assert "5 events of 2 users" in ran.stderr
-    heard = sorted(team.wait_for(5), key=lambda event: event["detail"]["openid"])
-    for _, events in itertools.groupby(heard, key=lambda event: event["detail"]["openid"]):
+    received = sorted(team.wait_for(5), key=lambda event: event["detail"]["openid"])
+    for _, events in itertools.groupby(received, key=lambda event: event["detail"]["openid"]):
         revisions = [event["detail"]["revision"] for event in events]
         assert revisions == sorted(revisions)
 

@@ -24,7 +24,7 @@ class Consumer:
         bridge.put_rule(Name=name, EventBusName=bus, EventPattern=pattern)
         target = {"Id": name, "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"}
         bridge.put_targets(Rule=name, EventBusName=bus, Targets=[target])
-        self.heard = []
+        self.received = []
 
     def hear(self):
         """Return every event so far, as EventBridge's envelope."""
@@ -34,20 +34,20 @@ class Consumer:
             for message in messages:
                 event = json.loads(message["Body"])
                 events.check(event)
-                self.heard.append(event)
+                self.received.append(event)
                 receipt = message["ReceiptHandle"]
                 self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=receipt)
             if not messages:
-                return self.heard
+                return self.received
 
     def wait_for(self, number):
         """Wait until there are so many events, and return them."""
-        return self.wait_until(lambda heard: len(heard) >= number)
+        return self.wait_until(lambda received: len(received) >= number)
 
     def wait_until(self, condition):
         """Wait until the condition is true of all events so far, and return them."""
         until = time.monotonic() + PATIENCE
         while not condition(self.hear()):
-            assert time.monotonic() < until, [each["detail-type"] for each in self.heard]
+            assert time.monotonic() < until, [each["detail-type"] for each in self.received]
             time.sleep(0.05)
-        return self.heard
+        return self.received

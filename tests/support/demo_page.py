@@ -115,7 +115,7 @@ class Demo:
         self.tap("同意并使用手机号登录")
         self.tap("允许")
         self.sees("手机号已验证")
-        # Heard of beside the page, and perhaps later.
+        # Reported beside the page, and perhaps later.
         self.waits_for_step("getuserphonenumber", "0")
 
     # Around the phone.
@@ -176,7 +176,7 @@ class Demo:
         """Keep a picture of the whole page, if there is a folder for it."""
         if self._screenshots is None:
             return
-        # Toasts have gone, and the panels have heard of everything.
+        # Toasts have gone, and the panels have received of everything.
         time.sleep(2)
         picture = self._devtools("Page.captureScreenshot", captureBeyondViewport=True)
         file = self._screenshots / f"{name}.png"

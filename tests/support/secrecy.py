@@ -20,7 +20,7 @@ DISTINCTIVE = 11
 
 
 def pytest_configure(config):
-    # The controller hears the reports of all workers.
+    # The controller gets the reports of all workers.
     secrecy = Secrecy(reports=not hasattr(config, "workerinput"))
     config.pluginmanager.register(secrecy, "secrecy")
     # Lambda's own root level. At DEBUG urllib3 would log addresses, which the layer must prevent.
@@ -33,10 +33,10 @@ def pytest_configure(config):
 
 class Secrecy:
     def __init__(self, *, reports=True):
-        self._hears_reports = reports
+        self._gets_reports = reports
         self._prefixes: dict[str, str] = {}
         self._names: dict[str, str] = {}
-        self._overheard: list[tuple[str, str, bool]] = []
+        self._captured: list[tuple[str, str, bool]] = []
         self.found: list[str] = []
 
     def keep(self, kind, *secrets):
@@ -53,11 +53,11 @@ class Secrecy:
             self._names[name[:DISTINCTIVE]] = kind
 
     def overhear(self, where, text, *, is_log):
-        self._overheard.append((where, text, is_log))
+        self._captured.append((where, text, is_log))
 
     @property
-    def overheard(self):
-        return [text for _, text, _ in self._overheard]
+    def captured(self):
+        return [text for _, text, _ in self._captured]
 
     def leaks(self):
         """Return the place and kind of each leaked secret."""
@@ -69,7 +69,7 @@ class Secrecy:
         runs = re.compile(f"[{characters}]{{{DISTINCTIVE},}}")
         found: set[str] = set()
         harmless: set[str] = set()
-        for where, text, is_log in set(self._overheard):
+        for where, text, is_log in set(self._captured):
             wanted = of_logs if is_log else self._prefixes
             for run in set(runs.findall(text)) - harmless:
                 windows = {run[at : at + DISTINCTIVE] for at in range(len(run) - DISTINCTIVE + 1)}
@@ -81,22 +81,22 @@ class Secrecy:
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report):
         # The teardown's report has what was captured in all three phases.
-        if self._hears_reports and report.when == "teardown":
+        if self._gets_reports and report.when == "teardown":
             for title, text in report.sections:
                 self.overhear(f"{report.nodeid}, {title}", text, is_log=True)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node):
-        """Merge what a worker kept and overheard; a worker that crashed fails the run anyway."""
-        kinds, names, overheard = getattr(node, "workeroutput", {}).get("secrecy", ({}, {}, []))
+        """Merge what a worker kept and captured; a worker that crashed fails the run anyway."""
+        kinds, names, captured = getattr(node, "workeroutput", {}).get("secrecy", ({}, {}, []))
         self._prefixes |= kinds
         self._names |= names
-        self._overheard += overheard
+        self._captured += captured
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session):
         if hasattr(session.config, "workeroutput"):
-            kept = (self._prefixes, self._names, self._overheard)
+            kept = (self._prefixes, self._names, self._captured)
             session.config.workeroutput["secrecy"] = kept
             return
         self.found = self.leaks()

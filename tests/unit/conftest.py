@@ -43,14 +43,14 @@ def table(dynamodb, table_name):
 @pytest.fixture
 def lines():
     """Every log line of an invocation while the test runs."""
-    heard = []
+    received = []
 
     class Listening(logging.Handler):
         def emit(self, record):
             if hasattr(record, "request"):
-                heard.append((record.levelname, record.request))
+                received.append((record.levelname, record.request))
 
     logger, listener = logging.getLogger(SERVICE), Listening()
     logger.addHandler(listener)
-    yield heard
+    yield received
     logger.removeHandler(listener)

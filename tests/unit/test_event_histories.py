@@ -126,10 +126,10 @@ def contradictions(history):
     return [each for each in found if not (history.done["merge"] and "had it first" in each)]
 
 
-def follow(heard):
+def follow(received):
     """Return what a service knows of the users that are there, from their events in any order."""
     known: dict[tuple[str, str], dict[str, Any]] = {}
-    for event in sorted(heard, key=lambda event: event["revision"]):
+    for event in sorted(received, key=lambda event: event["revision"]):
         key, kind = (event["appid"], event["openid"]), event["type"].removeprefix("user.")
         if kind == "erased":
             known.pop(key, None)
@@ -157,10 +157,10 @@ def stored(table):
     }
 
 
-def in_order(heard):
+def in_order(received):
     """Return whether each user's revisions grow from transaction to transaction."""
     revisions: dict[tuple[str, str], list[int]] = {}
-    for event in heard:
+    for event in received:
         revisions.setdefault((event["appid"], event["openid"]), []).append(event["revision"])
     return all(each == sorted(each) for each in revisions.values())
 
@@ -178,14 +178,14 @@ def after(acts, *, events):
 def test_a_service_that_follows_the_events_knows_what_is_stored(acts, chance):
     history = after(acts, events=True)
 
-    heard = list(history.table.events)
+    received = list(history.table.events)
     assert all(each.reported == each.owed for each in history.table.transactions)
-    assert in_order(heard)
-    for event in heard:
+    assert in_order(received)
+    for event in received:
         detail = {name: event[name] for name in event if name != "type"}
         events.check({"source": "wechat-login", "detail-type": event["type"], "detail": detail})
-    chance.shuffle(heard)
-    assert follow(heard) == stored(history.table)
+    chance.shuffle(received)
+    assert follow(received) == stored(history.table)
     assert contradictions(history) == []
 
 

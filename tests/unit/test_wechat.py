@@ -651,14 +651,14 @@ def test_chinese_is_sent_as_it_is_because_wechat_counts_characters(upstream, aut
 @contextlib.contextmanager
 def serving(answer):
     """Serve each connection by `answer(connection, request)`; return the URL and the requests."""
-    heard, listener = [], socket.create_server(("127.0.0.1", 0))
+    received, listener = [], socket.create_server(("127.0.0.1", 0))
     numbers = itertools.count()
 
     def converse(connection):
         number = next(numbers)
         with connection, contextlib.suppress(OSError):
             while request := connection.recv(65536):
-                heard.append((number, request))
+                received.append((number, request))
                 answer(connection, request)
 
     def serve():
@@ -669,7 +669,7 @@ def serving(answer):
 
     server = threading.Thread(target=serve, daemon=True)
     server.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}", heard
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}", received
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
     server.join(5)
@@ -706,7 +706,7 @@ IDENTITY = json.dumps({"openid": OPENID}).encode()
     ],
 )
 def test_a_whole_answer_has_to_come_within_the_timeout(answer):
-    with serving(dripping(answer)) as (url, heard):
+    with serving(dripping(answer)) as (url, received):
         client = client_of(url, read_timeout=0.4)
 
         began = time.monotonic()
@@ -715,7 +715,7 @@ def test_a_whole_answer_has_to_come_within_the_timeout(answer):
 
         assert time.monotonic() - began < 5
         assert raised.value.facts["why"] == "ReadTimeout"
-        assert len(heard) == 1
+        assert len(received) == 1
 
 
 def test_a_slow_answer_within_the_timeout_is_taken():
@@ -734,7 +734,7 @@ def test_a_slow_answer_within_the_timeout_is_taken():
     ],
 )
 def test_an_answer_larger_than_a_megabyte_is_not_read(answer):
-    with serving(lambda connection, _: connection.sendall(answer)) as (url, heard):
+    with serving(lambda connection, _: connection.sendall(answer)) as (url, received):
         client = client_of(url)
         tracemalloc.start()
         with pytest.raises(WeChatUnavailable) as raised:
@@ -744,7 +744,7 @@ def test_an_answer_larger_than_a_megabyte_is_not_read(answer):
 
         assert most < 10 * LARGEST_ANSWER
         assert raised.value.facts["why"] == "too large"
-        assert len(heard) == 1
+        assert len(received) == 1
 
 
 def test_a_compressed_answer_is_read():
@@ -754,14 +754,14 @@ def test_a_compressed_answer_is_read():
 
 
 def test_one_connection_serves_many_calls_and_each_has_its_own_deadline():
-    with serving(lambda connection, _: connection.sendall(whole(IDENTITY))) as (url, heard):
+    with serving(lambda connection, _: connection.sendall(whole(IDENTITY))) as (url, received):
         client = client_of(url, read_timeout=0.5)
         for _ in range(3):
             client.jscode2session(CODE)
             time.sleep(0.3)
 
-        assert len(heard) == 3
-        assert len({connection for connection, _ in heard}) == 1
+        assert len(received) == 3
+        assert len({connection for connection, _ in received}) == 1
 
 
 def test_a_connection_that_idled_for_long_is_not_trusted_with_a_code():
@@ -772,13 +772,13 @@ def test_a_connection_that_idled_for_long_is_not_trusted_with_a_code():
             connection.sendall(whole(IDENTITY))
 
     answered, clock = [], Clock()
-    with serving(once) as (url, heard):
+    with serving(once) as (url, received):
         client = client_of(url, now=clock, read_timeout=1)
         client.jscode2session("first")
         clock.now += 60
         client.jscode2session("second")
 
-        first, second = (connection for connection, _ in heard)
+        first, second = (connection for connection, _ in received)
         assert first != second
 
 
@@ -789,12 +789,12 @@ def silent(connection, _):
 
 @pytest.mark.parametrize(("force", "times"), [(False, 3), (True, 1)])
 def test_a_forced_refresh_that_may_have_arrived_is_not_sent_again(force, times):
-    with serving(silent) as (url, heard):
+    with serving(silent) as (url, received):
         with pytest.raises(WeChatUnavailable):
             client_of(url).stable_token(force_refresh=force)
 
         # Each request has its own connection; its head and body may arrive apart.
-        assert len({connection for connection, _ in heard}) == times
+        assert len({connection for connection, _ in received}) == times
 
 
 def test_at_debug_no_address_with_a_secret_is_logged(upstream, caplog):
