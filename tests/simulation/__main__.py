@@ -69,19 +69,18 @@ def _run_all(first: int, seeds: int, workers: int) -> int:
 
 
 def _run_mutants(only: str, seeds: int, workers: int) -> int:
-    """Run histories of each mutant until one violates a law; return whether all did as expected."""
-    started, wrong, caught = time.monotonic(), 0, 0
+    """Run histories of each mutant until one violates a law; return 1 if one violates none."""
+    started, caught = time.monotonic(), 0
     chosen = [mutant for mutant in MUTANTS if only in mutant.what]
     print("| broken on purpose | first seed that sees it | law |\n| --- | --- | --- |")
     with _pool(workers) as pool:
         for mutant, found in zip(chosen, pool.map(catch, chosen, repeat(seeds)), strict=True):
-            seed, law = found or (None, f"not seen: {mutant.missed_because or 'in so few seeds'}")
-            print(f"| {mutant.what} | {'-' if seed is None else seed} | {law} |", flush=True)
-            caught += seed is not None
-            wrong += (seed is None) is not bool(mutant.missed_because)
+            seed, law = found or ("-", "not seen")
+            print(f"| {mutant.what} | {seed} | {law} |", flush=True)
+            caught += found is not None
     seconds = time.monotonic() - started
     print(f"\n{caught} of {len(chosen)} mutants are seen within {seeds} seeds, in {seconds:.0f} s.")
-    return min(wrong, 1)
+    return int(caught < len(chosen))
 
 
 def catch(mutant: Mutant, seeds: int) -> tuple[int, str] | None:

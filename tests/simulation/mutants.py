@@ -13,7 +13,6 @@ class Mutant:
     file: str
     old: str
     new: str
-    missed_because: str = ""  # why the simulation does not see it
 
     def reading(self) -> Read:
         """Return how a layer with this mutant reads the files of the tree."""
