@@ -24,6 +24,8 @@ def shop(ministack, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "200000000000")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    # boto3's session would keep this account for the tests that follow.
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     with opened() as shop:
         yield shop
 
