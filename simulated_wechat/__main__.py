@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 
 from local.errors import PortTaken
 from local.http_server import require_free
@@ -32,12 +33,11 @@ def main() -> int:
     except PortTaken as reason:
         print(f"python -m simulated_wechat: {reason}", file=sys.stderr)
         return 1
-    print(_banner(server.url, wechat), flush=True)
-    try:
+    with suppress(KeyboardInterrupt):
+        print(_banner(server.url, wechat), flush=True)
         threading.Event().wait()
-    except KeyboardInterrupt:
-        server.stop()
-        print("Stopped.", flush=True)
+    server.stop()
+    print("Stopped.", flush=True)
     return 0
 
 
