@@ -30,7 +30,7 @@ from tests.support.observed_wechat import ObservedWeChat
 from wechat_login.api import Reply, endpoint
 
 OLDEST_NODE = 20
-_accounts = itertools.count(100_000_000_000)
+_accounts = itertools.count(500_000_000_000)  # fixed ones, as in tests/unit, are lower
 # No deadline, as a busy machine stalls, and the same examples each time.
 hypothesis.settings.load_profile("ci")
 
