@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.callers import at_once
+from tests.support.races import on_ministack
 from tests.support.world import APPID, World
 from wechat_login.accounts.attempts import BUSY_RETRY_SECONDS, BUSY_SECONDS, Attempts
 from wechat_login.errors import CodeRejected, StorageUnavailable, TooManyAttempts
@@ -153,10 +154,11 @@ def test_the_count_names_nobody(begin, alice, world):
     assert counter["expiresAt"] == counter["since"] + 600
 
 
-def test_of_many_codes_at_once_exactly_so_many_are_tried(ministack_attempts, alice):
+@on_ministack
+def test_of_many_codes_at_once_exactly_so_many_are_tried(attempts, alice):
     def begun(proof):
         try:
-            ministack_attempts.begin(alice, proof)
+            attempts.begin(alice, proof)
         except TooManyAttempts:
             return False
         return True
@@ -166,20 +168,13 @@ def test_of_many_codes_at_once_exactly_so_many_are_tried(ministack_attempts, ali
     assert answers.count(True) == LIMIT
 
 
-def test_of_one_code_at_once_exactly_one_is_tried(ministack_attempts, alice):
+@on_ministack
+def test_of_one_code_at_once_exactly_one_is_tried(attempts, alice):
     def begun():
         try:
-            ministack_attempts.begin(alice, "proof")
+            attempts.begin(alice, "proof")
         except TooManyAttempts:
             return False
         return True
 
     assert at_once([begun] * 20).count(True) == 1
-
-
-@pytest.fixture
-def ministack_attempts(request, attempts):
-    # The table in memory takes one call after another.
-    if "ministack" not in request.node.callspec.id:
-        pytest.skip("races need a real server")
-    return attempts

@@ -1,8 +1,7 @@
 """The lock over all containers: one holder at a time, and none for ever."""
 
-import pytest
-
 from tests.support.callers import at_once
+from tests.support.races import on_ministack
 from wechat_login.storage.lock import Lock
 
 
@@ -58,10 +57,8 @@ def test_locks_of_two_names_are_two_locks(table, clock):
     assert lock(table, clock, "access-token").acquire()
 
 
-def test_of_many_at_once_one_gets_it(request, table, clock):
-    if "ministack" not in request.node.callspec.id:
-        pytest.skip("races need a real server")
-
+@on_ministack
+def test_of_many_at_once_one_gets_it(table, clock):
     holders = at_once([lock(table, clock).acquire] * 20)
 
     assert len([holder for holder in holders if holder]) == 1

@@ -8,6 +8,7 @@ import pytest
 from tests.support import stored
 from tests.support.callers import at_once
 from tests.support.interrupted import Interrupted
+from tests.support.races import on_ministack
 from tests.support.world import APPID, SECOND, World
 from wechat_login.errors import BadRequest, LoginError, SessionInvalid
 
@@ -223,14 +224,7 @@ def test_a_merge_beside_a_number_that_links_a_user_to_another_leaves_a_sound_tab
     assert world.contradictions() == []
 
 
-# Races, each many times; the table in memory does not run requests at once.
-
-
-@pytest.fixture
-def racing(request, world):
-    if request.node.callspec.params["dynamodb"] == "memory":
-        pytest.skip("races need a real server")
-    return world
+# Races, each many times.
 
 
 def persevering(call):
@@ -248,36 +242,38 @@ def persevering(call):
     return run
 
 
-def test_a_hundred_first_logins_in_two_mini_programs_at_once_are_one_person(racing):
+@on_ministack
+def test_a_hundred_first_logins_in_two_mini_programs_at_once_are_one_person(world):
     logins = [
-        persevering(lambda where=where: racing.log_in(*where))
+        persevering(lambda where=where: world.log_in(*where))
         for where in [(HERE, UNIONID, None, APPID), (THERE, UNIONID, None, SECOND)] * 50
     ]
 
     assert None not in at_once(logins)
-    assert user_id(racing, HERE) == user_id(racing, THERE, SECOND)
-    assert len(stored.id_claims(racing.items())) == 1
-    assert len(stored.union_claims(racing.items())) == 1
-    assert racing.contradictions() == []
+    assert user_id(world, HERE) == user_id(world, THERE, SECOND)
+    assert len(stored.id_claims(world.items())) == 1
+    assert len(stored.union_claims(world.items())) == 1
+    assert world.contradictions() == []
 
 
-def test_a_unionid_that_appears_in_both_at_once_is_claimed_once(racing):
+@on_ministack
+def test_a_unionid_that_appears_in_both_at_once_is_claimed_once(world):
     for number in range(10):
         here, there, unionid = f"oHere{number}", f"oThere{number}", f"oU{number}"
-        racing.log_in(here)
-        racing.log_in(there, appid=SECOND)
+        world.log_in(here)
+        world.log_in(there, appid=SECOND)
 
         at_once(
             [
-                persevering(lambda h=here, u=unionid: racing.log_in(h, u)),
-                persevering(lambda t=there, u=unionid: racing.log_in(t, u, appid=SECOND)),
+                persevering(lambda h=here, u=unionid: world.log_in(h, u)),
+                persevering(lambda t=there, u=unionid: world.log_in(t, u, appid=SECOND)),
             ]
         )
 
-        claim = stored.union_claims(racing.items())[f"UNION#{unionid}"]
+        claim = stored.union_claims(world.items())[f"UNION#{unionid}"]
         assert len(claim["owners"]) == 2
-        assert claim["userId"] in {user_id(racing, here), user_id(racing, there, SECOND)}
-    assert racing.contradictions() == []
+        assert claim["userId"] in {user_id(world, here), user_id(world, there, SECOND)}
+    assert world.contradictions() == []
 
 
 BESIDE = {
@@ -294,23 +290,22 @@ BESIDE = {
 }
 
 
+@on_ministack
 @pytest.mark.parametrize("beside", BESIDE)
-def test_a_merge_beside_another_change_leaves_a_sound_table(racing, beside):
+def test_a_merge_beside_another_change_leaves_a_sound_table(world, beside):
     for number in range(10):
         here, there, unionid = f"oHere{number}", f"oThere{number}", f"oU{number}"
-        racing.log_in(here)
-        racing.log_in(there, appid=SECOND)
-        racing.log_in(here, unionid)
-        racing.log_in(there, unionid, appid=SECOND)
-        ids = [user_id(racing, here), user_id(racing, there, SECOND)]
+        world.log_in(here)
+        world.log_in(there, appid=SECOND)
+        world.log_in(here, unionid)
+        world.log_in(there, unionid, appid=SECOND)
+        ids = [user_id(world, here), user_id(world, there, SECOND)]
 
         at_once(
             [
-                persevering(
-                    lambda ids=ids: racing.merging.merge({"userIds": ids, "dryRun": False})
-                ),
-                persevering(lambda names=(here, there, unionid): BESIDE[beside](racing, names)),
+                persevering(lambda ids=ids: world.merging.merge({"userIds": ids, "dryRun": False})),
+                persevering(lambda names=(here, there, unionid): BESIDE[beside](world, names)),
             ]
         )
 
-        assert racing.contradictions() == []
+        assert world.contradictions() == []
