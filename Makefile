@@ -31,6 +31,8 @@ BEYOND := .local/deployed/.installed
 VALID := .aws-sam/valid
 ATTACK := .local/attack/.installed
 CLIENT := tests/client/node_modules/.made
+# All that `make test` needs.
+INSTALLED := $(VENV)/.dev $(SAM_VENV)/.sam $(WHEELS) $(MINISTACK) $(VERIFIERS) $(BEYOND) $(CLIENT)
 CHROMIUM := chromium chromium-driver fonts-noto-cjk
 # Three more than there are processors: with two more, a fifth of the processors' time stayed unused.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 3)
@@ -52,7 +54,9 @@ check: $(VENV)/.dev ## Check format, style, types and import contracts, in secon
 unit: $(VENV)/.dev $(MINISTACK) ## Run the unit tests of the layer, or others: T=tests/unit/test_phones.py K=transfer
 	$(PYTEST) -q $(or $(T),tests/unit) $(if $(K),-k '$(K)')
 
-test: lint $(WHEELS) build browser $(MINISTACK) $(VERIFIERS) $(BEYOND) $(CLIENT) ## Check everything: style, types, template, build, and every test
+test: ## Check everything: style, types, template, build, and every test
+	@$(MAKE) --no-print-directory --jobs=4 browser $(INSTALLED)
+	@$(MAKE) --no-print-directory --jobs=2 lint build
 	$(PYTEST) -n $(WORKERS)
 
 simulate: $(VENV)/.dev ## Run histories with faults, crashes and wrong clocks: SEEDS=20000, or one: SEED=7
