@@ -3,12 +3,8 @@
 import contextlib
 import json
 import os
-import pty
 import re
-import select
-import subprocess
 import sys
-import time
 import tomllib
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -31,6 +27,7 @@ from tests.support.aws_account import KEY, account
 from tests.support.built import not_built
 from tests.support.commands import run_here
 from tests.support.fault_proxy import FaultProxy
+from tests.support.terminal import at_a_terminal
 from tests.support.translated import MONITORING, SAM_BIN, lint, translated
 from tests.support.written import run, stack, template
 
@@ -204,33 +201,6 @@ print(DeployContext.merge_parameters({"Parameters": {"A": {}, "B": {}}}, {"A": "
     assert "{'ParameterKey': 'B', 'UsePreviousValue': True}" in ran.stdout
 
 
-def at_a_terminal(command, environment, question, answer, seconds=240):
-    """Run a command at a terminal, answer its question, and return its exit code and the screen."""
-    main, side = pty.openpty()
-    process = subprocess.Popen(
-        command,
-        stdin=side,
-        stdout=side,
-        stderr=side,
-        env=environment,
-        cwd=ROOT,
-        start_new_session=True,
-    )
-    os.close(side)
-    shown, until, asked = "", time.monotonic() + seconds, False
-    while time.monotonic() < until:
-        if select.select([main], [], [], 0.1)[0]:
-            try:
-                shown += os.read(main, 4096).decode(errors="replace")
-            except OSError:
-                break
-            if not asked and question in shown:
-                asked = True
-                os.write(main, f"{answer}\n".encode())
-    os.close(main)
-    return process.wait(30), shown
-
-
 @contextlib.contextmanager
 def uncompiled_build():
     """Take away the files that Python 3.13 has compiled."""
@@ -259,7 +229,7 @@ def asked(team):
     command = [sys.executable, "-m", "ops.deploy", "prod", "--uncompiled"]
     environment = {**team.environment, "PARAMETERS": f"WeChatAppId={APPID}"}
     with uncompiled_build(), team.allowed_to_change() as change_sets:
-        code, shown = at_a_terminal(command, environment, QUESTION, "n")
+        code, shown = at_a_terminal(command, environment, [(QUESTION, "n")], 240)
     assert len(change_sets) == 1, shown[-2000:]
     return change_sets[0], code, shown
 
@@ -564,7 +534,7 @@ def test_an_uncompiled_build_asks_at_a_terminal_too(team):
     environment = {**team.environment, "PARAMETERS": f"WeChatAppId={APPID}"}
     command = [sys.executable, "-m", "ops.deploy", "prod"]
 
-    code, shown = at_a_terminal(command, environment, "Type prod", "no", 60)
+    code, shown = at_a_terminal(command, environment, [("Type prod", "no")])
 
     assert code == 1
     assert "nothing was changed" in shown

@@ -2,9 +2,6 @@
 
 import json
 import os
-import pty
-import select
-import subprocess
 import sys
 import time
 
@@ -15,6 +12,7 @@ from ops import secrets
 from stack.cloudformation import REGION
 from stack.template import ROOT
 from tests.support.commands import run_here
+from tests.support.terminal import at_a_terminal
 from tests.support.written import run
 from wechat_login.storage.sealing import Keyring
 
@@ -229,43 +227,13 @@ def test_an_invalid_secret_is_rejected_and_not_repeated(team, stored, stdin, nam
 
 
 def test_a_terminal_does_not_show_the_app_secret(team, stored):
-    shown = type_into([*COMMAND, "dev"], team.environment, [APPID, APP_SECRET])
+    answers = [("AppID: ", APPID), ("AppSecret (not shown): ", APP_SECRET)]
+    code, shown = at_a_terminal([*COMMAND, "dev"], team.environment, answers)
 
+    assert code == 0, shown
     assert json.loads(stored()["app-secrets"]["Value"]) == {APPID: APP_SECRET}
     assert APPID in shown
     assert APP_SECRET not in shown
-
-
-def type_into(command, environment, lines):
-    """Run a command at a terminal, and return its screen."""
-    main, side = pty.openpty()
-    process = subprocess.Popen(
-        command,
-        stdin=side,
-        stdout=side,
-        stderr=side,
-        env=environment,
-        cwd=ROOT,
-        # Without a terminal of its own it would ask at the one that the tests run in.
-        start_new_session=True,
-    )
-    os.close(side)
-    shown, left = "", list(lines)
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        if select.select([main], [], [], 0.1)[0]:
-            try:
-                new = os.read(main, 4096).decode()
-            except OSError:
-                break
-            shown += new
-            if left and new.rstrip(" ").endswith(":"):
-                os.write(main, f"{left.pop(0)}\n".encode())
-        elif process.poll() is not None:
-            break
-    os.close(main)
-    assert process.wait(30) == 0, shown
-    return shown
 
 
 @pytest.mark.parametrize("name", [each for each in secrets.ROTATIONS if each != "signing-keys"])
@@ -299,9 +267,9 @@ def test_without_confirmation_nothing_changes(team, stored):
     before = stored()
     command = [*COMMAND, "dev", "--rotate", "sealing-key"]
 
-    with pytest.raises(AssertionError, match="nothing was changed"):
-        type_into(command, team.environment, ["no"])
+    code, shown = at_a_terminal(command, team.environment, [("Type ", "no")])
 
+    assert (code, "nothing was changed" in shown) == (1, True)
     assert stored()["sealing-key"]["Version"] == before["sealing-key"]["Version"]
 
 
